@@ -1,0 +1,9 @@
+# SGD as in MMPretrain's ResNet recipes; boundaries in epochs of a recipe of max_epochs.
+optim_wrapper = dict(
+    optimizer=dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True)
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-2, begin=0, end=5),
+    dict(type="CosineAnnealingLR", eta_min=0.0, begin=5, end=60),
+]
+train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=5)

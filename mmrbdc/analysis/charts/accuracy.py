@@ -1,0 +1,289 @@
+"""Accuracy over cumulative training FLOPs, with the junctions between stages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from ..pretraining import Coupling, PretrainingRun
+from ..statistics import Spread
+from ..units import flops_unit, format_flops
+from . import svg
+from .legend import Entry, legend, symbol
+
+_PLOT_HEIGHT = 380.0
+_NOTE_LINE = 15.0
+_CLIP = "plot"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs of one protocol that differ in their seed.
+
+    Attributes:
+        label: for readers.
+        colour: of all its lines.
+        runs: at least one.
+    """
+
+    label: str
+    colour: str
+    runs: tuple[PretrainingRun, ...]
+
+    @property
+    def couples(self) -> bool:
+        """Whether it has junctions."""
+        return len(self.runs[0].stages) > 1
+
+    def couplings(self, stage: int) -> list[Coupling]:
+        """Return all children of all runs at the start of ``stage``."""
+        junctions = [run.stages[stage].junction for run in self.runs]
+        return [child for junction in junctions if junction for child in junction.children]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The plot's place and scales."""
+
+    x: svg.Scale
+    y: svg.Scale
+    unit: float
+    unit_name: str
+
+    def at(self, flops: float, top1: float) -> tuple[float, float]:
+        return self.x(flops / self.unit), self.y(top1)
+
+
+def accuracy_chart(series: Sequence[Series], width: float) -> str:
+    """Draw every run: one thick line per stage, its members thin, junctions marked and labelled.
+
+    Args:
+        series: runs of one family.
+        width: pixels.
+
+    Returns:
+        An SVG.
+    """
+    key, key_height = legend(_legend_entries(series), width)
+    notes, notes_height = _junction_notes(series, width)
+    end_labels = _end_labels(series, brief=width < 600)
+    right_margin = 14 + max(svg.text_width(label, 13, "bold") for label, _, _ in end_labels)
+    head = key_height + 18 + notes_height
+    most = max(run.stages[-1].curve[-1].flops for one in series for run in one.runs)
+    most = max(most, *(run.train_flops for one in series for run in one.runs))
+    size, unit_name = flops_unit(most)
+    low, high = _accuracy_range(series)
+    frame = _Frame(
+        svg.Scale(0, most / size, 40, width - right_margin),
+        svg.Scale(low, high, head + _PLOT_HEIGHT, head),
+        size,
+        unit_name,
+    )
+    shapes = [key, svg.element("g", *notes, transform=f"translate(0 {key_height + 18:g})")]
+    shapes += _axes(frame, narrow=width < 600)
+    shapes += _junction_lines(series, frame)
+    lines = [shape for one in series for run in one.runs for shape in _run_lines(one, run, frame)]
+    shapes += [_clip_path(frame), svg.element("g", *lines, clip_path=f"url(#{_clip_id(frame)})")]
+    shapes += [s for one in series for run in one.runs for s in _junction_marks(one, run, frame)]
+    shapes += _place_end_labels(end_labels, frame)
+    names = " and ".join(one.label for one in series)
+    return svg.drawing(
+        width, head + _PLOT_HEIGHT + 46, f"Top-1 accuracy over training FLOPs: {names}", shapes
+    )
+
+
+def _accuracy_range(series: Sequence[Series]) -> tuple[float, float]:
+    """Return a range with round ends that shows junctions, ends and most of every curve."""
+    shown: list[float] = []
+    for one in series:
+        for run in one.runs:
+            for stage in run.stages:
+                curve = [point.top1 for point in stage.curve]
+                shown += [sorted(curve)[len(curve) // 3], curve[-1]]
+        for stage_index in range(1, len(one.runs[0].stages)):
+            for coupling in one.couplings(stage_index):
+                shown += [*coupling.parents, coupling.ensemble, coupling.child]
+    best = max(point.top1 for s in series for r in s.runs for st in r.stages for point in st.curve)
+    low, high = min(shown), max(best, *shown)
+    step = svg.nice_step(max(high - low, 1.0) / 8)
+    first = max(0.0, step * ((low - 0.3 * step) // step))
+    last = min(100.0, step * ((high + 0.3 * step) // step + 1))
+    return first, last
+
+
+def _axes(frame: _Frame, narrow: bool) -> list[str]:
+    x, y = frame.x, frame.y
+    shapes: list[str] = []
+    for tick in y.ticks(7):
+        shapes += [
+            svg.line(x.start, y(tick), x.end, y(tick), svg.GRID),
+            svg.text(x.start - 7, y(tick) + 4, f"{tick:g}", anchor="end", fill=svg.MUTED),
+        ]
+    for tick in x.ticks(4 if narrow else 8):
+        shapes += [
+            svg.line(x(tick), y.start, x(tick), y.start + 5, svg.AXIS),
+            svg.text(x(tick), y.start + 19, f"{tick:g}", anchor="middle", fill=svg.MUTED),
+        ]
+    title = f"training FLOPs spent, {'all models' if narrow else 'every model of every stage'}"
+    shapes += [
+        svg.line(x.start, y.start, x.end, y.start, svg.AXIS),
+        svg.text(x.start, y.end - 9, "top-1 on val, %", fill=svg.MUTED),
+        svg.text(
+            (x.start + x.end) / 2,
+            y.start + 40,
+            f"{title} ({frame.unit_name})",
+            anchor="middle",
+            fill=svg.MUTED,
+        ),
+    ]
+    return shapes
+
+
+def _clip_id(frame: _Frame) -> str:
+    # Ids are shared by all drawings of a page: one per size is enough.
+    return f"{_CLIP}-{frame.x.end:.0f}-{frame.y.end:.0f}-{frame.y.low:g}"
+
+
+def _clip_path(frame: _Frame) -> str:
+    x, y = frame.x, frame.y
+    area = svg.element(
+        "rect", x=x.start, y=y.end - 4, width=x.end - x.start + 4, height=y.start - y.end + 4
+    )
+    return svg.element("clipPath", area, id=_clip_id(frame))
+
+
+def _run_lines(series: Series, run: PretrainingRun, frame: _Frame) -> list[str]:
+    single = len(series.runs) == 1
+    thick = {"stroke_width": 2.8 if single else 1.7, "stroke_opacity": 1.0 if single else 0.75}
+    thin = {"stroke_width": 1.1, "stroke_opacity": 0.5 if single else 0.14}
+    shapes: list[str] = []
+    for stage in run.stages:
+        born = stage.junction
+        for member in range(stage.members if stage.members > 1 else 0):
+            points = [frame.at(point.flops, point.members[member]) for point in stage.curve]
+            if born:
+                points.insert(0, frame.at(born.flops, born.children[member].child))
+            shapes.append(svg.polyline(points, series.colour, **thin))
+        points = [frame.at(point.flops, point.top1) for point in stage.curve]
+        if born and stage.members == 1:
+            points.insert(0, frame.at(born.flops, born.children[0].child))
+        shapes.append(svg.polyline(points, series.colour, **thick))
+    return shapes
+
+
+def _junction_lines(series: Sequence[Series], frame: _Frame) -> list[str]:
+    places = {
+        (stage.junction.flops, one.colour)
+        for one in series
+        for stage in one.runs[0].stages
+        if stage.junction
+    }
+    return [
+        svg.line(
+            frame.x(flops / frame.unit),
+            frame.y.start,
+            frame.x(flops / frame.unit),
+            frame.y.end - 4,
+            colour,
+            stroke_dasharray="2 4",
+            stroke_opacity=0.6,
+        )
+        for flops, colour in sorted(places)
+    ]
+
+
+def _junction_marks(series: Series, run: PretrainingRun, frame: _Frame) -> list[str]:
+    size = 4.5 if len(series.runs) == 1 else 3.4
+    marks: list[str] = []
+    for stage in run.stages:
+        if stage.junction is None:
+            continue
+        for child in stage.junction.children:
+            values = [("circle", value) for value in child.parents]
+            values += [("square", child.ensemble), ("diamond", child.child)]
+            marks += [
+                symbol(kind, *frame.at(stage.junction.flops, value), series.colour, size)
+                for kind, value in values
+            ]
+    return marks
+
+
+def _legend_entries(series: Sequence[Series]) -> list[Entry]:
+    entries: list[Entry] = []
+    for one in series:
+        if one.couples:
+            entries += [
+                Entry(f"{one.label}: mean of the members", one.colour, "line"),
+                Entry("one member", one.colour, "thin line"),
+            ]
+        else:
+            entries.append(Entry(one.label, one.colour, "line"))
+    if any(one.couples for one in series):
+        entries += [
+            Entry("parent", svg.INK, "circle"),
+            Entry("mean of its parents", svg.INK, "square"),
+            Entry("child before its first step", svg.INK, "diamond"),
+        ]
+    return entries
+
+
+def _junction_notes(series: Sequence[Series], width: float) -> tuple[list[str], float]:
+    """Write each junction's accuracies above the plot, side by side, wrapping where they must."""
+    shapes: list[str] = []
+    left, top, tallest = 0.0, 0.0, 0.0
+    for one in series:
+        for index in range(1, len(one.runs[0].stages)):
+            lines = _note_lines(one, index)
+            needed = max(svg.text_width(line, 12, "bold") for line in lines) + 26
+            if left > 0 and left + needed - 26 > width:
+                left, top = 0.0, top + tallest + 8
+            shapes.append(svg.line(left, top, left, top + len(lines) * _NOTE_LINE, one.colour))
+            for i, content in enumerate(lines):
+                weight = "normal" if i else "bold"
+                shapes.append(svg.text(left + 8, top + 11 + i * _NOTE_LINE, content, weight=weight))
+            tallest = len(lines) * _NOTE_LINE
+            left += needed
+    return shapes, top + tallest + 34 if shapes else 22
+
+
+def _note_lines(series: Series, index: int) -> list[str]:
+    before, stage = series.runs[0].stages[index - 1 : index + 1]
+    assert stage.junction is not None
+    found = series.couplings(index)
+    parents = [value for coupling in found for value in coupling.parents]
+    step = f"{before.members} × {before.width} → {stage.members} × {stage.width}"
+    return [
+        f"{series.label}: {step}",
+        f"after {format_flops(stage.junction.flops)}",
+        f"parents {fmean(parents):.1f} % ({min(parents):.1f} to {max(parents):.1f})",
+        f"their mean logits {fmean(coupling.ensemble for coupling in found):.1f} %",
+        f"child {fmean(coupling.child for coupling in found):.1f} %",
+    ]
+
+
+def _end_labels(series: Sequence[Series], brief: bool) -> list[tuple[str, Series, float]]:
+    """Return label, series and mean final accuracy of each series."""
+    labels = []
+    for one in series:
+        final = Spread.of([run.stages[-1].curve[-1].top1 for run in one.runs])
+        spread = f" ± {final.sd:.1f}" if final.sd is not None and not brief else ""
+        name = "" if brief else f"{one.label} "
+        labels.append((f"{name}{final.mean:.1f}{spread}", one, final.mean))
+    return labels
+
+
+def _place_end_labels(labels: Sequence[tuple[str, Series, float]], frame: _Frame) -> list[str]:
+    wanted = [frame.y(value) for _, _, value in labels]
+    places = svg.keep_apart(wanted, 18, frame.y.end, frame.y.start)
+    shapes: list[str] = []
+    for (label, one, value), wish, place in zip(labels, wanted, places, strict=True):
+        ends = [frame.at(r.stages[-1].curve[-1].flops, value)[0] for r in one.runs]
+        shapes += [
+            svg.polyline(
+                [(max(ends) + 3, wish), (frame.x.end + 2, wish), (frame.x.end + 8, place)],
+                one.colour,
+                stroke_width=1,
+                stroke_dasharray="1 3",
+            ),
+            svg.text(frame.x.end + 11, place + 4.5, label, size=13, fill=one.colour, weight="bold"),
+        ]
+    return shapes

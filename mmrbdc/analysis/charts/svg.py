@@ -1,0 +1,155 @@
+"""Just enough SVG: elements as strings, scales with ticks, labels that keep apart."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from xml.sax.saxutils import escape, quoteattr
+
+INK = "#1f2933"
+MUTED = "#5f6b7a"
+GRID = "#e4e8ed"
+AXIS = "#9aa5b1"
+PAPER = "#ffffff"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+_NARROW = "iljtfrI1.,:;'|()[] "
+_WIDE = "mwMW%@×–→±−"
+
+
+def element(name: str, *children: str, **attributes: str | float) -> str:
+    """Return one element; ``stroke_width=2`` becomes ``stroke-width="2"``, children are XML."""
+    shown = "".join(
+        f" {key.rstrip('_').replace('_', '-')}={quoteattr(_number(value))}"
+        for key, value in attributes.items()
+    )
+    inside = "".join(children)
+    return f"<{name}{shown}>{inside}</{name}>" if inside else f"<{name}{shown}/>"
+
+
+def drawing(width: float, height: float, description: str, children: Sequence[str]) -> str:
+    """Return a whole SVG of ``width`` x ``height`` pixels that also stands as a file of its own.
+
+    Args:
+        width: of the view box; the drawing shrinks to the page where that is narrower.
+        height: of the view box.
+        description: read out instead of the picture.
+        children: elements.
+    """
+    return element(
+        "svg",
+        element("title", escape(description)),
+        *children,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {_number(width)} {_number(height)}",
+        width=width,
+        height=height,
+        role="img",
+        font_family=FONT,
+        style="max-width: 100%; height: auto",
+    )
+
+
+def text(
+    x: float,
+    y: float,
+    content: str,
+    *,
+    size: float = 12,
+    anchor: str = "start",
+    fill: str = INK,
+    weight: str = "normal",
+) -> str:
+    """Return a line of text with its baseline at ``y``."""
+    return element(
+        "text",
+        escape(content),
+        x=x,
+        y=y,
+        font_size=size,
+        text_anchor=anchor,
+        fill=fill,
+        font_weight=weight,
+    )
+
+
+def line(x1: float, y1: float, x2: float, y2: float, stroke: str, **attributes: str | float) -> str:
+    """Return a straight line."""
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=stroke, **attributes)
+
+
+def polyline(points: Sequence[tuple[float, float]], stroke: str, **attributes: str | float) -> str:
+    """Return an open line through ``points``."""
+    path = " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
+    return element(
+        "polyline", points=path, fill="none", stroke=stroke, stroke_linejoin="round", **attributes
+    )
+
+
+def text_width(content: str, size: float = 12, weight: str = "normal") -> float:
+    """Estimate the width of a line of text in pixels, rather too much than too little."""
+    units = sum(
+        0.33 if c in _NARROW else 0.92 if c in _WIDE else 0.7 if c.isupper() else 0.58
+        for c in content
+    )
+    return units * size * (1.07 if weight == "bold" else 1.0)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from the data range ``[low, high]`` to the pixels ``[start, end]``."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return the pixel of ``value``."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self, count: int) -> list[float]:
+        """Return about ``count`` round values inside the range."""
+        step = nice_step((self.high - self.low) / count)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [i * step for i in range(first, last + 1)]
+
+
+def nice_step(rough: float) -> float:
+    """Return the smallest of 1, 2, 2.5, 5 times a power of ten that is at least ``rough``."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return power * next(s for s in (1, 2, 2.5, 5, 10) if s * power >= rough * (1 - 1e-9))
+
+
+def keep_apart(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move positions as little as needed so that neighbours are ``gap`` apart inside a range.
+
+    Args:
+        positions: in any order.
+        gap: smallest distance.
+        low: smallest position allowed; kept before ``high`` where both cannot be.
+        high: largest position allowed.
+
+    Returns:
+        The new positions, in the order of ``positions``.
+    """
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    # Without the gaps the places must not decrease: pool neighbours that do (isotonic regression).
+    pools: list[list[float]] = []
+    for slot, i in enumerate(order):
+        pools.append([positions[i] - slot * gap])
+        while len(pools) > 1 and fmean(pools[-2]) > fmean(pools[-1]):
+            pools[-2] += pools.pop()
+    last = max(low, high - (len(positions) - 1) * gap)
+    placed = [min(max(fmean(pool), low), last) for pool in pools for _ in pool]
+    result = [0.0] * len(placed)
+    for slot, i in enumerate(order):
+        result[i] = placed[slot] + slot * gap
+    return result
+
+
+def _number(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

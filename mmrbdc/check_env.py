@@ -1,0 +1,339 @@
+"""Say whether this Python environment can run mmrbdc, and print the line that repairs it.
+
+    python -m mmrbdc.check_env
+
+For each package: which distribution provides it, its version, whether that fits; then one compiled
+op of mmcv, run on the CPU and, if there is one, on the GPU. Exit code 0 when all fits, 1 otherwise.
+It works, and says so, where anything is missing: imports and ops run in other processes.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from mmrbdc.cli import run_cli
+
+PYTHONS = ((3, 10), (3, 12))
+
+
+@dataclass(frozen=True)
+class Supported:
+    """One import name of the supported stack.
+
+    ``tested`` are the pinned versions, ``lowest`` to (not including) ``below`` is what may work;
+    ``fork`` is the onedl distribution of the same import name.
+    """
+
+    module: str
+    distribution: str
+    tested: tuple[str, ...]
+    lowest: str
+    below: str
+    fork: str | None = None
+
+
+STACK = (
+    Supported("torch", "torch", ("2.11.0",), "2.6", "3"),
+    Supported("torchvision", "torchvision", ("0.26.0",), "0.21", "1"),
+    Supported("numpy", "numpy", ("2.4.6", "2.2.6"), "1.26", "3"),
+    Supported("cv2", "opencv-python-headless", ("5.0.0.93",), "4.5", "6"),
+    Supported("mmengine", "mmengine", ("0.10.7",), "0.10.4", "0.11", "onedl-mmengine"),
+    Supported("mmcv", "mmcv", ("2.1.0",), "2.0.0", "2.2.0", "onedl-mmcv"),
+    Supported("mmdet", "mmdet", ("3.3.0",), "3.3.0", "3.4", "onedl-mmdetection"),
+    Supported("mmpretrain", "mmpretrain", ("1.2.0",), "1.2.0", "1.3", "onedl-mmpretrain"),
+    Supported("pycocotools", "pycocotools", ("2.0.11",), "2.0.8", "3"),
+    Supported("safetensors", "safetensors", ("0.8.0",), "0.4", "1"),
+    Supported("sklearn", "scikit-learn", ("1.9.1", "1.7.2"), "1.2", "2"),
+    Supported("setuptools", "setuptools", ("80.10.2",), "60", "82"),
+)
+"""mmdet 3.3.0 refuses mmcv 2.2.0; setuptools 82 has no pkg_resources, which mmengine imports."""
+
+ANY_OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
+IMPORT = """
+import importlib, json, sys
+for module in sys.argv[1:]:
+    try:
+        importlib.import_module(module)
+        error = ""
+    except BaseException as caught:
+        error = (str(caught).splitlines() or [""])[0]
+        error = f"{type(caught).__name__}: {error}"
+    print(json.dumps({module: error}), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of the report; ``state`` is ok, untested, missing, broken, mixed or wrong."""
+
+    name: str
+    provided_by: str
+    version: str
+    wanted: str
+    state: str
+    note: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing has to be done."""
+        return self.state in ("ok", "untested")
+
+
+def release(text: str) -> tuple[int, ...]:
+    """``'2.11.0+cu130'`` -> ``(2, 11)``: numbers to compare, without trailing zeros."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    numbers = [int(part) for part in match.group().split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def collect() -> dict[str, Any]:
+    """Look at the running environment.
+
+    Returns:
+        ``python``, ``executable``, ``make_env`` (whether `make env` looks after it), ``packages``:
+        for each import name its ``distributions`` (name to version) and ``error``, and ``ops``:
+        see :func:`run_ops`.
+    """
+    providers = packages_distributions()
+    errors = import_errors([item.module for item in STACK])
+    packages: dict[str, Any] = {}
+    for item in STACK:
+        found: dict[str, str] = {}
+        for name in dict.fromkeys(providers.get(item.module, [])):
+            try:
+                found[name.lower().replace("_", "-")] = version(name)
+            except PackageNotFoundError:
+                continue
+        packages[item.module] = {"distributions": found, "error": errors[item.module]}
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "executable": sys.executable,
+        "make_env": (Path(sys.prefix).parent / "tools" / "dev" / "make_env.py").exists(),
+        "packages": packages,
+        "ops": ops_in_own_process(),
+    }
+
+
+def import_errors(modules: Sequence[str]) -> dict[str, str]:
+    """What importing each module says, an empty string if nothing; a crash is told as one."""
+    errors: dict[str, str] = {}
+    while len(errors) < len(modules):
+        left = [module for module in modules if module not in errors]
+        code, told = json_lines(["-c", IMPORT, *left])
+        errors.update(told)
+        if len(errors) < len(modules):
+            crashed = next(module for module in left if module not in errors)
+            errors[crashed] = f"the process died (exit code {code}) while importing it"
+    return errors
+
+
+def json_lines(arguments: Sequence[str]) -> tuple[int, dict[str, Any]]:
+    """Run Python; return its exit code and the JSON objects that it printed, merged."""
+    command = [sys.executable, "-W", "ignore", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    found: dict[str, Any] = {}
+    for line in result.stdout.splitlines():
+        if line.startswith("{"):
+            found.update(json.loads(line))
+    return result.returncode, found
+
+
+def ops_in_own_process() -> dict[str, Any]:
+    """:func:`run_ops` behind a process border, since an op of a wrong build may crash."""
+    code, ops = json_lines(["-m", "mmrbdc.check_env", "--ops"])
+    died = f"the process died (exit code {code}) in the op"
+    if "torch" in ops:
+        ops.setdefault("cpu", died)
+    if ops.get("archs"):
+        ops.setdefault("cuda", died)
+    return ops
+
+
+def run_ops() -> None:
+    """Print JSON lines: ``root``, torch and its GPUs, what mmcv's nms says on ``cpu``, ``cuda``."""
+    print(json.dumps({"root": str(Path(__file__).resolve().parents[1])}), flush=True)
+    try:
+        import torch
+    except Exception:
+        return
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    archs = sorted({"{}.{}".format(*torch.cuda.get_device_capability(gpu)) for gpu in gpus})
+    facts = {"torch": torch.__version__, "torch_cuda": torch.version.cuda, "archs": archs}
+    print(json.dumps(facts), flush=True)
+    for device in ("cpu", "cuda") if archs else ("cpu",):
+        try:
+            problem = run_nms(device)
+        except Exception as error:
+            lines = str(error).splitlines() or [""]
+            problem = f"{type(error).__name__}: {lines[0]}"
+        print(json.dumps({device: problem}), flush=True)
+
+
+def run_nms(device: str) -> str:
+    """Three boxes, two of them over each other, through mmcv's compiled nms; says what is wrong."""
+    import torch
+    from mmcv.ops import nms
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]], device=device)
+    _, keep = nms(boxes, torch.tensor([0.9, 0.8, 0.7], device=device), 0.5)
+    return "" if keep.tolist() == [0, 2] else f"nms kept boxes {keep.tolist()}, expected [0, 2]"
+
+
+def judge(facts: Mapping[str, Any]) -> list[Finding]:
+    """Compare what :func:`collect` found with the supported stack."""
+    oldest, newest = PYTHONS
+    wanted = "{}.{} to {}.{}".format(*oldest, *newest)
+    in_range = oldest <= release(facts["python"])[:2] <= newest
+    findings = [
+        Finding("python", "", facts["python"], wanted, "ok" if in_range else "wrong"),
+        *(judge_package(item, facts["packages"][item.module]) for item in STACK),
+    ]
+    forks = {item.fork for item in STACK if item.fork}
+    mm = {item.module for item in STACK if item.fork}
+    of_mm = [finding for finding in findings if finding.name in mm and finding.state != "missing"]
+    if len({finding.provided_by in forks for finding in of_mm}) > 1:
+        note = "official and onedl packages are mixed; pip lets one overwrite the other"
+        findings = [
+            Finding(f.name, f.provided_by, f.version, f.wanted, "mixed", note)
+            if f.provided_by in forks
+            else f
+            for f in findings
+        ]
+    return findings + judge_ops(facts["ops"])
+
+
+def judge_package(item: Supported, found: Mapping[str, Any]) -> Finding:
+    """The row of one import name."""
+    have, error = found["distributions"], found["error"]
+    wanted = f"{item.distribution} {' or '.join(item.tested)}"
+    provided_by = " + ".join(sorted(have)) or ("not pip" if not error else "nothing")
+    versions = " + ".join(have[name] for name in sorted(have)) or "?"
+
+    def row(state: str, note: str = "") -> Finding:
+        return Finding(item.module, provided_by, versions, wanted, state, note)
+
+    if not have:
+        return row("missing", error) if error else row("untested", "imported from a source folder")
+    opencv = item.module == "cv2"
+    if len(have) > 1 and not opencv:
+        return row("mixed", "more than one distribution; pip lets one overwrite the other")
+    if error:
+        return row("broken", error)
+    name = next(iter(have))
+    if name == item.fork:
+        return row("untested", f"the fork; this release is tested with {item.distribution}")
+    if name != item.distribution and not (opencv and set(have) <= {*ANY_OPENCV, item.distribution}):
+        return row("wrong", f"another distribution than {item.distribution}")
+    numbers = release(have[name])
+    if not release(item.lowest) <= numbers < release(item.below):
+        return row("wrong", f"from {item.lowest}, below {item.below}")
+    tested = name == item.distribution and numbers in {release(text) for text in item.tested}
+    return row("ok" if tested else "untested")
+
+
+def judge_ops(ops: Mapping[str, Any]) -> list[Finding]:
+    """The rows of mmcv's compiled op."""
+    if "torch" not in ops:
+        return [Finding("mmcv op, cpu", "", "", "", "missing", "not run: torch does not import")]
+    rows = [("mmcv op, cpu", ops["cpu"])]
+    if ops.get("archs"):
+        rows.append(("mmcv op, cuda", ops["cuda"]))
+    return [
+        Finding(name, "mmcv nms", "", "runs", "broken" if problem else "ok", problem)
+        for name, problem in rows
+    ]
+
+
+def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
+    """The commands that repair what does not fit, in order; empty when nothing is to be done."""
+    bad = {finding.name: finding for finding in findings if not finding.fits}
+    if not bad:
+        return []
+    if "python" in bad:
+        return [f"make env PYTHON=python3.11   # Python {bad['python'].wanted}"]
+    if facts["make_env"]:
+        return ["make env"]
+    pip = f"{facts['executable']} -m pip"
+    stack = {item.module: item for item in STACK if item.module in bad}
+    lines = []
+    strangers = {
+        name
+        for item in stack.values()
+        for name in facts["packages"][item.module]["distributions"]
+        if name != item.distribution and bad[item.module].state in ("mixed", "wrong")
+    }
+    if strangers:
+        lines.append(f"{pip} uninstall --yes {' '.join(sorted(strangers))}")
+    if {"torch", "torchvision"} & set(bad):
+        torches = " ".join(f"{i.distribution}=={i.tested[0]}" for i in STACK[:2])
+        lines.append(f"{pip} install --force-reinstall {torches}")
+    rest = [i for i in stack.values() if i.module not in ("torch", "torchvision", "mmcv")]
+    if rest:
+        # Over a damaged package pip installs only when told to; what it needs is left as it is.
+        missing = all(bad[item.module].state in ("missing", "wrong") for item in rest)
+        force = "" if missing else "--force-reinstall --no-deps "
+        lines.append(f"{pip} install {force}{' '.join(map(pin, rest))}")
+    if any(name.startswith("mmcv") for name in bad):
+        gpu = "1" if facts["ops"].get("archs") else "0"
+        mmcv = next(pin(item) for item in STACK if item.module == "mmcv")
+        lines.append(f"{pip} install 'setuptools<81' wheel ninja psutil")
+        lines.append(
+            f"MMCV_WITH_OPS=1 FORCE_CUDA={gpu} {pip} install --no-cache-dir --no-build-isolation "
+            f"--no-deps --force-reinstall --no-binary mmcv {mmcv}"
+        )
+    return lines
+
+
+def pin(item: Supported) -> str:
+    """What to ask pip for; a range where the newest tested version is not for every Python."""
+    if item.module in ("numpy", "sklearn", "setuptools"):
+        return f"'{item.distribution}>={item.lowest},<{item.below}'"
+    return f"{item.distribution}=={item.tested[0]}"
+
+
+def report(facts: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """The lines to print, and whether all fits."""
+    findings = judge(facts)
+    head = ("", "provided by", "version", "tested with", "")
+    rows = [(f.name, f.provided_by, f.version, f.wanted, f.state) for f in findings]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows]]
+    notes = [f"{f.name}: {f.note}" for f in findings if f.note]
+    lines += ["", *notes] if notes else []
+    fix = fixes(facts, findings)
+    verdict = ["Not ready. To repair it:", *("  " + line for line in fix)] if fix else ["All fits."]
+    return [*lines, "", *verdict], not fix
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line.
+
+    Raises:
+        SystemExit: with code 1, when something does not fit.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m mmrbdc.check_env", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--ops", action="store_true", help="only run mmcv's op, and print JSON lines (for make env)"
+    )
+    if parser.parse_args(argv).ops:
+        run_ops()
+        return
+    lines, fits = report(collect())
+    print("\n".join(lines))
+    if not fits:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    run_cli(main)

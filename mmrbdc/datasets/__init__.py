@@ -1,0 +1,17 @@
+"""Data: the sets that the program makes for itself, checks before training, replayable loading.
+
+``digits`` and ``scenes`` are not imported here: a run on other data needs none of their packages.
+"""
+
+from mmrbdc.datasets.check import check_config_data, check_data
+from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.replay import Draw, ReplayableDataset, ReplayableSampler
+
+__all__ = [
+    "DataError",
+    "Draw",
+    "ReplayableDataset",
+    "ReplayableSampler",
+    "check_config_data",
+    "check_data",
+]

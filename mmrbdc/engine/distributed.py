@@ -1,0 +1,31 @@
+"""Distributed start-up on a CPU, which MMEngine 0.10 lacks."""
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
+
+
+def prepare_distributed(cfg: Config) -> None:
+    """Start the process group that ``cfg.launcher`` asks for, with gloo where there is no GPU.
+
+    MMEngine 0.10.7 calls ``torch.cuda.set_device`` on every machine and passes ``device_ids`` to
+    DistributedDataParallel. Without a GPU the group is made here first, and the wrapper gets
+    ``device_ids=None``. Does nothing for ``launcher='none'`` or a group that runs already.
+    """
+    launcher = cfg.get("launcher", "none")
+    if launcher == "none":
+        return
+    env = cfg.setdefault("env_cfg", {})
+    env.setdefault("dist_cfg", dict(backend="nccl"))
+    if not torch.cuda.is_available():
+        env["dist_cfg"]["backend"] = "gloo"
+        cfg.model_wrapper_cfg = dict(
+            dict(type="MMDistributedDataParallel", device_ids=None),
+            **cfg.get("model_wrapper_cfg", {}),
+        )
+    if is_distributed():
+        return
+    if torch.cuda.is_available() or launcher != "pytorch":
+        init_dist(launcher, **env["dist_cfg"])
+    else:
+        torch.distributed.init_process_group(**env["dist_cfg"])

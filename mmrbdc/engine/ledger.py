@@ -1,0 +1,97 @@
+"""The training FLOPs of a run, counted from the samples that were really processed."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmrbdc.registry import HOOKS
+from mmrbdc.weights import write_json
+
+
+@HOOKS.register_module()
+class LedgerHook(Hook):
+    """Charge every processed sample of every member, and write accuracy over FLOPs.
+
+    The count is in every log line (``TFLOPs``, cumulative over the protocol), in every checkpoint, and beside every
+    validation in the run's ``curve.json``. One multiply-add is 2 FLOPs. After a kill the count goes on from the
+    checkpoint: work that was lost is not charged.
+
+    Args:
+        members: models that process each sample.
+        flops_per_sample: training FLOPs (forward and backward) of one member for one sample.
+        flops_before: FLOPs spent by the stages before this one.
+    """
+
+    priority = "ABOVE_NORMAL"  # before the logger, so that its lines carry the count
+
+    def __init__(self, members: int, flops_per_sample: float, flops_before: float = 0.0) -> None:
+        self.members = members
+        self.flops_per_sample = flops_per_sample
+        self.flops_before = flops_before
+        self.samples = 0
+        self._wall_before = 0.0
+        self._started = 0.0
+        self._curve: list[dict[str, Any]] = []
+
+    @property
+    def stage_flops(self) -> float:
+        """FLOPs of this stage so far, all members."""
+        return self.samples * self.members * self.flops_per_sample
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of the protocol so far."""
+        return self.flops_before + self.stage_flops
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds this stage has trained, restarts included."""
+        return self._wall_before + time.monotonic() - self._started
+
+    @property
+    def last_validation(self) -> dict[str, Any]:
+        """The newest point of the curve, empty when nothing was validated."""
+        return self._curve[-1] if self._curve else {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Go on from the checkpoint's count."""
+        self.samples = runner.message_hub.get_info("ledger_samples", 0)
+        self._wall_before = runner.message_hub.get_info("ledger_wall_s", 0.0)
+        self._started = time.monotonic()
+        path = self._curve_path(runner)
+        if runner.iter > 0 and path.is_file():
+            self._curve = [p for p in json.loads(path.read_text()) if p["iter"] <= runner.iter]
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Charge one batch on every rank."""
+        self.samples += len(data_batch["inputs"]) * get_world_size()
+        runner.message_hub.update_info("ledger_samples", self.samples)
+        runner.message_hub.update_info("ledger_wall_s", self.wall_s)
+        runner.message_hub.update_scalar("train/TFLOPs", self.flops / 1e12)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Add a point to ``curve.json``."""
+        if not metrics or "accuracy/top1" not in metrics:
+            return
+        members = [value for name, value in metrics.items() if name.startswith("member")]
+        point = dict(
+            epoch=runner.epoch,
+            iter=runner.iter,
+            flops=self.flops,
+            top1=metrics["accuracy/top1"],
+            members=members or [metrics["accuracy/top1"]],
+        )
+        self._curve = [p for p in self._curve if p["iter"] < runner.iter] + [point]
+        if is_main_process():
+            write_json(self._curve_path(runner), self._curve)
+
+    @staticmethod
+    def _curve_path(runner: Runner) -> Path:
+        return Path(runner.work_dir) / "curve.json"

@@ -1,0 +1,125 @@
+"""Members leave their stage as plain files."""
+
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import mmpretrain
+import torch
+from mmengine.config import ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+import mmrbdc
+from mmrbdc.engine.ledger import LedgerHook
+from mmrbdc.models.siblings import Siblings
+from mmrbdc.registry import HOOKS
+from mmrbdc.weights import WeightsError, read_checkpoint, save_member, write_json
+
+
+@HOOKS.register_module()
+class MemberExportHook(Hook):
+    """At the end of a stage write ``members/<i>.pth`` for every member trained, then ``stage.json``.
+
+    Args:
+        folder: where ``members/`` is.
+        weights: ``'raw'``, or ``'ema'`` for the moving average that an ``EMAHook`` keeps.
+        meta: what every file says of itself (name, method, family, architecture, stage, config_hash).
+        parents: SHA-256 of each member's parents.
+        parents_flops: training FLOPs of each member's parents.
+    """
+
+    priority = "VERY_LOW"  # after the last checkpoint
+
+    def __init__(
+        self,
+        folder: str,
+        weights: str,
+        meta: dict[str, Any],
+        parents: list[list[str]],
+        parents_flops: list[float],
+    ) -> None:
+        self.folder = Path(folder)
+        self.weights = weights
+        self.meta = ConfigDict(meta).to_dict()
+        self.parents = parents
+        self.parents_flops = parents_flops
+
+    def after_train(self, runner: Runner) -> None:
+        """Write the files (rank 0)."""
+        if not is_main_process():
+            return
+        ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
+        siblings = self._siblings(runner)
+        scores = ledger.last_validation.get("members", [None] * len(siblings.indices))
+        flops = ledger.stage_flops / ledger.members
+        for position, (index, seed) in enumerate(zip(siblings.indices, siblings.seeds, strict=True)):
+            meta = dict(
+                self.meta,
+                member=index,
+                seed=seed,
+                weights=self.weights,
+                parents=self.parents[position],
+                train_flops=self.parents_flops[position] + flops,
+                accuracy={"val/top1": scores[position]},
+                versions=versions(),
+            )
+            save_member(member_file(self.folder, index), siblings.member_state_dict(position), meta)
+        summary = dict(
+            config_hash=self.meta["config_hash"],
+            members=siblings.indices,
+            samples=ledger.samples,
+            iters=runner.iter,
+            flops=ledger.stage_flops,
+            wall_s=ledger.wall_s,
+            top1=ledger.last_validation.get("top1"),
+            member_top1=scores,
+        )
+        write_json(Path(runner.work_dir) / "stage.json", summary)
+        runner.logger.info(f"wrote {len(siblings.indices)} member file(s) to {self.folder / 'members'}")
+
+    def _siblings(self, runner: Runner) -> Siblings:
+        if self.weights == "raw":
+            return runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                return hook.ema_model.module
+        raise WeightsError(
+            "protocol.parents is 'ema', but no EMAHook runs: add dict(type='EMAHook', momentum=...) to "
+            "custom_hooks or set protocol.parents='raw'"
+        )
+
+
+def member_file(stage_dir: Path, index: int) -> Path:
+    """Where a stage's member ``index`` is kept."""
+    return stage_dir / "members" / f"{index}.pth"
+
+
+def is_finished(stage_dir: Path, index: int, config_hash: str) -> bool:
+    """Whether the member was trained to its end under this very configuration.
+
+    Raises:
+        WeightsError: its file is there and cannot be read, or comes from another configuration.
+    """
+    path = member_file(stage_dir, index)
+    if not path.exists():
+        return False
+    found = read_checkpoint(path).meta.get("config_hash")
+    if found != config_hash:
+        raise WeightsError(
+            f"{path} was trained under another configuration (hash {found}, now {config_hash}); "
+            "choose another --work-dir, or remove the file to train this member again"
+        )
+    return True
+
+
+def versions() -> dict[str, str]:
+    """The libraries that made a file."""
+    return dict(
+        mmrbdc=mmrbdc.__version__,
+        torch=str(torch.__version__),
+        mmengine=mmengine.__version__,
+        mmpretrain=mmpretrain.__version__,
+    )

@@ -1,0 +1,44 @@
+"""``--cfg-options``: checked before they are merged, and kept, so that they win over a stage's overrides."""
+
+import difflib
+from typing import Any
+
+from mmengine.config import Config
+
+_RUNNER_KEYS = frozenset(
+    (
+        "model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg",
+        "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler", "val_evaluator", "test_evaluator",
+        "default_hooks", "custom_hooks", "data_preprocessor", "load_from", "resume", "launcher", "env_cfg",
+        "log_processor", "log_level", "visualizer", "default_scope", "randomness", "model_wrapper_cfg",
+        "custom_imports", "find_unused_parameters", "sync_bn", "compile",
+    )
+)  # fmt: skip
+"""What MMEngine's Runner reads from the top level of a config."""
+
+
+def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
+    """Merge ``--cfg-options`` into ``cfg`` and remember them in ``cfg.cfg_options``.
+
+    Args:
+        cfg: a loaded config; changed in place.
+        options: dotted keys and values, as ``mmengine.DictAction`` gives them.
+
+    Raises:
+        ValueError: an option whose first part neither the config nor MMEngine's Runner knows, or that reaches past
+            the end of a list.
+    """
+    options = dict(options or {})
+    known = sorted(_RUNNER_KEYS | set(cfg))
+    for key in options:
+        root = key.split(".")[0]
+        if root not in known:
+            close = difflib.get_close_matches(root, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(cfg))}"
+            raise ValueError(f"--cfg-options {key}: the config has no {root!r}; {hint}")
+    try:
+        cfg.merge_from_dict(options)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"--cfg-options: {error.args[0] if error.args else error}") from error
+    if options:
+        cfg.cfg_options = options

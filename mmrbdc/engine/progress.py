@@ -1,0 +1,59 @@
+"""Where a run stands in its protocol, in words a person can follow."""
+
+import datetime
+import time
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmrbdc.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """Log the stage, the share of the protocol that is done, and when stage and protocol will end.
+
+    The stages still to come are timed by their FLOPs at the speed of this one.
+
+    Args:
+        stage: this stage's number, from 0.
+        stage_flops: planned training FLOPs of every stage of the protocol.
+        interval: iterations between two lines.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, stage: int, stage_flops: list[float], interval: int = 50) -> None:
+        self.stage = stage
+        self.stage_flops = stage_flops
+        self.interval = interval
+        self._started = (0.0, 0)
+
+    def before_train(self, runner: Runner) -> None:
+        """Start the clock."""
+        self._started = (time.monotonic(), runner.iter)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Log every ``interval`` iterations and at the stage's end."""
+        done = runner.iter + 1
+        if done % self.interval and done != runner.max_iters:
+            return
+        since, first = self._started
+        per_iter = (time.monotonic() - since) / (done - first)
+        stage_left = per_iter * (runner.max_iters - done)
+        own = self.stage_flops[self.stage]
+        later = sum(self.stage_flops[self.stage + 1 :])
+        all_left = stage_left + per_iter * runner.max_iters * later / own
+        spent = sum(self.stage_flops[: self.stage]) + own * done / runner.max_iters
+        runner.logger.info(
+            f"stage {self.stage + 1} of {len(self.stage_flops)}: {done / runner.max_iters:.0%} done, "
+            f"{_clock(stage_left)} left | protocol: {spent / sum(self.stage_flops):.0%} of the FLOPs, "
+            f"{_clock(all_left)} left"
+        )
+
+
+def _clock(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -1,0 +1,74 @@
+"""Learning-rate schedules of one recipe, fitted to stages of any length."""
+
+import copy
+from collections.abc import Sequence
+
+MAX_WARMUP_SHARE = 0.1
+"""A warm-up takes at most this share of a stage."""
+
+
+def fit_schedulers(
+    schedulers: Sequence[dict], recipe_epochs: float, stage_iters: int, iters_per_epoch: int
+) -> list[dict]:
+    """Fit ``param_scheduler`` of a recipe of ``recipe_epochs`` epochs to a stage of ``stage_iters`` iterations.
+
+    A warm-up (a scheduler that begins at 0 and ends before the recipe does) keeps its length in epochs, up to
+    a tenth of the stage; what follows it is stretched from the rest of the recipe to the rest of the stage. The
+    result counts iterations, so a stage may be shorter than an epoch.
+
+    Args:
+        schedulers: MMEngine scheduler configs with boundaries in epochs (``by_epoch`` True or absent).
+        recipe_epochs: the length they were written for.
+        stage_iters: length of the stage, iterations.
+        iters_per_epoch: iterations an epoch.
+
+    Returns:
+        Configs with boundaries in iterations and ``by_epoch=False``.
+
+    Raises:
+        ValueError: a scheduler that counts iterations already, or a boundary beyond the recipe.
+    """
+    for scheduler in schedulers:
+        if not scheduler.get("by_epoch", True):
+            raise ValueError(
+                f"param_scheduler {scheduler.get('type')!r} has by_epoch=False; write its boundaries in epochs of "
+                f"the recipe (train_cfg.max_epochs={recipe_epochs}), stages fit them to their own length"
+            )
+    warmups = [
+        s["end"]
+        for s in schedulers
+        if s.get("begin", 0) == 0 and 0 < s.get("end", recipe_epochs) < recipe_epochs
+    ]
+    warmup = max(warmups, default=0)
+    stage_warmup = 0
+    if warmup:
+        stage_warmup = round(min(warmup * iters_per_epoch, MAX_WARMUP_SHARE * stage_iters))
+
+    def fit(epoch: float) -> int:
+        if epoch > recipe_epochs:
+            raise ValueError(
+                f"param_scheduler: boundary {epoch} lies beyond the recipe's {recipe_epochs} epochs "
+                "(train_cfg.max_epochs)"
+            )
+        if epoch <= warmup:
+            return round(stage_warmup * epoch / warmup) if warmup else 0
+        rest = (epoch - warmup) / (recipe_epochs - warmup)
+        return stage_warmup + round(rest * (stage_iters - stage_warmup))
+
+    fitted = []
+    for original in schedulers:
+        scheduler = copy.deepcopy(dict(original))
+        scheduler.pop("convert_to_iter_based", None)
+        begin = original.get("begin", 0)
+        scheduler["by_epoch"] = False
+        scheduler["begin"] = fit(begin)
+        scheduler["end"] = fit(original.get("end", recipe_epochs))
+        if "T_max" in original:
+            scheduler["T_max"] = fit(begin + original["T_max"]) - scheduler["begin"]
+        if "milestones" in original:
+            scheduler["milestones"] = [fit(m) for m in original["milestones"]]
+        if "step_size" in original:
+            scheduler["step_size"] = max(1, fit(begin + original["step_size"]) - scheduler["begin"])
+        if scheduler["end"] > scheduler["begin"]:
+            fitted.append(scheduler)
+    return fitted

@@ -1,0 +1,178 @@
+"""One ordinary MMPretrain config per stage, derived from the staged one."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+
+from mmrbdc.engine.schedule import fit_schedulers
+from mmrbdc.plan import PlanError, PlanRow
+from mmrbdc.seeding import derive_seed
+
+STAGED_KEYS = ("runner_type", "stages", "protocol", "cfg_options")
+"""Top-level keys of a staged config that an ordinary run does not have."""
+
+
+def run_config(
+    config: Config,
+    *,
+    stage_index: int,
+    row: PlanRow,
+    iters_per_epoch: int,
+    seed: int,
+    indices: Sequence[int],
+    grown: Sequence[dict | None],
+) -> Config:
+    """The config of a stage's run, without what depends on where it runs (folders, hooks of the protocol).
+
+    Args:
+        config: the staged config as this stage sees it, see ``model_cost.stage_config``.
+        stage_index: 0 for the narrowest.
+        row: the stage's row of the plan.
+        iters_per_epoch: iterations in one epoch.
+        seed: the protocol's seed.
+        indices: which members to train.
+        grown: initialiser of each of them, or ``None``.
+    """
+    cfg = Config(config.to_dict())
+    for key in STAGED_KEYS:
+        cfg.pop(key, None)
+    seeds = [derive_seed("member", seed, stage_index, index) for index in indices]
+    member = cfg.model
+    member["data_preprocessor"] = cfg.pop("data_preprocessor", None)
+    if any(config is not None for config in grown):
+        member.pop("init_cfg", None)
+    cfg.model = dict(
+        type="mmrbdc.Siblings",
+        member=member,
+        seeds=seeds,
+        indices=list(indices),
+        init_cfgs=list(grown),
+    )
+    data_seed = derive_seed("data", seed, stage_index)
+    cfg.train_dataloader = _replayable(cfg.train_dataloader, data_seed)
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        _fill_loader(cfg.get(name))
+    cfg.optim_wrapper = _siblings_optim(cfg.optim_wrapper)
+    recipe_epochs = cfg.train_cfg.get("max_epochs")
+    if recipe_epochs is None:
+        raise PlanError("train_cfg.max_epochs is missing: the length that param_scheduler is written for")
+    schedulers = cfg.get("param_scheduler") or []
+    if isinstance(schedulers, dict):
+        schedulers = [schedulers]
+    cfg.param_scheduler = fit_schedulers(schedulers, recipe_epochs, row.iters, iters_per_epoch)
+    cfg.train_cfg = dict(
+        type="mmrbdc.StageLoop",
+        max_iters=row.iters,
+        val_begin=cfg.train_cfg.get("val_begin", 1),
+        val_interval=cfg.train_cfg.get("val_interval", 1),
+    )
+    if cfg.get("val_evaluator") and len(indices) > 1:
+        metrics = cfg.val_evaluator
+        metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
+        cfg.val_evaluator = metrics + [
+            dict(type="mmrbdc.MemberAccuracy", position=position, index=index)
+            for position, index in enumerate(indices)
+        ]
+    cfg.randomness = dict(cfg.get("randomness", {}), seed=seed)
+    return cfg
+
+
+def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, Any]:
+    """What decides a member's weights, as plain JSON types; the same for every subset of members.
+
+    Args:
+        run: the stage's run config, all members, ``Grown`` without paths.
+        parent: the hash of the stage before, or ``None``.
+        world_size: number of processes.
+    """
+    train = copy.deepcopy(run.train_dataloader.to_dict())
+    for name in ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor"):
+        train.pop(name, None)
+    content = dict(
+        model=run.model.to_dict(),
+        train_dataloader=train,
+        optim_wrapper=run.optim_wrapper.to_dict(),
+        param_scheduler=[dict(scheduler) for scheduler in run.param_scheduler],
+        max_iters=run.train_cfg.max_iters,
+        custom_hooks=[dict(hook) for hook in run.get("custom_hooks", [])],
+        seed=run.randomness.seed,
+        world_size=world_size,
+        parent=parent,
+    )
+    return json.loads(json.dumps(content, default=str, sort_keys=True))
+
+
+def hash_of(content: dict[str, Any]) -> str:
+    """A short hash of a fingerprint."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """Where two fingerprints differ: ``key: old value -> new value``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            line
+            for key in sorted(old.keys() | new.keys())
+            for line in differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            line
+            for i, (a, b) in enumerate(zip(old, new, strict=True))
+            for line in differences(a, b, f"{where}.{i}")
+        ]
+    return [] if old == new else [f"{where}: {old!r} -> {new!r}"]
+
+
+def dump(cfg: Config, folder: Path) -> None:
+    """Write ``config.py`` into the run's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg.dump(str(folder / "config.py"))
+
+
+def _replayable(loader: dict, seed: int) -> ConfigDict:
+    loader = ConfigDict(copy.deepcopy(loader))
+    if loader.get("batch_sampler"):
+        raise PlanError("train_dataloader.batch_sampler is not supported in a staged config; use sampler")
+    loader.dataset = dict(type="mmrbdc.ReplayableDataset", dataset=loader.dataset)
+    loader.sampler = dict(
+        type="mmrbdc.ReplayableSampler",
+        sampler=loader.get("sampler") or dict(type="DefaultSampler", shuffle=True),
+        seed=seed,
+    )
+    return loader
+
+
+def _fill_loader(loader: dict | None) -> None:
+    """Defaults that MMPretrain's own training script gives every loader."""
+    if not loader:
+        return
+    loader.setdefault("collate_fn", dict(type="default_collate"))
+    loader.setdefault("pin_memory", torch.cuda.is_available())
+    loader.setdefault("persistent_workers", True)
+    if loader.get("num_workers", 0) == 0:
+        loader["persistent_workers"] = False
+
+
+def _siblings_optim(wrapper: dict) -> dict:
+    wrapper = copy.deepcopy(dict(wrapper))
+    kind = wrapper.pop("type", "OptimWrapper")
+    if kind == "AmpOptimWrapper":
+        dtype = wrapper.pop("dtype", None)
+        wrapper.pop("loss_scale", None)
+        if dtype != "bfloat16":
+            raise PlanError(
+                f"optim_wrapper: AmpOptimWrapper with dtype={dtype!r}; members trained in lockstep take "
+                "dtype='bfloat16' only, since one member's overflow in float16 would skip every member's step"
+            )
+        wrapper["autocast_dtype"] = "bfloat16"
+    elif kind not in ("OptimWrapper", "mmrbdc.SiblingsOptimWrapper"):
+        raise PlanError(f"optim_wrapper.type {kind!r} is not supported in a staged config; use 'OptimWrapper'")
+    wrapper.setdefault("constructor", "mmrbdc.MergedGroupsConstructor")
+    return dict(type="mmrbdc.SiblingsOptimWrapper", **wrapper)

@@ -1,0 +1,372 @@
+"""The runner of a protocol: one ordinary MMEngine run per stage, growth between them."""
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
+
+from mmrbdc.datasets import check_config_data
+from mmrbdc.engine.close import close_run
+from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
+from mmrbdc.engine.distributed import prepare_distributed
+from mmrbdc.engine.junction import score_junction
+from mmrbdc.engine.members import is_finished, member_file, versions
+from mmrbdc.engine.model_cost import plan_inputs, stage_config
+from mmrbdc.engine.scoring import score
+from mmrbdc.engine.stage_config import differences, dump, fingerprint, hash_of, run_config
+from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.models.siblings import Siblings
+from mmrbdc.plan import Plan, PlanError, PlanRow, make_plan, parse_protocol, plan_lines
+from mmrbdc.registry import DATA_SAMPLERS, DATASETS, RUNNERS
+from mmrbdc.weights import load_strict, publish, read_checkpoint, write_json
+
+
+@dataclass(frozen=True)
+class StageSetup:
+    """What the runner knows of one stage.
+
+    Args:
+        index: 0 for the narrowest.
+        row: its row of the plan.
+        config: the staged config as the stage sees it.
+        architecture: of its members.
+        content: what decides its members' weights.
+        hash: of ``content``.
+        folder: where it runs.
+    """
+
+    index: int
+    row: PlanRow
+    config: Config
+    architecture: Architecture
+    content: dict[str, Any]
+    hash: str
+    folder: Path
+
+    @property
+    def members(self) -> list[int]:
+        """All members' numbers."""
+        return list(range(self.row.members))
+
+    def member(self, index: int) -> Path:
+        """The file of one member."""
+        return member_file(self.folder, index)
+
+    def missing(self) -> list[int]:
+        """Members that are not finished yet."""
+        return [i for i in self.members if not is_finished(self.folder, i, self.hash)]
+
+
+@RUNNERS.register_module()
+class StagedRunner:
+    """Train a protocol: plan it, run its stages, grow at the junctions, publish the final model.
+
+    Built by ``RUNNERS.build(cfg)`` from a config with ``runner_type='mmrbdc.StagedRunner'``, ``stages`` and
+    ``protocol``. Members that are finished are never trained again. A work dir that holds part of a
+    protocol goes on only with ``resume=True``, and only if the protocol is the same.
+
+    Args:
+        cfg: the staged config; ``work_dir`` and, where it was not read from a file, ``protocol_name`` set.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        if cfg.get("load_from"):
+            raise PlanError(
+                "load_from has no meaning in a staged config: stages take their weights from the stage before"
+            )
+        self.cfg = cfg
+        self.work_dir = Path(cfg.work_dir)
+        self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
+        self.resume = bool(cfg.get("resume"))
+        self.protocol = parse_protocol(cfg, name=self.name)
+        self.seed = cfg.get("randomness", {}).get("seed") or 0
+        import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+        DefaultScope.get_instance(f"{self.name}-{time.time_ns()}", scope_name="mmpretrain")
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> "StagedRunner":
+        """Build from a config, as MMEngine's registry does."""
+        return cls(cfg)
+
+    @cached_property
+    def logger(self) -> MMLogger:
+        """The protocol's own log, ``<work_dir>/protocol.log``."""
+        return MMLogger.get_instance(
+            f"{self.name}-{time.time_ns()}",
+            logger_name="mmrbdc",
+            log_file=str(self.work_dir / "protocol.log"),
+            log_level=self.cfg.get("log_level", "INFO"),
+            file_mode="a",
+        )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan with the numbers of the data set and the processes that are really there."""
+        loader = self.cfg.train_dataloader
+        dataset = DATASETS.build(loader.dataset)
+        sampler = DATA_SAMPLERS.build(
+            dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
+            default_args=dict(dataset=dataset),
+        )
+        samples = len(sampler) * get_world_size()
+        inputs = plan_inputs(
+            self.cfg,
+            self.protocol,
+            samples=samples,
+            batch_size=loader.batch_size * get_world_size(),
+            options=self.cfg.get("cfg_options"),
+        )
+        return make_plan(self.protocol, **inputs)
+
+    @cached_property
+    def stages(self) -> list[StageSetup]:
+        """All stages, with the hashes that tie each to the ones before."""
+        setups: list[StageSetup] = []
+        for index, (stage, row) in enumerate(zip(self.protocol.stages, self.plan.rows, strict=True)):
+            config = stage_config(self.cfg, stage, self.cfg.get("cfg_options"))
+            architecture = architecture_from_config(config.model)
+            operator = dict(operator=self.protocol.operator, parents=self.protocol.parents)
+            run = run_config(
+                config,
+                stage_index=index,
+                row=row,
+                iters_per_epoch=self.plan.feed.iters_per_epoch,
+                seed=self.seed,
+                indices=range(row.members),
+                grown=[operator if index else None] * row.members,
+            )
+            content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
+            setups.append(
+                StageSetup(
+                    index, row, config, architecture, content, hash_of(content), self.work_dir / row.name
+                )
+            )
+        return setups
+
+    def train(self) -> Path:
+        """Run what is not finished yet and return the final model's file."""
+        prepare_distributed(self.cfg)
+        check_config_data(self.cfg)
+        self._enter_work_dir()
+        for line in plan_lines(self.plan):
+            self.logger.info(line)
+        for setup in self.stages:
+            missing = setup.missing()
+            if not missing:
+                self.logger.info(f"{setup.row.name}: all {setup.row.members} member(s) are finished")
+                continue
+            if setup.index:
+                self._score_junction(setup)
+            self._run_stage(setup, missing)
+        return self._publish()
+
+    def test(self, checkpoint: str | None = None, weights: str | None = None) -> dict[str, float]:
+        """Metrics of the final model (or of ``checkpoint``, of the target's architecture) on the test split."""
+        path = Path(checkpoint) if checkpoint else self.work_dir / f"{self.name}.pth"
+        if not path.is_file():
+            raise PlanError(
+                f"{path} does not exist; make it with: python tools/train.py "
+                f"{self.cfg.filename or '<this config>'} --work-dir {self.work_dir}"
+            )
+        prepare_distributed(self.cfg)
+        run = self._run_config(self.stages[-1], [0])
+        siblings = Siblings(run.model["member"], seeds=[0])
+        load_strict(
+            siblings.members[0], read_checkpoint(path, weights=weights).state_dict, source=str(path)
+        )
+        metrics = score(siblings, run, "test")
+        return {name: value for name, value in metrics.items() if not name.startswith("member")}
+
+    def _enter_work_dir(self) -> None:
+        path = self.work_dir / "plan.json"
+        contents = [setup.content for setup in self.stages]
+        if path.is_file():
+            old = json.loads(path.read_text())["fingerprints"]
+            changed = differences(old, json.loads(json.dumps(contents)))
+            if changed:
+                shown = "\n  ".join(changed[:6] + ([f"and {len(changed) - 6} more"] * (len(changed) > 6)))
+                raise PlanError(
+                    f"{self.work_dir} holds another protocol; it differs in\n  {shown}\n"
+                    "Choose another --work-dir, or give the options that it was started with"
+                )
+            begun = any(setup.missing() for setup in self.stages)
+            if begun and not self.resume:
+                raise PlanError(
+                    f"{self.work_dir} holds an unfinished run of this protocol; add --resume to go on, or choose "
+                    "another --work-dir"
+                )
+        barrier()
+        if is_main_process():
+            write_json(path, dict(self.plan.to_dict(), seed=self.seed, fingerprints=contents))
+            self.cfg.dump(str(self.work_dir / "protocol.py"))
+
+    def _run_config(self, setup: StageSetup, indices: list[int]) -> Config:
+        grown: list[dict | None] = [None] * len(indices)
+        if setup.index:
+            grown = [
+                dict(
+                    type="mmrbdc.Grown",
+                    parents=[str(path) for path in self._parents(setup, index)],
+                    operator=self.protocol.operator,
+                    architecture=setup.architecture.to_dict(),
+                )
+                for index in indices
+            ]
+        return run_config(
+            setup.config,
+            stage_index=setup.index,
+            row=setup.row,
+            iters_per_epoch=self.plan.feed.iters_per_epoch,
+            seed=self.seed,
+            indices=indices,
+            grown=grown,
+        )
+
+    def _parents(self, setup: StageSetup, index: int) -> list[Path]:
+        before = self.stages[setup.index - 1]
+        group = before.row.members // setup.row.members
+        return [before.member(i) for i in range(index * group, (index + 1) * group)]
+
+    def _score_junction(self, setup: StageSetup) -> None:
+        path = setup.folder / "junction.json"
+        if path.is_file() and json.loads(path.read_text()).get("config_hash") == setup.hash:
+            return
+        before = self.stages[setup.index - 1]
+        result = score_junction(
+            self._run_config(setup, setup.members),
+            self._run_config(before, before.members).model["member"],
+            [self._parents(setup, index) for index in setup.members],
+        )
+        spent = sum(entry["flops"] for entry in self._ledger()["stages"])
+        for index, entry in enumerate(result):
+            self.logger.info(
+                f"junction to {setup.row.name}, child {index}: parents "
+                + ", ".join(f"{top1:.2f}" for top1 in entry["parents"])
+                + f"; their ensemble {entry['ensemble']:.2f}; child before its first step {entry['child']:.2f}"
+            )
+        if is_main_process():
+            write_json(path, dict(config_hash=setup.hash, flops=spent, children=result))
+
+    def _run_stage(self, setup: StageSetup, indices: list[int]) -> None:
+        whole = indices == setup.members
+        folder = setup.folder if whole else setup.folder / f"only_{'-'.join(map(str, indices))}"
+        cfg = self._run_config(setup, indices)
+        cfg.work_dir = str(folder)
+        cfg.experiment_name = f"{self.name}-{setup.row.name}"
+        parents = [self._parents(setup, i) if setup.index else [] for i in indices]
+        checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]
+        cfg.custom_hooks = [
+            *cfg.get("custom_hooks", []),
+            dict(type="mmrbdc.AverageBuffersHook"),
+            dict(
+                type="mmrbdc.LedgerHook",
+                members=len(indices),
+                flops_per_sample=setup.row.train_flops_per_sample,
+                flops_before=sum(row.flops for row in self.plan.rows[: setup.index]),
+            ),
+            dict(
+                type="mmrbdc.MemberExportHook",
+                folder=str(setup.folder),
+                weights=self.protocol.parents,
+                meta=dict(
+                    name=self.name,
+                    method=self.protocol.method,
+                    family=self.protocol.family,
+                    architecture=setup.architecture.to_dict(),
+                    stage=setup.index,
+                    config_hash=setup.hash,
+                ),
+                parents=[[c.sha256 for c in group] for group in checkpoints],
+                parents_flops=[sum(c.meta["train_flops"] for c in group) for group in checkpoints],
+            ),
+            dict(
+                type="mmrbdc.ProgressHook",
+                stage=setup.index,
+                stage_flops=[float(row.flops) for row in self.plan.rows],
+                interval=cfg.get("default_hooks", {}).get("logger", {}).get("interval", 50),
+            ),
+        ]
+        del checkpoints
+        newest = newest_readable_checkpoint(folder, self.logger) if self.resume else None
+        if newest is not None:
+            cfg.load_from, cfg.resume = str(newest), True
+        else:
+            cfg.resume = False
+        self.logger.info(
+            f"stage {setup.index + 1} of {len(self.stages)}: {setup.row.name}, {setup.architecture.label}, "
+            f"member(s) {', '.join(map(str, indices))}, {setup.row.epochs:.2f} epochs"
+            + (f", resumed from {newest}" if newest else "")
+        )
+        if is_main_process():
+            dump(cfg, folder)
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        close_run(runner)
+        barrier()
+        if is_main_process():
+            write_json(self.work_dir / "ledger.json", self._ledger())
+        barrier()
+
+    def _ledger(self) -> dict[str, Any]:
+        entries = []
+        for setup in self.stages:
+            parts = [
+                json.loads(path.read_text()) for path in sorted(setup.folder.glob("**/stage.json"))
+            ]
+            if parts:
+                entries.append(
+                    dict(
+                        name=setup.row.name,
+                        members=setup.row.members,
+                        **{
+                            key: sum(part[key] for part in parts)
+                            for key in ("samples", "iters", "flops", "wall_s")
+                        },
+                    )
+                )
+        return dict(
+            unit="FLOPs; one multiply-add is 2",
+            total_flops=sum(entry["flops"] for entry in entries),
+            stages=entries,
+        )
+
+    def _publish(self) -> Path:
+        last = self.stages[-1]
+        final = read_checkpoint(last.member(0))
+        stem = self.work_dir / self.name
+        if is_main_process():
+            ledger = self._ledger()
+            write_json(self.work_dir / "ledger.json", ledger)
+            meta = dict(
+                final.meta,
+                stages=[
+                    dict(members=row.members, width=row.width, epochs=row.epochs, flops=float(row.flops))
+                    for row in self.plan.rows
+                ],
+                train_flops=ledger["total_flops"],
+                wall_s=sum(entry["wall_s"] for entry in ledger["stages"]),
+                seed=self.seed,
+                versions=versions(),
+            )
+            publish(stem, final.state_dict, meta)
+            top1 = final.meta["accuracy"].get("val/top1")
+            self.logger.info(
+                f"{self.name}: {ledger['total_flops'] / 1e12:.3f} TFLOPs in all, "
+                f"{ledger['total_flops'] / self.plan.reference.flops:.1%} of the reference, val top-1 "
+                f"{'not validated' if top1 is None else f'{top1:.2f} %'}; wrote {stem}.pth, .safetensors, .json"
+            )
+        barrier()
+        for handler in list(self.logger.handlers):
+            if isinstance(handler, logging.FileHandler):
+                handler.flush()
+        return Path(f"{stem}.pth")

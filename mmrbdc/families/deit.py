@@ -1,0 +1,272 @@
+"""DeiT and plain ViT: MMPretrain's ``VisionTransformer`` and ``DistilledVisionTransformer``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mmrbdc.families.base import Architecture, FamilyError, pair, refuse_options, type_name
+from mmrbdc.growth import Axis, Entry, Layout, Space
+
+ARCH_KEYS = ("embed_dims", "num_layers", "num_heads", "feedforward_channels")
+ARCHS: dict[str, tuple[int, int, int, int]] = {
+    **dict.fromkeys(("s", "small"), (768, 8, 8, 2304)),
+    **dict.fromkeys(("b", "base"), (768, 12, 12, 3072)),
+    **dict.fromkeys(("l", "large"), (1024, 24, 16, 4096)),
+    **dict.fromkeys(("h", "huge"), (1280, 32, 16, 5120)),
+    **dict.fromkeys(("deit-t", "deit-tiny"), (192, 12, 3, 768)),
+    **dict.fromkeys(("deit-s", "deit-small", "dinov2-s", "dinov2-small"), (384, 12, 6, 1536)),
+    **dict.fromkeys(("deit-b", "deit-base"), (768, 12, 12, 3072)),
+    **dict.fromkeys(("eva-g", "eva-giant"), (1408, 40, 16, 6144)),
+    **dict.fromkeys(("dinov2-g", "dinov2-giant"), (1536, 40, 24, 6144)),
+}
+"""MMPretrain's names of ViT sizes: embed_dims, num_layers, num_heads, feedforward_channels."""
+
+HEADS = {
+    "VisionTransformerClsHead": ("head.layers.head",),
+    "DeiTClsHead": ("head.layers.head", "head.layers.head_dist"),
+    "LinearClsHead": ("head.fc",),
+}
+"""Classifier heads and the module names of their linear maps."""
+
+
+@dataclass(frozen=True)
+class DeiT(Architecture):
+    """A ViT of constant head size: width means more heads.
+
+    Attributes:
+        depth: Number of layers.
+        embed_dims: Width of the residual stream.
+        num_heads: Attention heads of a layer.
+        feedforward_channels: Hidden units of a layer.
+        patch_size: Height and width of a patch.
+        img_size: Height and width of the training image, which fix the size of the position table.
+        in_channels: Colours.
+        num_classes: Classes.
+        head: Class name of the classifier head.
+        distilled: Whether there is a distillation token.
+        with_cls_token: Whether there is a class token.
+        qkv_bias: Whether queries, keys and values have a bias.
+        layer_scale: Whether both branches of a layer end in a learned scale.
+        pre_norm: Whether a norm (and no patch bias) stands in front of the first layer.
+        final_norm: Whether a norm stands behind the last layer.
+        pooled_norm: Whether a norm stands behind the pooled patch tokens (``avg_featmap``).
+    """
+
+    family: ClassVar[str] = "deit"
+    backbone_types: ClassVar[tuple[str, ...]] = ("VisionTransformer", "DistilledVisionTransformer")
+    width_fields: ClassVar[tuple[str, ...]] = ("embed_dims", "num_heads", "feedforward_channels")
+
+    depth: int
+    embed_dims: int
+    num_heads: int
+    feedforward_channels: int
+    patch_size: tuple[int, int] = (16, 16)
+    img_size: tuple[int, int] = (224, 224)
+    in_channels: int = 3
+    num_classes: int = 1000
+    head: str = "VisionTransformerClsHead"
+    distilled: bool = False
+    with_cls_token: bool = True
+    qkv_bias: bool = True
+    layer_scale: bool = False
+    pre_norm: bool = False
+    final_norm: bool = True
+    pooled_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.num_heads <= 0 or self.embed_dims % self.num_heads:
+            raise FamilyError(
+                f"embed_dims={self.embed_dims} does not divide into num_heads={self.num_heads} "
+                "heads; choose a multiple"
+            )
+
+    @property
+    def width(self) -> int:
+        """Width of the residual stream."""
+        return self.embed_dims
+
+    @property
+    def head_size(self) -> int:
+        """Channels of one attention head; the same at every width."""
+        return self.embed_dims // self.num_heads
+
+    @property
+    def label(self) -> str:
+        """For example ``deit 12x192, 3 heads``."""
+        heads = f"{self.num_heads} head{'s' if self.num_heads > 1 else ''}"
+        return f"deit {self.depth}x{self.embed_dims}, {heads}"
+
+    @classmethod
+    def from_config(cls, model_cfg: Mapping[str, Any]) -> "DeiT":
+        """Read the architecture off the config of an MMPretrain ``ImageClassifier``.
+
+        Raises:
+            FamilyError: An option whose tensors the family does not know.
+        """
+        backbone, head = model_cfg["backbone"], model_cfg.get("head")
+        kind = type_name(backbone, "backbone")
+        what = f"{kind} config"
+        refuse_options(backbone, {"patch_cfg": ({},), "layer_cfgs": ({},)}, what)
+        _check_norm(backbone.get("norm_cfg"), what)
+        if model_cfg.get("neck") is not None:
+            raise FamilyError(f"{what}: a neck ({model_cfg['neck']!r}) is not supported")
+        head_kind = type_name(head, "head")
+        assert head is not None
+        if head_kind not in HEADS:
+            raise FamilyError(f"head {head_kind} is not supported; supported: {', '.join(HEADS)}")
+        refuse_options(head, {"hidden_dim": (None,)}, f"{head_kind} config")
+        arch = _read_arch(backbone.get("arch", DEFAULT_ARCH[kind]), what)
+        scale = backbone.get("layer_scale_init_value", 0.0)
+        return cls(
+            depth=arch["num_layers"],
+            embed_dims=arch["embed_dims"],
+            num_heads=arch["num_heads"],
+            feedforward_channels=arch["feedforward_channels"],
+            patch_size=pair(backbone.get("patch_size", 16)),
+            img_size=pair(backbone.get("img_size", 224)),
+            in_channels=backbone.get("in_channels", 3),
+            num_classes=head["num_classes"],
+            head=head_kind,
+            distilled=kind == "DistilledVisionTransformer",
+            with_cls_token=backbone.get("with_cls_token", True),
+            qkv_bias=backbone.get("qkv_bias", True),
+            layer_scale=bool(scale > 0),
+            pre_norm=backbone.get("pre_norm", False),
+            final_norm=backbone.get("final_norm", True),
+            pooled_norm=backbone.get("out_type", "cls_token") == "avg_featmap",
+        )
+
+    def layout(self) -> Layout:
+        """Layout of the plain state dict of MMPretrain's ``ImageClassifier``.
+
+        The stream is one space for the whole network; each layer has a space for its heads and one
+        for its hidden units. Position table and tokens write the stream.
+        """
+        stream = Axis.writes("stream")
+        one = Axis.fixed(1)
+        entries: dict[str, Entry] = {}
+        if self.with_cls_token:
+            entries["backbone.cls_token"] = Entry((one, one, stream), "token")
+        tokens = Axis.fixed(self.num_tokens, "the number of tokens (image size / patch size)")
+        entries["backbone.pos_embed"] = Entry((one, tokens, stream), "position")
+        if self.distilled:
+            entries["backbone.dist_token"] = Entry((one, one, stream), "token")
+        patch = (
+            Axis.fixed(self.in_channels, "the number of input channels"),
+            Axis.fixed(self.patch_size[0], "the patch height"),
+            Axis.fixed(self.patch_size[1], "the patch width"),
+        )
+        entries["backbone.patch_embed.projection.weight"] = Entry((stream, *patch), "weight")
+        if not self.pre_norm:
+            entries["backbone.patch_embed.projection.bias"] = Entry((stream,), "bias")
+        for i in range(self.depth):
+            entries |= self._layer_entries(i)
+        if self.pre_norm:
+            entries |= _norm_entries("backbone.pre_norm")
+        if self.final_norm:
+            entries |= _norm_entries("backbone.ln1")
+        if self.pooled_norm:
+            entries |= _norm_entries("backbone.ln2")
+        classes = Axis.fixed(self.num_classes, "the number of classes")
+        for module in HEADS[self.head]:
+            entries[f"{module}.weight"] = Entry((classes, Axis.reads("stream")), "weight")
+            entries[f"{module}.bias"] = Entry((classes,), "bias")
+        return Layout({space.name: space for space in self._spaces()}, entries)
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the position table: patches, the last row and column padded, and tokens."""
+        rows, columns = (
+            -(-image // patch) for image, patch in zip(self.img_size, self.patch_size, strict=True)
+        )
+        return rows * columns + int(self.with_cls_token) + int(self.distilled)
+
+    def _spaces(self) -> list[Space]:
+        layers = [f"backbone.layers.{i}" for i in range(self.depth)]
+        norms = [f"{layer}.{norm}" for layer in layers for norm in ("ln1", "ln2")]
+        if self.pooled_norm:
+            norms.append("backbone.ln2")
+        elif self.final_norm:
+            norms.append("backbone.ln1")
+        spaces = [Space("stream", self.embed_dims, "stream", reader_norms=tuple(norms))]
+        for i in range(self.depth):
+            spaces.append(Space(f"layers.{i}.heads", self.embed_dims, "heads", unit=self.head_size))
+            spaces.append(
+                Space(f"layers.{i}.hidden", self.feedforward_channels, "hidden", activation="gelu")
+            )
+        return spaces
+
+    def _layer_entries(self, i: int) -> dict[str, Entry]:
+        layer = f"backbone.layers.{i}"
+        heads, hidden = f"layers.{i}.heads", f"layers.{i}.hidden"
+        entries = _norm_entries(f"{layer}.ln1", i)
+        entries |= _linear_entries(
+            f"{layer}.attn.qkv", Axis.writes(heads, fused=3), "stream", i, bias=self.qkv_bias
+        )
+        entries |= _linear_entries(f"{layer}.attn.proj", Axis.writes("stream"), heads, i)
+        if self.layer_scale:
+            entries[f"{layer}.attn.gamma1.weight"] = Entry((Axis.writes("stream"),), "scale", i)
+        entries |= _norm_entries(f"{layer}.ln2", i)
+        entries |= _linear_entries(f"{layer}.ffn.layers.0.0", Axis.writes(hidden), "stream", i)
+        entries |= _linear_entries(f"{layer}.ffn.layers.1", Axis.writes("stream"), hidden, i)
+        if self.layer_scale:
+            entries[f"{layer}.ffn.gamma2.weight"] = Entry((Axis.writes("stream"),), "scale", i)
+        return entries
+
+    def _resize_config(self, model_cfg: Any) -> None:
+        backbone = model_cfg["backbone"]
+        arch = backbone.get("arch")
+        rest = dict(arch) if isinstance(arch, Mapping) else {}
+        backbone["arch"] = {
+            **rest,
+            "embed_dims": self.embed_dims,
+            "num_layers": self.depth,
+            "num_heads": self.num_heads,
+            "feedforward_channels": self.feedforward_channels,
+        }
+        model_cfg["head"]["in_channels"] = self.embed_dims
+
+    def _compared(self, other: Architecture) -> list[tuple[str, Any, Any]]:
+        assert isinstance(other, DeiT)
+        return [*super()._compared(other), ("head size", self.head_size, other.head_size)]
+
+
+DEFAULT_ARCH = {"VisionTransformer": "base", "DistilledVisionTransformer": "deit-base"}
+
+
+def _read_arch(arch: str | Mapping[str, int], what: str) -> dict[str, int]:
+    if isinstance(arch, str):
+        if arch.lower() not in ARCHS:
+            raise FamilyError(f"{what}: unknown arch '{arch}'; known: {', '.join(ARCHS)}")
+        return dict(zip(ARCH_KEYS, ARCHS[arch.lower()], strict=True))
+    missing = [key for key in ARCH_KEYS if key not in arch]
+    if missing:
+        raise FamilyError(f"{what}: the arch {dict(arch)} lacks {', '.join(missing)}")
+    return {key: arch[key] for key in ARCH_KEYS}
+
+
+def _check_norm(norm_cfg: Mapping[str, Any] | None, what: str) -> None:
+    if norm_cfg is None:
+        return
+    if type_name(norm_cfg, "norm_cfg") != "LN":
+        raise FamilyError(f"{what}: the option norm_cfg={dict(norm_cfg)} is not supported; use LN")
+    refuse_options(norm_cfg, {"elementwise_affine": (True,), "bias": (True,)}, f"{what}, norm_cfg")
+
+
+def _norm_entries(module: str, block: int | None = None) -> dict[str, Entry]:
+    """A LayerNorm over the stream."""
+    axes = (Axis.writes("stream"),)
+    return {
+        f"{module}.weight": Entry(axes, "scale", block),
+        f"{module}.bias": Entry(axes, "shift", block),
+    }
+
+
+def _linear_entries(
+    module: str, writes: Axis, reads: str, block: int, bias: bool = True
+) -> dict[str, Entry]:
+    """A linear map from one space to another."""
+    entries = {f"{module}.weight": Entry((writes, Axis.reads(reads)), "weight", block)}
+    if bias:
+        entries[f"{module}.bias"] = Entry((writes,), "bias", block)
+    return entries

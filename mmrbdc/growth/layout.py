@@ -1,0 +1,242 @@
+"""Name the dimensions of every tensor once, and every growth operator is generic.
+
+A *channel space* is a set of channels that several tensors share: the residual stream of a ViT, the
+heads of its layer 3, the hidden units of its layer 3. An axis of a tensor **writes** a space (its
+outputs live there), **reads** one (its inputs come from there), or is fixed (kernel, colours,
+classes, tokens). A *layout* says this for each tensor of a state dict.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from mmrbdc.growth.errors import GrowthError
+
+SpaceKind = Literal["stream", "heads", "hidden", "stem"]
+Role = Literal["weight", "bias", "scale", "shift", "statistic", "counter", "token", "position"]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Channels that several tensors share.
+
+    Attributes:
+        name: Unique within a layout.
+        size: Number of channels.
+        kind: What the channels are.
+        unit: Channels that only make sense together: the head size of a ``heads`` space, else 1.
+        reader_norms: Module names of the norms that stand in front of the space's readers.
+        activation: Activation behind the space's writer, lower case, ``None`` for none.
+    """
+
+    name: str
+    size: int
+    kind: SpaceKind
+    unit: int = 1
+    reader_norms: tuple[str, ...] = ()
+    activation: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.size <= 0 or self.unit <= 0 or self.size % self.unit:
+            raise GrowthError(
+                f"space '{self.name}' has {self.size} channels in units of {self.unit}: "
+                "both must be positive and the unit must divide the size"
+            )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dimension of a tensor: use ``Axis.writes``, ``Axis.reads`` or ``Axis.fixed``.
+
+    Attributes:
+        space: Name of the space it writes or reads, ``None`` when fixed.
+        mode: How it relates to the space.
+        fused: Maps laid behind each other in this axis: 3 for ``qkv``, 3 x size entries long.
+        size: Length of a fixed axis, 0 otherwise.
+        meaning: What a fixed axis counts, for messages.
+    """
+
+    space: str | None
+    mode: Literal["writes", "reads", "fixed"]
+    fused: int = 1
+    size: int = 0
+    meaning: str = ""
+
+    @classmethod
+    def writes(cls, space: str, fused: int = 1) -> "Axis":
+        """An axis whose entries are outputs that live in ``space``."""
+        return cls(space, "writes", fused)
+
+    @classmethod
+    def reads(cls, space: str, fused: int = 1) -> "Axis":
+        """An axis whose entries are inputs that come from ``space``."""
+        return cls(space, "reads", fused)
+
+    @classmethod
+    def fixed(cls, size: int, meaning: str = "") -> "Axis":
+        """An axis of constant length, the same for parents and child."""
+        return cls(None, "fixed", 1, size, meaning)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one tensor.
+
+    Attributes:
+        axes: One per dimension; empty for a scalar.
+        role: What the tensor is for.
+        block: Running number of the residual block that it belongs to, ``None`` outside of blocks.
+    """
+
+    axes: tuple[Axis, ...]
+    role: Role
+    block: int | None = None
+
+    @property
+    def writes_space(self) -> bool:
+        """Whether one of the axes writes a space."""
+        return any(axis.mode == "writes" for axis in self.axes)
+
+    @property
+    def reads_space(self) -> bool:
+        """Whether one of the axes reads a space."""
+        return any(axis.mode == "reads" for axis in self.axes)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The meaning of every tensor of one architecture at one width.
+
+    Attributes:
+        spaces: By name.
+        entries: By tensor name, in the order of the state dict.
+    """
+
+    spaces: dict[str, Space]
+    entries: dict[str, Entry]
+
+    def __post_init__(self) -> None:
+        for name, entry in self.entries.items():
+            for axis in entry.axes:
+                if axis.space is not None and axis.space not in self.spaces:
+                    raise GrowthError(
+                        f"layout entry '{name}' names the space '{axis.space}', which the layout "
+                        f"does not have; it has {', '.join(self.spaces)}"
+                    )
+
+    def shape(self, tensor_name: str) -> tuple[int, ...]:
+        """Shape of a tensor at this layout's width."""
+        return self._shape(self.entries[tensor_name], {})
+
+    def shape_at(self, tensor_name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Shape of a tensor when the spaces have ``sizes``."""
+        return self._shape(self.entries[tensor_name], sizes)
+
+    def space_sizes(self, state_dict: Mapping[str, Tensor], who: str) -> dict[str, int]:
+        """Infer from the tensors of a parent how large each of its spaces is.
+
+        Args:
+            state_dict: The parent's tensors. Names, number of dimensions and fixed axes must be
+                this layout's; sizes of the spaces are free as long as all tensors agree on them.
+            who: What messages call the parent.
+
+        Returns:
+            Size of each space, by name.
+
+        Raises:
+            GrowthError: Missing or extra tensors, another number of dimensions, another fixed axis,
+                tensors that disagree about a space, a size that is not a multiple of the unit.
+        """
+        self._check_names(state_dict, who)
+        sizes: dict[str, int] = {}
+        said_by: dict[str, str] = {}
+        for name, entry in self.entries.items():
+            shape = tuple(state_dict[name].shape)
+            if len(shape) != len(entry.axes):
+                raise GrowthError(
+                    f"{self._shapes(who, name, shape)}: the number of dimensions differs, so "
+                    "this is another architecture"
+                )
+            for dim, (axis, length) in enumerate(zip(entry.axes, shape, strict=True)):
+                if axis.space is None:
+                    if length != axis.size:
+                        what = axis.meaning or f"axis {dim}"
+                        raise GrowthError(
+                            f"{self._shapes(who, name, shape)}: {what} is {length} here and "
+                            f"{axis.size} in the child, and only widths may differ; train the "
+                            "parent with the child's setting or change the child's config"
+                        )
+                    continue
+                size = self._size_from_axis(axis, length, name, shape, who)
+                if sizes.setdefault(axis.space, size) != size:
+                    other = said_by[axis.space]
+                    raise GrowthError(
+                        f"{who}: '{name}' has shape {shape}, which makes space '{axis.space}' "
+                        f"{size} wide, but '{other}' with shape "
+                        f"{tuple(state_dict[other].shape)} makes it {sizes[axis.space]}; "
+                        "the file does not hold one consistent model"
+                    )
+                said_by.setdefault(axis.space, name)
+        return sizes
+
+    def _shape(self, entry: Entry, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        return tuple(
+            axis.size
+            if axis.space is None
+            else axis.fused * sizes.get(axis.space, self.spaces[axis.space].size)
+            for axis in entry.axes
+        )
+
+    def _shapes(self, who: str, name: str, shape: Sequence[int]) -> str:
+        return f"{who}: '{name}' has shape {tuple(shape)}, the child's has {self.shape(name)}"
+
+    def _size_from_axis(
+        self, axis: Axis, length: int, name: str, shape: Sequence[int], who: str
+    ) -> int:
+        assert axis.space is not None
+        space = self.spaces[axis.space]
+        step = axis.fused * space.unit
+        if length == 0 or length % step:
+            hint = "; is its head size the child's?" if space.kind == "heads" else ""
+            raise GrowthError(
+                f"{self._shapes(who, name, shape)}: {length} is not a multiple of {axis.fused} x "
+                f"{space.unit} (maps x unit of space '{space.name}'){hint}"
+            )
+        return length // axis.fused
+
+    def _check_names(self, state_dict: Mapping[str, Tensor], who: str) -> None:
+        missing = [name for name in self.entries if name not in state_dict]
+        extra = [name for name in state_dict if name not in self.entries]
+        if not missing and not extra:
+            return
+        parts = []
+        if missing:
+            parts.append(f"{len(missing)} missing ({_some(missing)})")
+        if extra:
+            parts.append(f"{len(extra)} that the child does not have ({_some(extra)})")
+        gone = self._blocks_gone(set(missing))
+        hint = (
+            f"no tensor of {gone} is there, so the parent is less deep"
+            if gone
+            else "parents and child must be the same architecture apart from their width"
+        )
+        raise GrowthError(
+            f"{who}: tensor names differ from the child's: {'; '.join(parts)}; {hint}"
+        )
+
+    def _blocks_gone(self, missing: set[str]) -> str:
+        """The blocks none of whose tensors are there, as words; empty when there are none."""
+        names: dict[int, list[str]] = {}
+        for name, entry in self.entries.items():
+            if entry.block is not None:
+                names.setdefault(entry.block, []).append(name)
+        gone = [str(block) for block, members in names.items() if missing.issuperset(members)]
+        return f"block{'s' if len(gone) > 1 else ''} {', '.join(gone)}" if gone else ""
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    """The first names, and how many are not shown."""
+    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,157 @@
+"""Run a growth operator: check the parents, grow, check the child, report."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mmrbdc.growth import block_diagonal
+from mmrbdc.growth.errors import GrowthError
+from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.placement import Placement
+from mmrbdc.growth.report import GrowthReport, make_report
+
+StateDict = Mapping[str, Tensor]
+
+
+class GrowFunction(Protocol):
+    """The signature of every growth operator.
+
+    ``context`` is for operators that need data: it offers the loss as a function of parameters, and
+    batches, and charges its own FLOPs to the ledger. Most operators ignore it.
+    """
+
+    def __call__(
+        self,
+        parents: Sequence[StateDict],
+        layout: Layout,
+        *,
+        generator: torch.Generator | None = None,
+        context: Any = None,
+    ) -> dict[str, Tensor]:
+        """Make the child's state dict; ``layout`` is the child's."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A growth operator and its account of itself.
+
+    Attributes:
+        name: What configs and command lines call it.
+        grow: Makes the child's state dict.
+        describe: Says, from the child's layout and the parents' space sizes, what ``grow`` does
+            with each tensor.
+    """
+
+    name: str
+    grow: GrowFunction
+    describe: Callable[[Layout, Sequence[Mapping[str, int]]], dict[str, Placement]]
+
+
+OPERATORS: dict[str, Operator] = {
+    operator.name: operator
+    for operator in (Operator("block-diagonal", block_diagonal.grow, block_diagonal.describe),)
+}
+"""All growth operators by name."""
+
+
+@dataclass(frozen=True)
+class GrowthResult:
+    """A grown child.
+
+    Attributes:
+        state_dict: Its tensors.
+        report: What was done.
+    """
+
+    state_dict: dict[str, Tensor]
+    report: GrowthReport
+
+
+def get_operator(name: str) -> Operator:
+    """Look an operator up.
+
+    Raises:
+        GrowthError: There is none of that name.
+    """
+    if name not in OPERATORS:
+        raise GrowthError(
+            f"unknown growth operator '{name}'; there is {', '.join(sorted(OPERATORS))}"
+        )
+    return OPERATORS[name]
+
+
+def grow(
+    parents: Sequence[StateDict],
+    layout: Layout,
+    *,
+    operator: str = "block-diagonal",
+    generator: torch.Generator | None = None,
+    context: Any = None,
+    allow_equal: bool = False,
+    names: Sequence[str] | None = None,
+) -> GrowthResult:
+    """Grow parents into a child.
+
+    Args:
+        parents: State dicts, in the order in which they are placed.
+        layout: The child's.
+        operator: Name of the growth operator.
+        generator: Source of randomness of operators that draw.
+        context: Passed to the operator.
+        allow_equal: Accept parents with the same weights.
+        names: What messages call the parents, e.g. their paths; their indices by default.
+
+    Returns:
+        The child and the report.
+
+    Raises:
+        GrowthError: No parents, a parent that does not fit the layout, two equal parents, parents
+            of different dtypes, or parents that the operator refuses.
+    """
+    chosen = get_operator(operator)
+    names = list(names) if names is not None else [f"parent {i}" for i in range(len(parents))]
+    if not parents:
+        raise GrowthError(f"growth operator '{operator}' got no parents; name at least one")
+    sizes = [layout.space_sizes(parent, who) for parent, who in zip(parents, names, strict=True)]
+    _check_dtypes(parents, names)
+    if not allow_equal:
+        _check_different(parents, names)
+    placements = chosen.describe(layout, sizes)
+    child = chosen.grow(parents, layout, generator=generator, context=context)
+    _check_child(child, layout, operator)
+    return GrowthResult(child, make_report(operator, layout, sizes, placements, child))
+
+
+def _check_dtypes(parents: Sequence[StateDict], names: Sequence[str]) -> None:
+    for name, first in parents[0].items():
+        for parent, who in zip(parents[1:], names[1:], strict=True):
+            if parent[name].dtype != first.dtype:
+                raise GrowthError(
+                    f"'{name}' is {first.dtype} in {names[0]} and {parent[name].dtype} in {who}; "
+                    "convert the files to one dtype"
+                )
+
+
+def _check_different(parents: Sequence[StateDict], names: Sequence[str]) -> None:
+    for i, one in enumerate(parents):
+        for j in range(i + 1, len(parents)):
+            if all(torch.equal(tensor, parents[j][name]) for name, tensor in one.items()):
+                raise GrowthError(
+                    f"{names[i]} and {names[j]} hold the same weights; coupling a model with "
+                    "itself adds no capacity that training can use. Name different parents, or "
+                    "allow equal ones (allow_equal=True, --allow-equal-parents)"
+                )
+
+
+def _check_child(child: StateDict, layout: Layout, operator: str) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in child.items()}
+    expected = {name: layout.shape(name) for name in layout.entries}
+    for name in expected.keys() | shapes.keys():
+        if shapes.get(name) != expected.get(name):
+            raise GrowthError(
+                f"operator '{operator}' made '{name}' with shape {shapes.get(name)}, the child's "
+                f"layout says {expected.get(name)}: a mistake in the operator"
+            )

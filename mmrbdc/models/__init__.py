@@ -1,0 +1,6 @@
+"""Modules: the siblings of a stage, and the backbones and necks that detectors use."""
+
+from mmrbdc.models import backbones, necks
+from mmrbdc.models.siblings import Siblings, SiblingsDataPreprocessor
+
+__all__ = ["Siblings", "SiblingsDataPreprocessor", "backbones", "necks"]

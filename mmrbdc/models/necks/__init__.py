@@ -1,0 +1,5 @@
+"""Between backbone and detection heads."""
+
+from .simple_feature_pyramid import SimpleFeaturePyramid
+
+__all__ = ["SimpleFeaturePyramid"]

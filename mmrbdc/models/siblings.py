@@ -1,0 +1,170 @@
+"""The members of one stage, trained in lockstep on one stream of decoded batches."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.logging import MessageHub
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmpretrain.models.utils.batch_augments import RandomBatchAugment
+from mmpretrain.structures import DataSample
+
+from mmrbdc.registry import MODELS
+from mmrbdc.seeding import seed_all
+
+
+def _current_iteration() -> int:
+    return MessageHub.get_current_instance().get_info("iter", 0)
+
+
+@MODELS.register_module()
+class SiblingsDataPreprocessor(BaseDataPreprocessor):
+    """Normalise a batch once, then mix it once per member.
+
+    Args:
+        base: config of the classifier's own preprocessor, without batch augmentations.
+        seeds: one seed a member; member ``i`` draws its mixup from
+            ``(seeds[i], iteration, rank)``, so it draws the same alone as among others.
+        batch_augments: arguments of MMPretrain's ``RandomBatchAugment`` (``augments``, ``probs``), or
+            ``None``. They need one-hot labels, which ``base`` is told to make.
+    """
+
+    def __init__(self, base: dict, seeds: Sequence[int], batch_augments: dict | None = None):
+        super().__init__()
+        base = dict(base)
+        self.batch_augments = None
+        if batch_augments:
+            self.batch_augments = RandomBatchAugment(**copy.deepcopy(batch_augments))
+            base["to_onehot"] = True
+        self.base = MODELS.build(base)
+        self.seeds = list(seeds)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Return ``inputs`` (N, 3, H, W) and ``data_samples`` (N), or in training a list of both per member."""
+        data = self.base(data, training=training)
+        if not training:
+            return data
+        inputs, samples = [], []
+        for seed in self.seeds:
+            member_inputs, member_samples = self._mix(data, seed)
+            inputs.append(member_inputs)
+            samples.append(member_samples)
+        return dict(inputs=inputs, data_samples=samples)
+
+    def _mix(self, data: dict, seed: int) -> tuple[torch.Tensor, list[DataSample]]:
+        if self.batch_augments is None:
+            return data["inputs"], data["data_samples"]
+        seed_all("mixup", seed, _current_iteration(), get_rank())
+        scores = torch.stack([sample.gt_score for sample in data["data_samples"]])
+        # CutMix writes into its argument; the other members need the batch as it was.
+        inputs, scores = self.batch_augments(data["inputs"].clone(), scores)
+        samples = []
+        for sample, score in zip(data["data_samples"], scores, strict=True):
+            mixed = DataSample()
+            if "gt_label" in sample:
+                mixed.set_gt_label(sample.gt_label)
+            mixed.set_gt_score(score)
+            samples.append(mixed)
+        return inputs, samples
+
+
+@MODELS.register_module()
+class Siblings(BaseModel):
+    """k classifiers of one configuration that share their batches and nothing else.
+
+    The loss is the sum of the members' losses, so one backward pass gives every member exactly its own
+    gradient. A member's construction, initialisation, mixup and drop-path are seeded from its own seed
+    and the iteration: a member trained among others equals the member trained alone on the same batches.
+    ``train_step`` and ``val_step`` are MMEngine's own, so DistributedDataParallel works as usual.
+
+    Args:
+        member: config of the classifier (an MMPretrain ``ImageClassifier``). Its ``data_preprocessor`` and
+            ``train_cfg`` (batch augmentations) become the shared preprocessor.
+        seeds: one seed a member.
+        indices: the members' numbers within their stage, where only some are trained here.
+            Defaults to ``0 .. k-1``.
+        init_cfgs: one initialiser config a member (``dict(type='mmrbdc.Grown', ...)``), or ``None`` for
+            the member's own initialisation.
+    """
+
+    def __init__(
+        self,
+        member: dict,
+        seeds: Sequence[int],
+        indices: Sequence[int] | None = None,
+        init_cfgs: Sequence[dict | None] | None = None,
+    ) -> None:
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ValueError(f"Siblings needs one seed a member, all different; got {list(seeds)}")
+        self.seeds = list(seeds)
+        self.indices = list(range(len(self.seeds)) if indices is None else indices)
+        init_cfgs = [None] * len(self.seeds) if init_cfgs is None else list(init_cfgs)
+        if not len(self.indices) == len(init_cfgs) == len(self.seeds):
+            raise ValueError(
+                f"Siblings: {len(self.seeds)} seeds, {len(self.indices)} indices and {len(init_cfgs)} "
+                "init_cfgs; give one of each a member"
+            )
+        member = copy.deepcopy(dict(member))
+        preprocessor = dict(member.pop("data_preprocessor", None) or {})
+        preprocessor.setdefault("type", "ClsDataPreprocessor")
+        augments = member.pop("train_cfg", None) or preprocessor.pop("batch_augments", None)
+        super().__init__(
+            data_preprocessor=SiblingsDataPreprocessor(
+                base=preprocessor, seeds=self.seeds, batch_augments=augments
+            )
+        )
+        self.members = torch.nn.ModuleList()
+        for seed, init_cfg in zip(self.seeds, init_cfgs, strict=True):
+            seed_all("construction", seed)
+            config = copy.deepcopy(member)
+            if init_cfg is not None:
+                config["init_cfg"] = init_cfg
+            self.members.append(MODELS.build(config))
+
+    def init_weights(self) -> None:
+        """Initialise every member from its own seed."""
+        for seed, member in zip(self.seeds, self.members, strict=True):
+            seed_all("initialisation", seed)
+            member.init_weights()
+
+    def member_state_dict(self, position: int) -> dict[str, torch.Tensor]:
+        """The state dict of the member at ``position``, under a plain classifier's keys."""
+        return self.members[position].state_dict()
+
+    def forward(self, inputs, data_samples=None, mode: str = "tensor"):
+        """Per-member losses, predictions of members and ensemble, or the members' logits.
+
+        Args:
+            inputs: (N, 3, H, W), or in mode ``loss`` a list of k such tensors.
+            data_samples: N samples, or in mode ``loss`` a list of k lists.
+            mode: ``loss`` gives ``member<i>.loss`` and so on for every member; ``predict`` gives samples with the
+                ensemble's ``pred_score`` and ``pred_label`` and the members' predicted labels in
+                ``member_labels``; ``tensor`` gives the stacked logits (k, N, classes).
+        """
+        if mode == "loss":
+            return self._losses(inputs, data_samples)
+        logits = torch.stack([member(inputs, mode="tensor") for member in self.members])
+        if mode == "tensor":
+            return logits
+        if mode == "predict":
+            return self._predict(logits, data_samples)
+        raise ValueError(f"Siblings.forward: mode is 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def _losses(self, inputs, data_samples) -> dict[str, torch.Tensor]:
+        losses = {}
+        for position, (index, seed, member) in enumerate(
+            zip(self.indices, self.seeds, self.members, strict=True)
+        ):
+            seed_all("forward", seed, _current_iteration(), get_rank())
+            own = member(inputs[position], data_samples[position], mode="loss")
+            losses.update({f"member{index}.{name}": value for name, value in own.items()})
+        return losses
+
+    def _predict(self, logits: torch.Tensor, data_samples) -> list[DataSample]:
+        head = self.members[0].head
+        predictions = head._get_predictions(logits.mean(dim=0), data_samples)
+        labels = logits.argmax(dim=-1)
+        for position, sample in enumerate(predictions):
+            sample.set_field(labels[:, position], "member_labels")
+        return predictions

@@ -1,0 +1,26 @@
+"""Stages, budgets and FLOPs: what a protocol costs before anything runs."""
+
+from mmrbdc.plan.cost import Feed, Plan, PlanRow, StageModel, make_plan
+from mmrbdc.plan.flops import forward_flops, training_flops_per_sample
+from mmrbdc.plan.show import plan_lines, plan_table
+from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
+from mmrbdc.plan.stages import PlanError, Protocol, Stage, parse_protocol, with_epochs
+
+__all__ = [
+    "DEFAULT_RATIO",
+    "Feed",
+    "Plan",
+    "PlanError",
+    "PlanRow",
+    "Protocol",
+    "Stage",
+    "StageModel",
+    "forward_flops",
+    "make_plan",
+    "parse_protocol",
+    "plan_lines",
+    "plan_table",
+    "solve_lengths",
+    "training_flops_per_sample",
+    "with_epochs",
+]

@@ -1,0 +1,216 @@
+"""What a protocol costs: iterations, samples and training FLOPs of every stage."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+from mmrbdc.plan.stages import PlanError, Protocol, Stage
+
+
+@dataclass(frozen=True)
+class StageModel:
+    """What the plan needs to know of one model.
+
+    Args:
+        label: Short description for people, such as 'deit 12x192, 3 heads'.
+        width: Its width in channels, as it appears in directory names.
+        params: Number of parameters.
+        forward_flops: FLOPs of one forward pass per image.
+        train_flops_per_sample: FLOPs of forward and backward per image.
+    """
+
+    label: str
+    width: int
+    params: int
+    forward_flops: int
+    train_flops_per_sample: int
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How training data arrive: the arithmetic between epochs, iterations and samples.
+
+    Args:
+        samples: Samples in one epoch, over all processes.
+        batch_size: Samples in one iteration, over all processes.
+        drop_last: Whether an incomplete last batch is left out.
+    """
+
+    samples: int
+    batch_size: int
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "batch_size"):
+            if getattr(self, name) < 1:
+                raise PlanError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.iters_per_epoch == 0:
+            raise PlanError(
+                f"an epoch of {self.samples} samples has no complete batch of {self.batch_size}, "
+                "and drop_last leaves the incomplete one out; use a smaller batch"
+            )
+
+    @property
+    def iters_per_epoch(self) -> int:
+        """Iterations in one full epoch."""
+        if self.drop_last:
+            return self.samples // self.batch_size
+        return math.ceil(self.samples / self.batch_size)
+
+    def iters(self, epochs: float) -> int:
+        """Iterations in ``epochs`` epochs; the last epoch may be a partial one."""
+        return max(1, round(epochs * self.iters_per_epoch))
+
+    def samples_in(self, iters: int) -> int:
+        """Samples really processed in ``iters`` iterations."""
+        full, rest = divmod(iters, self.iters_per_epoch)
+        per_epoch = self.iters_per_epoch * self.batch_size if self.drop_last else self.samples
+        return full * per_epoch + rest * self.batch_size
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One stage of a plan, or the reference.
+
+    Args:
+        name: Directory of the stage.
+        label: The model, for people.
+        members: How many of them.
+        width: Width of one member in channels.
+        fraction: Its width as a fraction of the target's, such as '1/4'.
+        params: Parameters of one member.
+        forward_flops: Forward FLOPs per image of one member.
+        train_flops_per_sample: Training FLOPs per image of one member.
+        epochs: Length; the exact quotient of ``iters`` and the iterations of an epoch.
+        iters: Length in iterations.
+        samples: Samples that each member processes.
+        flops: Training FLOPs of all members together.
+        share: ``flops`` as a share of the reference's.
+    """
+
+    name: str
+    label: str
+    members: int
+    width: int
+    fraction: str
+    params: int
+    forward_flops: int
+    train_flops_per_sample: int
+    epochs: float
+    iters: int
+    samples: int
+    flops: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A protocol with its price.
+
+    Args:
+        protocol: What was planned.
+        feed: The data arithmetic that it was planned with.
+        rows: One per stage, in order.
+        reference: Training the target from scratch.
+    """
+
+    protocol: Protocol
+    feed: Feed
+    rows: tuple[PlanRow, ...]
+    reference: PlanRow
+
+    @property
+    def total_flops(self) -> int:
+        """Training FLOPs of every member of every stage."""
+        return sum(row.flops for row in self.rows)
+
+    @property
+    def share(self) -> float:
+        """Total as a share of training the target from scratch."""
+        return self.total_flops / self.reference.flops
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain json types; equal plans give equal dicts."""
+        protocol = self.protocol
+        return {
+            "name": protocol.name,
+            "method": protocol.method,
+            "family": protocol.family,
+            "operator": protocol.operator,
+            "parents": protocol.parents,
+            "samples_per_epoch": self.feed.samples,
+            "batch_size": self.feed.batch_size,
+            "drop_last": self.feed.drop_last,
+            "iters_per_epoch": self.feed.iters_per_epoch,
+            "stages": [asdict(row) for row in self.rows],
+            "total_flops": self.total_flops,
+            "reference": asdict(self.reference),
+            "share": self.share,
+        }
+
+
+def make_plan(
+    protocol: Protocol,
+    stage_models: Sequence[StageModel],
+    *,
+    samples: int,
+    batch_size: int,
+    drop_last: bool = False,
+    reference_model: StageModel,
+) -> Plan:
+    """Price every stage of ``protocol``, and the training from scratch that it is compared with.
+
+    Args:
+        protocol: The stages and the length of the reference.
+        stage_models: One member of each stage, in order.
+        samples: Samples in one epoch, over all processes.
+        batch_size: Samples in one iteration, over all processes.
+        drop_last: Whether the loader leaves out an incomplete last batch.
+        reference_model: The target as training from scratch would see it.
+    """
+    if len(stage_models) != len(protocol.stages):
+        raise PlanError(f"{len(stage_models)} models for {len(protocol.stages)} stages")
+    feed = Feed(samples, batch_size, drop_last)
+    scratch = Stage(1, Fraction(1), epochs=protocol.reference_epochs)
+    reference_flops = flops_in(scratch, reference_model, feed, stage_iters(scratch, feed))
+    rows = tuple(
+        _row(f"stage{i}_{stage.members}x{model.width}", stage, model, feed, reference_flops)
+        for i, (stage, model) in enumerate(zip(protocol.stages, stage_models, strict=True))
+    )
+    reference = _row("scratch", scratch, reference_model, feed, reference_flops)
+    return Plan(protocol, feed, rows, reference)
+
+
+def stage_iters(stage: Stage, feed: Feed) -> int:
+    """Length of a stage in iterations, whichever way it was given."""
+    if stage.iters is not None:
+        return stage.iters
+    assert stage.epochs is not None
+    return feed.iters(stage.epochs)
+
+
+def flops_in(stage: Stage, model: StageModel, feed: Feed, iters: int) -> int:
+    """Training FLOPs of all members of a stage in ``iters`` iterations."""
+    return stage.members * model.train_flops_per_sample * feed.samples_in(iters)
+
+
+def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops: int) -> PlanRow:
+    iters = stage_iters(stage, feed)
+    flops = flops_in(stage, model, feed, iters)
+    return PlanRow(
+        name=name,
+        label=model.label,
+        members=stage.members,
+        width=model.width,
+        fraction=str(stage.width),
+        params=model.params,
+        forward_flops=model.forward_flops,
+        train_flops_per_sample=model.train_flops_per_sample,
+        epochs=iters / feed.iters_per_epoch,
+        iters=iters,
+        samples=feed.samples_in(iters),
+        flops=flops,
+        share=flops / reference_flops,
+    )

@@ -1,0 +1,83 @@
+"""A plan for people: a table, and the same as text."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from mmrbdc.plan.cost import Plan, PlanRow
+from mmrbdc.plan.stages import Protocol
+
+WIDTH = 100
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+
+
+def quantity(value: float) -> str:
+    """Three significant digits and an SI prefix: ``quantity(2_507_000_000)`` is '2.51 G'."""
+    power = 0
+    while value >= 999.5 and power < len(_PREFIXES) - 1:
+        value /= 1000
+        power += 1
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{decimals}f} {_PREFIXES[power]}".rstrip()
+
+
+def plan_table(plan: Plan) -> Table:
+    """One row per stage, the total, and training from scratch; 100 columns suffice."""
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for heading in ("stage", "member", "params"):
+        table.add_column(heading, justify="right" if heading == "params" else "left")
+    for heading in ("FLOPs/\nimage", "MACs/\nimage", "epochs", "iters", "training\nFLOPs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    for row in plan.rows:
+        table.add_row(*_cells(row))
+    table.add_section()
+    table.add_row("total", *[""] * 6, quantity(plan.total_flops), f"{plan.share:.2%}", style="bold")
+    table.add_row(*_cells(plan.reference), style="dim")
+    return table
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The table as plain text, then what a reader needs to know about its units."""
+    console = Console(width=WIDTH, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(plan_table(plan))
+    return [line.rstrip() for line in captured.get().strip("\n").splitlines()] + plan_notes(plan)
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What the table's figures mean."""
+    feed = plan.feed
+    return [
+        f"{quantity(plan.total_flops)}FLOPs = {quantity(plan.total_flops / 2)}MACs (multiply-adds; "
+        "papers call these FLOPs), all members of all stages.",
+        f"An epoch: {feed.samples:,} samples, batch {feed.batch_size:,}, "
+        f"{feed.iters_per_epoch:,} iterations.",
+        f"Reference: the target from scratch for {plan.protocol.reference_epochs:g} epochs.",
+    ]
+
+
+def stage_lines(protocol: Protocol) -> list[str]:
+    """The stages in a config's own syntax, for a protocol whose lengths are epochs."""
+    lines = ["stages = ["]
+    for stage in protocol.stages:
+        kept = f"  # and keep: {', '.join(stage.overrides)}" if stage.overrides else ""
+        lines.append(
+            f"    dict(members={stage.members}, width='{stage.width}', "
+            f"epochs={stage.epochs:.12g}),{kept}"
+        )
+    return [*lines, "]"]
+
+
+def _cells(row: PlanRow) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.label,
+        quantity(row.params),
+        quantity(row.forward_flops),
+        quantity(row.forward_flops / 2),
+        f"{row.epochs:.2f}".rstrip("0").rstrip("."),
+        f"{row.iters:,}",
+        quantity(row.flops),
+        f"{row.share:.2%}",
+    )

@@ -1,0 +1,92 @@
+"""How long each stage may be so that the whole protocol fits a budget."""
+
+import math
+from collections.abc import Sequence
+
+from mmrbdc.plan.cost import Feed, StageModel, flops_in
+from mmrbdc.plan.stages import PlanError, Protocol, Stage
+
+DEFAULT_RATIO = 1.5
+"""Narrow over wide epochs, from the lower end of the range that the paper calls optimal."""
+
+_BISECTIONS = 64
+
+
+def solve_lengths(
+    protocol: Protocol,
+    stage_models: Sequence[StageModel],
+    *,
+    samples: int,
+    batch_size: int,
+    drop_last: bool = False,
+    reference_model: StageModel,
+    budget: float,
+    ratio: float = DEFAULT_RATIO,
+) -> list[float]:
+    """Find the epochs per stage that spend ``budget`` and never more.
+
+    The solution is one of whole iterations; what is left over costs less than one iteration of the
+    cheapest stage.
+
+    Args:
+        protocol: Stages and reference; the lengths of its stages do not matter.
+        stage_models: One member of each stage, in order.
+        samples: Samples in one epoch, over all processes.
+        batch_size: Samples in one iteration, over all processes.
+        drop_last: Whether the loader leaves out an incomplete last batch.
+        reference_model: The target as training from scratch would see it.
+        budget: Share of the FLOPs of training the target from scratch, such as 0.7.
+        ratio: Epochs of a stage over epochs of the next, wider one.
+
+    Returns:
+        Epochs per stage, with as few decimals as still name the exact iteration.
+
+    Raises:
+        PlanError: Budget or ratio is not above 0, or a stage would get no iteration.
+    """
+    for name, value in (("budget", budget), ("ratio", ratio)):
+        if not math.isfinite(value) or value <= 0:
+            raise PlanError(f"{name} is {value}; it must be a number above 0")
+    feed = Feed(samples, batch_size, drop_last)
+    stages = list(zip(protocol.stages, stage_models, strict=True))
+    scratch_iters = feed.iters(protocol.reference_epochs)
+    limit = budget * reference_model.train_flops_per_sample * feed.samples_in(scratch_iters)
+
+    def lengths(last: float) -> list[int]:
+        return [int(last * ratio ** (len(stages) - 1 - i)) for i in range(len(stages))]
+
+    def affordable(iters: Sequence[int]) -> bool:
+        return _total(stages, feed, iters) <= limit
+
+    low, high = 0.0, 1.0
+    while affordable(lengths(high)):
+        low, high = high, 2 * high
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if affordable(lengths(middle)) else (low, middle)
+    iters = lengths(low)
+    if 0 in iters:
+        index = iters.index(0)
+        raise PlanError(
+            f"a budget of {budget:g} at ratio {ratio:g} leaves stages[{index}] without an "
+            "iteration; raise the budget, or plan fewer stages"
+        )
+    for i in reversed(range(len(iters))):
+        while affordable([*iters[:i], iters[i] + 1, *iters[i + 1 :]]):
+            iters[i] += 1
+    return [_epochs(length, feed) for length in iters]
+
+
+def _total(stages: Sequence[tuple[Stage, StageModel]], feed: Feed, iters: Sequence[int]) -> int:
+    return sum(
+        flops_in(stage, model, feed, length)
+        for (stage, model), length in zip(stages, iters, strict=True)
+    )
+
+
+def _epochs(iters: int, feed: Feed) -> float:
+    """The shortest decimal that :meth:`Feed.iters` takes back to ``iters``."""
+    decimals = 0
+    while feed.iters(epochs := round(iters / feed.iters_per_epoch, decimals)) != iters:
+        decimals += 1
+    return epochs

@@ -1,0 +1,27 @@
+"""Files in and out: read safely, load strictly with a report, write atomically.
+
+Nothing here unpickles code, and nothing here needs an mm package: a training checkpoint written by
+stock MMEngine is understood as well.
+"""
+
+from .atomic import atomic_write, write_json
+from .backbone import backbone_state_dict
+from .errors import WeightsError
+from .load import LoadReport, load_strict
+from .member import save_member
+from .publish import publish
+from .read import Checkpoint, read_checkpoint, safe_load
+
+__all__ = [
+    "Checkpoint",
+    "LoadReport",
+    "WeightsError",
+    "atomic_write",
+    "backbone_state_dict",
+    "load_strict",
+    "publish",
+    "read_checkpoint",
+    "safe_load",
+    "save_member",
+    "write_json",
+]

@@ -1,0 +1,220 @@
+"""Reading checkpoint files without ever running code from them."""
+
+import hashlib
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .errors import WeightsError
+from .prefixes import strip_wrapper_prefixes
+from .stock import stock_mmengine_globals
+
+SAFETENSORS_META = "mmrbdc"
+"""The key under which a .safetensors file of ours carries its meta, as JSON."""
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_PICKLE_MAGIC = b"\x80"
+_EMA_PREFIX = "module."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of one file.
+
+    Attributes:
+        path: where it was read from.
+        state_dict: name -> tensor on the CPU, without wrapper prefixes.
+        meta: the file's ``meta``, empty when it has none.
+        weights: ``'raw'`` or ``'ema'``: which of the two the tensors are.
+        sha256: of the whole file, hexadecimal.
+    """
+
+    path: Path
+    state_dict: dict[str, Tensor]
+    meta: dict[str, Any] = field(repr=False)
+    weights: str
+    sha256: str
+
+
+def read_checkpoint(
+    path: str | Path, *, weights: Literal["raw", "ema"] | None = None
+) -> Checkpoint:
+    """Read the weights of a plain state dict, a member file, an MMEngine checkpoint or safetensors.
+
+    A training checkpoint written under ``EMAHook`` holds two models: its ``state_dict`` is the
+    average, its ``ema_state_dict['module.*']`` the raw weights. Which one is meant is never
+    guessed.
+
+    Args:
+        path: a ``.pth`` or ``.safetensors`` file.
+        weights: ``'raw'`` or ``'ema'``. None takes what the file has, if it has only one.
+
+    Raises:
+        WeightsError: no such file; truncated; not a checkpoint; pickled code in it (which is not
+            run); both EMA and raw weights and no choice; the chosen ones are not there.
+    """
+    if weights not in (None, "raw", "ema"):
+        raise WeightsError(f"weights={weights!r}: choose 'raw' or 'ema'")
+    path = Path(path)
+    content = safe_load(path)
+    if not isinstance(content, Mapping):
+        raise WeightsError(
+            f"{path} is not a checkpoint: it holds a {type(content).__name__}, not a dict of "
+            "tensors. Give a .pth with a state dict or MMEngine's checkpoint."
+        )
+    meta = content.get("meta", {}) if "state_dict" in content else {}
+    if not isinstance(meta, dict):
+        raise WeightsError(f"{path}: its 'meta' is a {type(meta).__name__}, not a dict")
+    state_dict, which = _choose(content, meta, weights, path)
+    return Checkpoint(path, _checked_tensors(state_dict, path), meta, which, file_sha256(path))
+
+
+def safe_load(path: str | Path) -> Any:
+    """Load a file with ``weights_only=True``, MMEngine's own log buffers allowed, nothing else.
+
+    Our files need no allow-list. A file that does is read again with the short list of
+    :mod:`mmrbdc.weights.stock`. There is no fall-back to unpickling.
+
+    Returns:
+        The file's content, tensors on the CPU. For safetensors a dict like a checkpoint of ours:
+        ``state_dict`` and ``meta``.
+
+    Raises:
+        WeightsError: as :func:`read_checkpoint`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise WeightsError(f"checkpoint {path} {what}")
+    with open(path, "rb") as file:
+        head = file.read(16)
+    if not head:
+        raise WeightsError(f"{path} is empty (0 bytes): copy or make it again")
+    if head[8:9] == b"{" or path.suffix == ".safetensors":
+        return _load_safetensors(path)
+    if head.startswith(_ZIP_MAGIC) and not zipfile.is_zipfile(path):
+        raise WeightsError(
+            f"{path} is truncated: it begins as a checkpoint and has no end "
+            f"({path.stat().st_size} bytes). Copy or make it again."
+        )
+    if not head.startswith((_ZIP_MAGIC, _PICKLE_MAGIC)):
+        raise WeightsError(f"{path} is not a checkpoint: it begins with {head!r}")
+    try:
+        return _load_pickle(path)
+    except WeightsError as error:
+        raise WeightsError(
+            f"{path} was refused: it holds {error}, which is code and no weights, and was not run. "
+            "If you trust who made it, let them save the tensors alone: "
+            "torch.save(model.state_dict(), ...)."
+        ) from None
+    except Exception as error:  # torch, zipfile and pickle have a dozen ways to say it
+        raise WeightsError(
+            f"{path} is damaged or not a checkpoint ({_first_line(error)}). Copy or make it again."
+        ) from None
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _load_pickle(path: Path) -> Any:
+    """Load a pickle of tensors; a WeightsError names code in it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if (member := archive.testzip()) is not None:  # torch does not check the sums itself
+                raise ValueError(f"bad checksum in {member}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if _refused_global(error) is None:
+            raise
+    try:
+        with torch.serialization.safe_globals(stock_mmengine_globals()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        refused = _refused_global(error)
+        if refused is None:
+            raise
+        raise WeightsError(refused) from None
+
+
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            meta = json.loads((file.metadata() or {}).get(SAFETENSORS_META, "{}"))
+            names = file.keys()
+            return {"state_dict": {name: file.get_tensor(name) for name in names}, "meta": meta}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is truncated or not a safetensors file ({_first_line(error)}). "
+            "Copy or make it again."
+        ) from None
+
+
+def _choose(
+    content: Mapping[str, Any], meta: Mapping[str, Any], weights: str | None, path: Path
+) -> tuple[Any, str]:
+    """Return the chosen state dict, still unchecked, and whether it is ``'raw'`` or ``'ema'``."""
+    if "state_dict" not in content:
+        kept, only = content, "raw"
+    elif "ema_state_dict" not in content:
+        kept, only = content["state_dict"], str(meta.get("weights", "raw"))
+    elif weights is None:
+        raise WeightsError(
+            f"{path} holds two models, the raw weights and their moving average: choose with "
+            "weights='raw' or weights='ema'"
+        )
+    elif weights == "ema":
+        return content["state_dict"], "ema"
+    else:
+        averaged = content["ema_state_dict"]
+        if not isinstance(averaged, Mapping):
+            raise WeightsError(f"{path}: its 'ema_state_dict' is not a dict of tensors")
+        return {
+            name[len(_EMA_PREFIX) :]: value
+            for name, value in averaged.items()
+            if name.startswith(_EMA_PREFIX)
+        }, "raw"
+    if weights not in (None, only):
+        raise WeightsError(
+            f"{path} has no {weights!r} weights, only {only!r}: ask for those, or train with "
+            "EMAHook and give the training checkpoint"
+        )
+    return kept, only
+
+
+def _checked_tensors(state_dict: Any, path: Path) -> dict[str, Tensor]:
+    if not isinstance(state_dict, Mapping) or not state_dict:
+        raise WeightsError(f"{path} is not a checkpoint: no dict of tensors in it, or an empty one")
+    for name, value in state_dict.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise WeightsError(
+                f"{path} is not a checkpoint: its entry {name!r} is a {type(value).__name__}, not "
+                f"a tensor (top-level keys: {', '.join(map(str, list(state_dict)[:6]))}). Give a "
+                "state dict, or a file with a 'state_dict'."
+            )
+    return strip_wrapper_prefixes(state_dict)
+
+
+def _refused_global(error: pickle.UnpicklingError) -> str | None:
+    """Return the name of the code that torch refused, None when reading failed otherwise."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return found.group(1) if found else None
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):  # torch's text would advise to unpickle it
+        return "no pickle of tensors"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__

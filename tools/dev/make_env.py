@@ -1,0 +1,248 @@
+"""Make, check or repair the environment in ``.venv``: `make env`.
+
+Needs Python 3.10 to 3.12, a C++ compiler and a package index; standard library only. Nothing
+outside ``.venv`` is touched except the folder of mmcv wheels (see mmcv_wheel.py). A second call
+checks what the first one left, in seconds: every file of every package by name and size, and mmcv's
+compiled ops by running them.
+
+    python3 tools/dev/make_env.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import mmcv_wheel
+import pythons
+from lock import locked
+from steps import SetupError, Steps, clock, fail, output_of, say
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+STAMP = VENV / ".mmrbdc-env.json"
+VENV_PYTHON = VENV / "bin" / "python"
+REQUIREMENTS = [ROOT / "requirements" / "official.txt", ROOT / "requirements" / "dev.txt"]
+MMCV_REQUIREMENT = ROOT / "requirements" / "official-mmcv.txt"
+TORCH_GROUP = re.compile(r"(torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
+NEEDED_BYTES = 9 * 2**30
+
+
+class DamagedError(SetupError):
+    """The venv is beyond repair."""
+
+
+def sources_hash() -> str:
+    """Hash of everything that says what the environment should be."""
+    digest = hashlib.sha256()
+    own = sorted(Path(__file__).parent.glob("*.py"))
+    for path in [*REQUIREMENTS, MMCV_REQUIREMENT, *own, ROOT / "setup.py", ROOT / "pyproject.toml"]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def mmcv_version() -> str:
+    """The pinned mmcv."""
+    match = re.search(r"^mmcv==(\S+)", MMCV_REQUIREMENT.read_text(), re.MULTILINE)
+    assert match, MMCV_REQUIREMENT
+    return match.group(1)
+
+
+def read_stamp() -> dict[str, object]:
+    """What the last complete set-up wrote; empty when there was none."""
+    try:
+        stamp = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def inspect(files: list[Path]) -> tuple[dict[str, str], list[str]]:
+    """Packages of the venv that are missing or damaged, and those that do not belong there.
+
+    Raises:
+        DamagedError: the venv's Python or pip does not work.
+    """
+    output = output_of([VENV_PYTHON, Path(__file__).with_name("installed.py"), *files])
+    if output is None:
+        raise DamagedError(f"the Python or pip in {VENV} does not work")
+    found = json.loads(output)
+    return found["broken"], found["strangers"]
+
+
+def why_not_ready() -> str:
+    """An empty string when the environment is complete and works, else what is not."""
+    stamp = read_stamp()
+    if not VENV_PYTHON.exists():
+        return "there is no .venv yet"
+    if not stamp:
+        return "the last set-up did not finish"
+    if stamp.get("root") != str(ROOT):
+        return f".venv was made in {stamp.get('root')}"
+    if stamp.get("sources") != sources_hash():
+        return "the requirements or the set-up changed"
+    try:
+        broken, strangers = inspect([*REQUIREMENTS, MMCV_REQUIREMENT])
+    except DamagedError as error:
+        return str(error)
+    if broken or strangers:
+        problems = [f"{name} ({problem})" for name, problem in broken.items()] + [
+            f"{name} (does not belong here)" for name in strangers
+        ]
+        return "not in order: " + ", ".join(problems[:3]) + (", ..." if len(problems) > 3 else "")
+    facts = mmcv_wheel.ask(VENV_PYTHON, None)
+    if facts.get("root") != str(ROOT):
+        return "mmrbdc is not installed from this folder"
+    python = pythons.probe(str(VENV_PYTHON))
+    if python is None or "torch" not in facts:
+        return "torch does not import"
+    target, _ = mmcv_wheel.target_for(python, mmcv_version(), facts)
+    if stamp.get("mmcv") != target.key or not mmcv_wheel.works(facts, target):
+        return "mmcv's compiled ops do not run here"
+    return ""
+
+
+def usable_venv() -> pythons.Python | None:
+    """The Python of a venv that can be repaired rather than made anew."""
+    python = pythons.probe(str(VENV_PYTHON)) if VENV_PYTHON.exists() else None
+    moved = read_stamp().get("root", str(ROOT)) != str(ROOT)
+    if moved or python is None or not python.supported:
+        return None
+    has_pip = output_of([VENV_PYTHON, "-m", "pip", "--version"]) is not None
+    return python if has_pip else None
+
+
+def can_build(python: pythons.Python) -> bool:
+    """Whether mmcv's wheel is kept for this Python, or may be compiled with its own headers."""
+    return python.headers or mmcv_wheel.maybe_cached(python, mmcv_version())
+
+
+def pip_install(steps: Steps, what: str, broken: dict[str, str]) -> None:
+    """Install what is missing or damaged, over whatever is left of it."""
+    absent = [name for name, problem in broken.items() if problem == "not installed"]
+    damaged = [name for name in broken if name not in absent]
+    for name in damaged:
+        say(f"      repairing {name}: {broken[name]}")
+    pip = [VENV_PYTHON, "-m", "pip", "install", "--no-deps", "--progress-bar", "off"]
+    if absent:
+        steps.run([*pip, *absent], what)
+    if damaged:
+        try:
+            steps.run([*pip, "--force-reinstall", *damaged], what)
+        except SetupError:
+            # pip cannot remove a package whose file list is gone; it can install over it.
+            steps.run([*pip, "--ignore-installed", *damaged], what)
+
+
+def set_up() -> None:
+    """Go through all steps; each does only what is not done yet.
+
+    Raises:
+        SetupError: a step failed.
+        DamagedError: what is there cannot be repaired.
+    """
+    kept = usable_venv()
+    python = kept or pythons.choose(pythons.candidates(), can_build)
+    headers = {}
+    if not can_build(python):
+        folder = mmcv_wheel.wheel_folder() / f"headers-{python.short}"
+        headers = pythons.fetch_headers(python, folder)
+    if not kept:
+        shutil.rmtree(VENV, ignore_errors=True)
+    VENV.mkdir(exist_ok=True)
+    STAMP.unlink(missing_ok=True)
+    steps = Steps(5, VENV / "make_env.log")
+    steps.log.write_bytes(b"")
+
+    with steps.step(f"virtual environment, Python {python.short}", "seconds"):
+        if not kept:
+            pythons.make_venv(python, VENV, steps)
+        _, strangers = inspect(REQUIREMENTS)
+        if strangers:
+            say(f"      removing {', '.join(strangers)}: same import names as the pinned packages")
+            steps.run([VENV_PYTHON, "-m", "pip", "uninstall", "--yes", *strangers], "uninstalling")
+        broken, _ = inspect(REQUIREMENTS)
+        torches = {name: why for name, why in broken.items() if TORCH_GROUP.match(name)}
+        rest = {name: why for name, why in broken.items() if name not in torches}
+
+    with steps.step(
+        "torch and its CUDA libraries", "1 to 5 min, 2.5 GB" if torches else "is there"
+    ):
+        pip_install(steps, "installing torch", torches)
+
+    with steps.step("OpenMMLab and all the rest", "about 1 min" if rest else "is there"):
+        pip_install(steps, "installing packages", rest)
+        for name, why in inspect(REQUIREMENTS)[0].items():
+            raise DamagedError(f"after installing, {name} is not in order ({why})")
+
+    with steps.step("mmcv with compiled ops", "seconds; some minutes where it is compiled"):
+        facts = mmcv_wheel.ask(VENV_PYTHON, ROOT)
+        if "torch" not in facts:
+            raise DamagedError("torch is installed but does not import")
+        target, remark = mmcv_wheel.target_for(python, mmcv_version(), facts)
+        if remark:
+            say(f"      note: {remark}")
+        if inspect([MMCV_REQUIREMENT])[0] or not mmcv_wheel.works(facts, target):
+            mmcv_wheel.install(target, VENV_PYTHON, ROOT, steps, headers)
+
+    with steps.step("mmrbdc itself, and a look at everything", "seconds"):
+        editable = ["install", "--no-deps", "--no-build-isolation", "--editable", ROOT]
+        steps.run([VENV_PYTHON, "-m", "pip", *editable], "pip install -e .")
+        if not remark:
+            steps.run([VENV_PYTHON, "-m", "mmrbdc.check_env"], "python -m mmrbdc.check_env")
+    stamp = {
+        "root": str(ROOT),
+        "sources": sources_hash(),
+        "python": ".".join(map(str, python.version)),
+        "mmcv": target.key,
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    STAMP.write_text(json.dumps(stamp, indent=2) + "\n")
+
+
+def check_machine() -> None:
+    """Say early what would otherwise fail after minutes.
+
+    Raises:
+        SetupError: no compiler, or too little room.
+    """
+    if shutil.which("g++") is None and shutil.which("c++") is None:
+        raise SetupError(
+            "no C++ compiler: mmcv is compiled here. As root: apt-get install g++ make"
+        )
+    free = shutil.disk_usage(ROOT).free
+    if not VENV.exists() and free < NEEDED_BYTES:
+        need, have = NEEDED_BYTES / 2**30, free / 2**30
+        raise SetupError(f".venv needs about {need:.0f} GiB, {ROOT} has {have:.1f} GiB free")
+
+
+def main() -> None:
+    """Command line."""
+    start = time.monotonic()
+    try:
+        with locked(ROOT, "another `make env` in this folder"):
+            reason = why_not_ready()
+            if reason:
+                say(f"Setting up {VENV}: {reason}.")
+                check_machine()
+                try:
+                    set_up()
+                except DamagedError as error:
+                    say(f"{error}: making .venv anew.")
+                    shutil.rmtree(VENV)
+                    set_up()
+            say(f"environment ready ({clock(time.monotonic() - start)})")
+    except SetupError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
