@@ -9,7 +9,8 @@ USER_ERRORS = (ValueError, OSError)
 
 
 def run_cli(main: Callable[[], object]) -> None:
-    """Run ``main`` and exit: 0 when it returns, 2 with ``error: ...`` on stderr for a user's mistake.
+    """Run ``main`` and exit: 0 when it returns, 2 with ``error: ...`` on stderr for a user's
+    mistake.
 
     Set ``MMRBDC_TRACEBACK=1`` to see the traceback of such a mistake as well.
     """

@@ -1,7 +1,8 @@
 """mmrbdc's registries: children of MMEngine's under the scope ``mmrbdc``.
 
 Types are written with their scope (``type='mmrbdc.Siblings'``) and work under any default scope;
-MMEngine imports this file, and through ``locations`` the modules behind it, when it first meets one.
+MMEngine imports this file, and through ``locations`` the modules behind it, when it first meets
+one.
 """
 
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
@@ -31,9 +32,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     scope="mmrbdc",
     locations=["mmrbdc.engine"],
 )
-METRICS = Registry(
-    "metric", parent=MMENGINE_METRICS, scope="mmrbdc", locations=["mmrbdc.engine"]
-)
+METRICS = Registry("metric", parent=MMENGINE_METRICS, scope="mmrbdc", locations=["mmrbdc.engine"])
 WEIGHT_INITIALIZERS = Registry(
     "weight initializer",
     parent=MMENGINE_WEIGHT_INITIALIZERS,

@@ -1,8 +1,8 @@
 """Random state derived from what happens, not from what happened before.
 
-Nothing in a run depends on a generator's history: every consumer of randomness seeds itself from a key
-such as (seed, stage, iteration, rank). An epoch can therefore be replayed from its first batch, with any
-number of data workers, by a process that never saw the epochs before it.
+Nothing in a run depends on a generator's history: every consumer of randomness seeds itself from a
+key such as (seed, stage, iteration, rank). An epoch can therefore be replayed from its first
+batch, with any number of data workers, by a process that never saw the epochs before it.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Price a staged protocol before anything runs, or solve for the lengths that fit a budget.
 
-    python tools/plan.py configs/rbdc/deit-b_2step_in1k.py
-    python tools/plan.py configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
+python tools/plan.py configs/rbdc/deit-b_2step_in1k.py
+python tools/plan.py configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
 """
 
 import argparse

@@ -1,32 +1,39 @@
 """Train a config: a staged protocol of mmrbdc, or any run of MMPretrain's or MMDetection's kind.
 
-    python tools/train.py configs/rbdc/deit-micro_2step_digits.py
-    python tools/train.py configs/rbdc/deit-micro_2step_digits.py --resume
-    python tools/train.py configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dataloader.batch_size=4
+python tools/train.py configs/rbdc/deit-micro_2step_digits.py
+python tools/train.py configs/rbdc/deit-micro_2step_digits.py --resume
+python tools/train.py configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dataloader.batch_size=4
 """
 
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmrbdc.cli import run_cli
-from mmrbdc.engine.launch import prepare_config, train
+from mmrbdc.engine.launch import load_config, prepare_config, train
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train a config.")
     parser.add_argument("config", help="config file")
-    parser.add_argument("--work-dir", help="where logs and weights go (default work_dirs/<config name>)")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from what the work dir holds, if it holds anything"
+        "--work-dir", help="where logs and weights go (default work_dirs/<config name>)"
     )
-    parser.add_argument("--seed", type=int, help="seed of everything that is drawn (default: the config's)")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what the work dir holds, if it holds anything",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="seed of everything that is drawn (default: the config's)"
+    )
     parser.add_argument("--amp", action="store_true", help="bfloat16 autocast")
-    parser.add_argument("--no-validate", action="store_true", help="do not validate during training")
+    parser.add_argument(
+        "--no-validate", action="store_true", help="do not validate during training"
+    )
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
@@ -40,7 +47,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="override the config, stages included (stages.0.epochs=1)",
     )
     parser.add_argument(
-        "--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher"
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="job launcher",
     )
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -50,10 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Load the config, apply the command line, train."""
     args = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f"no config file {args.config}; see configs/ for those that are shipped")
     cfg = prepare_config(
-        Config.fromfile(args.config),
+        load_config(args.config),
         options=args.cfg_options,
         work_dir=args.work_dir,
         resume=args.resume,

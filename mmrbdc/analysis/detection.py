@@ -66,7 +66,8 @@ class DetectorRun:
         """Read a work dir that ``tools/train.py`` finished and ``tools/test.py`` scored.
 
         Needs ``test.json``, ``wall.json``, the run's config and, unless the backbone started from
-        random weights, ``load_report.json``.
+        random weights, ``load_report.json``. The seed is that of ``wall.json`` and else the
+        config's: testing writes the config again, without the ``--seed`` of the training.
 
         Raises:
             AnalysisError: a file is missing or odd.
@@ -77,6 +78,7 @@ class DetectorRun:
         source = _read_source(path / "load_report.json")
         config = _config_path(path)
         family, seed = _read_config(config)
+        wall = read_record(path / "wall.json", TRAINED_BY)
         if source is not None and source.family != family:
             raise AnalysisError(
                 f"{path / 'load_report.json'} is of a {source.family} checkpoint, the backbone in "
@@ -86,11 +88,11 @@ class DetectorRun:
             path=path,
             name=config.stem,
             family=family,
-            seed=seed,
+            seed=wall.integer("seed") if wall.has("seed") else seed,
             source=source,
             scores=scores,
             split=test.text("split") if test.has("split") else None,
-            wall_s=read_record(path / "wall.json", TRAINED_BY).number("wall_s"),
+            wall_s=wall.number("wall_s"),
         )
 
 

@@ -1,4 +1,4 @@
-"""The JSON files of a run, read strictly: a missing or odd field is an error that names its file."""
+"""The JSON files of a run, read strictly: an odd field is an error that names its file."""
 
 import json
 import math

@@ -1,15 +1,15 @@
 """The pieces of the report's page: its frame and style, sections and tables. All are valid XML."""
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
 
-from .charts.svg import element
+from .markup import element, escaped
 
 _STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f6f8fa; color: #1f2933;
-  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; }
+  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial,
+    sans-serif; }
 main { max-width: 1060px; margin: 0 auto; padding: 32px 20px 48px; }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 10px; letter-spacing: -0.01em; }
 h2 { font-size: 20px; margin: 0 0 4px; }
@@ -20,6 +20,7 @@ section { background: #fff; border: 1px solid #e1e6eb; border-radius: 10px;
 .note { color: #5f6b7a; font-size: 14px; margin: 0 0 16px; max-width: 820px; }
 .figure { margin: 14px 0 4px; overflow-x: auto; }
 .figure svg { display: block; margin: 0 auto; }
+.scroll { overflow-x: auto; }
 .narrow { display: none; }
 table { border-collapse: collapse; width: 100%; font-size: 15px;
   font-variant-numeric: tabular-nums; margin: 14px 0 4px; }
@@ -37,11 +38,13 @@ footer { color: #5f6b7a; font-size: 14px; padding: 0 4px; max-width: 860px; }
   .summary { font-size: 16px; }
   .wide { display: none; }
   .narrow { display: block; }
-  thead { display: none; }
-  tr { display: block; border-bottom: 2px solid #d5dbe1; padding: 8px 0; }
-  td, td.number { display: flex; justify-content: space-between; gap: 16px; text-align: right;
-    border: 0; padding: 2px 0; white-space: normal; }
-  td::before { content: attr(data-label); color: #5f6b7a; font-weight: 400; text-align: left; }
+  .cards thead { display: none; }
+  .cards tr { display: block; border-bottom: 1px solid #d5dbe1; padding: 8px 0; }
+  .cards td, .cards td.number { display: flex; justify-content: space-between; gap: 16px;
+    border: 0; padding: 2px 0; text-align: right; }
+  .cards td::before { content: attr(data-label); color: #5f6b7a; font-weight: 400; }
+  .sideways { font-size: 14px; }
+  .sideways td, .sideways th { white-space: nowrap; }
 }
 """
 
@@ -55,32 +58,32 @@ def page(title: str, summary: str, sections: Sequence[str], footnotes: Sequence[
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", escape(title)),
+        element("title", escaped(title)),
         element("style", _STYLE),
     )
     main = element(
         "main",
-        element("h1", escape(title)),
-        element("p", escape(summary), class_="summary"),
+        element("h1", escaped(title)),
+        element("p", escaped(summary), class_="summary"),
         *sections,
-        element("footer", *(element("p", escape(note)) for note in footnotes)),
+        element("footer", *(element("p", escaped(footnote)) for footnote in footnotes)),
     )
     return f"<!DOCTYPE html>\n{element('html', head, element('body', main), lang='en')}\n"
 
 
-def section(heading: str, note: str, *content: str) -> str:
+def section(heading: str, explanation: str, *content: str) -> str:
     """Return one section of the page."""
     return element(
         "section",
-        element("h2", escape(heading)),
-        element("p", escape(note), class_="note"),
+        element("h2", escaped(heading)),
+        note(explanation),
         *content,
     )
 
 
 def subheading(content: str) -> str:
     """Return a heading inside a section."""
-    return element("h3", escape(content))
+    return element("h3", escaped(content))
 
 
 def figure(wide: str, narrow: str) -> str:
@@ -90,32 +93,46 @@ def figure(wide: str, narrow: str) -> str:
     )
 
 
+def note(content: str) -> str:
+    """Return a paragraph of small print."""
+    return element("p", escaped(content), class_="note")
+
+
 def details(summary: str, *content: str) -> str:
     """Return content that opens on a click."""
-    return element("details", element("summary", escape(summary)), *content)
+    return element("details", element("summary", escaped(summary)), *content)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int) -> str:
-    """Return a table whose rows become cards on a phone.
+def table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    text_columns: int,
+    *,
+    cards: bool = False,
+) -> str:
+    """Return a table.
 
     Args:
         headings: of the columns.
         rows: cells, as many as headings.
         text_columns: how many of the first columns are words; the others are right-aligned numbers.
+        cards: whether rows become cards on a phone; otherwise the table scrolls sideways there.
     """
     classes = ["text" if i < text_columns else "number" for i in range(len(headings))]
     head = [
-        element("th", escape(heading), class_=kind)
+        element("th", escaped(heading), class_=kind)
         for heading, kind in zip(headings, classes, strict=True)
     ]
     body = [
         element(
             "tr",
             *(
-                element("td", escape(cell), class_=kind, data_label=heading)
+                element("td", escaped(cell), class_=kind, data_label=heading)
                 for cell, kind, heading in zip(row, classes, headings, strict=True)
             ),
         )
         for row in rows
     ]
-    return element("table", element("thead", element("tr", *head)), element("tbody", *body))
+    content = element("thead", element("tr", *head)) + element("tbody", *body)
+    return element("div", element("table", content, class_="cards" if cards else "sideways"),
+                   class_="scroll")  # fmt: skip

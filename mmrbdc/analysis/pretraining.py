@@ -1,4 +1,4 @@
-"""A finished pretraining: its plan, ledger, curves, junctions and scores, read from its work dir."""
+"""A finished pretraining: plan, ledger, curves, junctions and scores, read from its work dir."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +91,6 @@ class PretrainingRun:
         seed: of the run.
         stages: in order.
         train_flops: spent by all members of all stages, one-off costs of an operator included.
-        reference_flops: of training the target from scratch, as the plan counts it.
         wall_s: seconds.
         top1: of the final model on ``split``, percent.
         val_top1: of the final model on the validation split, percent; None where it is not noted.
@@ -105,7 +104,6 @@ class PretrainingRun:
     seed: int | None
     stages: tuple[StageRun, ...]
     train_flops: float
-    reference_flops: float
     wall_s: float
     top1: float
     val_top1: float | None
@@ -143,7 +141,6 @@ class PretrainingRun:
             seed=side_car.integer("seed") if side_car.has("seed") else None,
             stages=_read_stages(path, plan, spent),
             train_flops=train_flops,
-            reference_flops=plan.record("reference").number("flops"),
             wall_s=sum(stage.number("wall_s") for stage in spent),
             top1=test.number("top1", 0, 100),
             val_top1=val_top1(side_car),

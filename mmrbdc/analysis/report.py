@@ -1,21 +1,23 @@
 """The comparison as files: ``results.json``, a self-contained ``report.html`` and its figures."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mmrbdc.weights import atomic_write, write_json
 
 from . import page
-from .charts.accuracy import Series, accuracy_chart
-from .charts.bars import AP_METRICS, ap_chart, budget_chart
+from .charts.accuracy import accuracy_chart
+from .charts.bars import AP_METRICS, ap_chart
+from .charts.budget import budget_chart
 from .charts.palette import group_colours
 from .charts.recursion import recursion_chart
+from .charts.series import Series
 from .pretraining import PretrainingRun
 from .rows import RANDOM, Comparison, Row
 from .statistics import (
     METRICS,
     Group,
-    Spread,
     families,
     groups,
     paired_differences,
@@ -26,26 +28,27 @@ from .table import (
     HEADINGS,
     difference_cells,
     differences_note,
-    format_spread,
     group_cells,
 )
-from .units import format_epochs, format_flops, format_time, method_label
+from .units import family_label, format_flops, format_time, method_label
 
 Figures = dict[str, Callable[[float], str]]
 """File stem -> function from a width in pixels to an SVG."""
 
 _FLOPS_NOTE = (
-    'How FLOPs are counted: one multiply-add is 2 FLOPs (papers\' "GFLOPs" are often multiply-adds, '
-    "half of these numbers). The forward pass is counted by PyTorch's own counter on the model as "
-    "it was configured, the backward pass as twice the forward pass, so a training step costs three "
-    "forward passes. Charged are the samples that were really processed, over all members of all "
-    "stages, and one-off costs of a growth operator. Fine-tuning a detector is not included; it "
-    "costs the same for every method."
+    "How FLOPs are counted: one multiply-add is 2 FLOPs, so papers that count multiply-adds print "
+    "half of these numbers. The forward pass is counted by PyTorch's own counter on the model as "
+    "configured, the backward pass as twice the forward pass; a training step is three forward "
+    "passes. Charged are the samples that were really processed, over all members of all stages, "
+    "and one-off costs of a growth operator. Fine-tuning a detector is not in it: it costs the "
+    "same for every method."
 )
-_SPREAD_NOTE = (
-    "a ± b (n): mean, sample standard deviation and number of seeds. AP is COCO's, averaged over "
-    "IoU 0.50 to 0.95 and times 100. Wall time is pretraining plus fine-tuning."
+_RESULTS_NOTE = (
+    "AP is COCO's, averaged over IoU 0.50 to 0.95 and times 100. Wall time is pretraining plus "
+    "fine-tuning."
 )
+_WHISKERS_NOTE = " Whiskers are one standard deviation, dots are seeds."
+_SPREAD_NOTE = " a ± b (n): mean, sample standard deviation and number of seeds."
 
 
 def write_report(comparison: Comparison, out: Path) -> dict[str, Path]:
@@ -83,9 +86,9 @@ def report_html(comparison: Comparison) -> str:
         sections.append(
             page.section(
                 "Accuracy over training FLOPs",
-                "Validation accuracy while training. The horizontal axis counts what every model of "
-                "every stage has spent so far. Dotted verticals are junctions: narrow models are "
-                "coupled into wider ones there, and the child is scored before its first step.",
+                "Validation accuracy while training. The horizontal axis counts what every model "
+                "of every stage has spent so far. Dotted verticals are junctions: narrow models "
+                "are coupled into wider ones, and the child is scored before its first step.",
                 *_drawn(figures, curves, comparison),
                 *_junction_table(comparison.pretrainings),
             )
@@ -95,8 +98,8 @@ def report_html(comparison: Comparison) -> str:
         sections.append(
             page.section(
                 "Detection and instance segmentation",
-                "COCO AP after fine-tuning the same detector from each backbone. Whiskers are one "
-                "standard deviation, dots are seeds.",
+                "COCO AP after fine-tuning the same detector from each backbone."
+                + (_WHISKERS_NOTE if len(comparison.rows) > len(found) else ""),
                 *_drawn(figures, bars, comparison),
             )
         )
@@ -111,23 +114,15 @@ def _figures(comparison: Comparison) -> Figures:
         own = [group for group in found if group.family == family]
         colours = group_colours(own)
         series = _series(comparison, own, colours)
-        figures |= {
-            f"plan-{one.runs[0].name}": lambda width, run=one.runs[0]: recursion_chart(run, width)
-            for one in series
-            if one.couples
-        }
+        for one in series:
+            if one.is_recursion:
+                figures[f"plan-{one.runs[0].name}"] = partial(recursion_chart, one.runs[0])
         if series:
-            budgets = [(one.label, one.runs[0]) for one in series]
-            by_label = {one.label: one.colour for one in series}
-            figures[f"budget-{family}"] = lambda width, b=budgets, c=by_label: budget_chart(
-                b, c, width
-            )
-            figures[f"accuracy-{family}"] = lambda width, s=series: accuracy_chart(s, width)
+            figures[f"budget-{family}"] = partial(budget_chart, series)
+            figures[f"accuracy-{family}"] = partial(accuracy_chart, series)
         detected = [group for group in own if any(group.spread(field) for field in AP_METRICS)]
         if detected:
-            figures[f"ap-{family}"] = lambda width, d=detected, c=colours: ap_chart(
-                d, c, min(width, 760)
-            )
+            figures[f"ap-{family}"] = partial(ap_chart, detected, colours)
     return figures
 
 
@@ -152,9 +147,12 @@ def _drawn(figures: Figures, stems: Sequence[str], comparison: Comparison) -> li
     """Return figures in both layouts, headed by family or protocol where there are several."""
     names = {
         **{f"plan-{run.name}": run.name for run in comparison.pretrainings},
-        **{f"budget-{row.family}": f"{row.family}: training FLOPs" for row in comparison.rows},
-        **{f"accuracy-{row.family}": row.family for row in comparison.rows},
-        **{f"ap-{row.family}": row.family for row in comparison.rows},
+        **{
+            f"budget-{row.family}": f"{family_label(row.family)}: training FLOPs by stage"
+            for row in comparison.rows
+        },
+        **{f"accuracy-{row.family}": family_label(row.family) for row in comparison.rows},
+        **{f"ap-{row.family}": family_label(row.family) for row in comparison.rows},
     }
     return [
         part
@@ -167,18 +165,20 @@ def _drawn(figures: Figures, stems: Sequence[str], comparison: Comparison) -> li
 
 
 def _table_section(comparison: Comparison, found: Sequence[Group]) -> str:
-    parts = [page.table(HEADINGS, [group_cells(group) for group in found], text_columns=2)]
+    cells = [group_cells(group) for group in found]
+    parts = [page.table(HEADINGS, cells, text_columns=2, cards=True)]
     differences = paired_differences(found)
     if differences:
-        cells = [difference_cells(difference) for difference in differences]
+        paired = [difference_cells(difference) for difference in differences]
         parts += [
             page.subheading("Differences paired by seed, in points"),
-            page.table(DIFFERENCE_HEADINGS, cells, text_columns=3),
-            f'<p class="note">{page.escape(differences_note(differences))}</p>',
+            page.table(DIFFERENCE_HEADINGS, paired, text_columns=3),
+            page.note(differences_note(differences)),
         ]
     if len(comparison.rows) > len(found):
         parts.append(page.details("Every run", _runs_table(found)))
-    return page.section("Results", _SPREAD_NOTE, *parts)
+    note = _RESULTS_NOTE + (_SPREAD_NOTE if len(comparison.rows) > len(found) else "")
+    return page.section("Results", note, *parts)
 
 
 def _runs_table(found: Sequence[Group]) -> str:
@@ -219,39 +219,39 @@ def _junction_table(runs: Sequence[PretrainingRun]) -> list[str]:
             ]
     if not rows:
         return []
-    headings = ("run", "seed", "width", "child", "parents, top-1 %", "mean of their logits",
+    headings = ("run", "seed", "width", "child", "parents, top-1 %", "their ensemble",
                 "child before its first step")  # fmt: skip
     return [page.details("Every junction", page.table(headings, rows, text_columns=1))]
 
 
 def _title(found: Sequence[Group]) -> str:
     methods = list(dict.fromkeys(method_label(group.method) for group in found))
-    return f"{' vs '.join(methods)}: {', '.join(families(found))}"
+    return f"{' vs '.join(methods)}: {', '.join(map(family_label, families(found)))}"
 
 
 def _summary(comparison: Comparison, found: Sequence[Group]) -> str:
     """Say in one sentence what was compared with what, on how many seeds and which data."""
-    rows = comparison.rows
-    trained = [group for group in found if group.method != RANDOM]
     parts = []
-    if trained:
-        each = _joined([_described(group) for group in trained])
-        split = next((row.split for row in rows if row.split), None)
-        scored = f", scored on the {split} split" if split else ""
-        parts.append(f"pretraining by {each}{scored}")
-    if any(row.detector for row in rows):
-        verb = "the detectors fine-tuned from their backbones" if trained else "detectors"
-        extra = " and from random weights" if any(g.method == RANDOM for g in found) else ""
-        parts.append(f"{verb}{extra}")
-    seeds = {row.seed for row in rows if row.seed is not None}
+    for family in families(found):
+        trained = [g for g in found if g.family == family and g.method != RANDOM]
+        costs = [
+            f"{group.label} ({format_flops(flops.mean)})"
+            for group in trained
+            if (flops := group.spread("train_flops"))
+        ]
+        if costs:
+            parts.append(
+                f"{family_label(family)} pretrained by {_joined(list(dict.fromkeys(costs)))}"
+            )
+    if any(row.detector for row in comparison.rows):
+        origins = ["those backbones"] if parts else []
+        origins += ["random weights"] if any(g.method == RANDOM for g in found) else []
+        parts.append(f"detectors fine-tuned from {' and from '.join(origins)}")
+    seeds = {row.seed for row in comparison.rows if row.seed is not None}
     over = f", over {len(seeds)} seeds" if len(seeds) > 1 else ""
-    return f"Compared here: {'; and '.join(parts)}{over}."
-
-
-def _described(group: Group) -> str:
-    flops: Spread | None = group.spread("train_flops")
-    assert flops is not None
-    return f"{group.label} ({group.family}, {format_flops(flops.mean)})"
+    splits = {row.split or row.detector_split for row in comparison.rows} - {None}
+    scored = f"; all scored on the {splits.pop()} split" if len(splits) == 1 else ""
+    return f"Compared here: {_joined(parts)}{over}{scored}."
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -104,15 +104,15 @@ def collect(work_dirs: Sequence[Path]) -> Comparison:
             pretrainings[key] = run
         else:
             detectors.append(DetectorRun.read(path))
+    _check_distinct(detectors)
     rows: list[Row] = []
     joined = set()
     for detector in detectors:
         source = detector.source
-        key = (source.name, source.seed) if source else None
-        pretraining = pretrainings.get(key) if key else None
+        pretraining = pretrainings.get((source.name, source.seed)) if source else None
         if pretraining is not None:
             _check_same_pretraining(pretraining, detector)
-            joined.add(key)
+            joined.add((pretraining.name, pretraining.seed))
         rows.append(_row(pretraining, detector))
     rows += [_row(run, None) for key, run in pretrainings.items() if key not in joined]
     _check_splits(rows)
@@ -184,6 +184,21 @@ def _row(pretraining: PretrainingRun | None, detector: DetectorRun | None) -> Ro
         pretrain_dir=str(pretraining.path) if pretraining else None,
         detector_dir=str(detector.path) if detector else None,
     )
+
+
+def _check_distinct(detectors: Sequence[DetectorRun]) -> None:
+    """Refuse two detectors from random weights that nothing tells apart."""
+    seen: dict[tuple[str, int], Path] = {}
+    for detector in detectors:
+        if detector.source is not None or detector.seed is None:
+            continue
+        other = seen.setdefault((detector.name, detector.seed), detector.path)
+        if other != detector.path:
+            raise AnalysisError(
+                f"{other} and {detector.path} are both {detector.name!r} from random weights with "
+                f"seed {detector.seed}; name only one of them, or put the seed that each was "
+                "trained with into its wall.json as 'seed'"
+            )
 
 
 def _check_same_pretraining(pretraining: PretrainingRun, detector: DetectorRun) -> None:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from .rows import Comparison, Row, method_order
+from .rows import Comparison, Row
 from .units import method_label
 
 METRICS = {"top1": "top-1 %", "bbox_mAP": "box AP", "segm_mAP": "mask AP"}

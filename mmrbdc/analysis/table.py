@@ -69,7 +69,7 @@ def difference_cells(difference: PairedDifference) -> tuple[str, ...]:
         f"{spread.mean:+.2f}",
         f"{spread.sd:.2f}",
         f"{low:+.2f} to {high:+.2f}",
-        f"{difference.p_value:.3f}",
+        f"{difference.p_value:.3g}",
         str(spread.n),
     )
 
@@ -79,7 +79,7 @@ def differences_note(differences: Sequence[PairedDifference]) -> str:
     n = max(len(difference.seeds) for difference in differences)
     return (
         "p: two-sided, exact sign-flip permutation test on the paired differences; "
-        f"with {n} seeds it cannot be below {2 / 2**n:.2g}."
+        f"with {n} seeds it cannot be below {2 / 2**n:.3g}."
     )
 
 

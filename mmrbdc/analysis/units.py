@@ -1,14 +1,17 @@
 """Numbers for readers: FLOPs, times, percentages."""
 
+from mmrbdc.families import FAMILIES
+
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
-_METHOD_LABELS = {"rbdc": "RBDC"}
+
+# What three digits would show as 1000 GFLOPs is 1.00 TFLOPs.
+_ROUNDS_UP = 0.9995
 
 
 def flops_unit(flops: float) -> tuple[float, str]:
     """Return the unit that suits ``flops``: its size in FLOPs and its name, e.g. 'PFLOPs'."""
     for size, prefix in _PREFIXES:
-        # 999.5 and more would be shown as 1e+03 of this unit's smaller neighbour.
-        if flops >= 0.9995 * size:
+        if flops >= _ROUNDS_UP * size:
             return size, f"{prefix}FLOPs"
     return 1.0, "FLOPs"
 
@@ -21,8 +24,8 @@ def format_flops(flops: float) -> str:
 
 def format_time(seconds: float) -> str:
     """Show a wall time in the unit that suits it, e.g. '42.0 s', '12.3 min', '3.25 h'."""
-    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= (2 * size if name == "d" else size):
+    for size, least, name in ((86400.0, 2.0, "d"), (3600.0, 1.0, "h"), (60.0, 1.0, "min")):
+        if seconds >= _ROUNDS_UP * least * size:
             return f"{_three_digits(seconds / size)} {name}"
     return f"{_three_digits(seconds)} s"
 
@@ -34,7 +37,12 @@ def format_epochs(epochs: float) -> str:
 
 def method_label(method: str) -> str:
     """Return the method's name as readers know it."""
-    return _METHOD_LABELS.get(method, method)
+    return "RBDC" if method == "rbdc" else method
+
+
+def family_label(family: str) -> str:
+    """Return the family's name as readers know it, e.g. 'DeiT'."""
+    return FAMILIES[family].__name__ if family in FAMILIES else family
 
 
 def _three_digits(value: float) -> str:

@@ -1,7 +1,8 @@
 """Data loading whose augmentation can be replayed, whatever the number of workers.
 
-MMEngine seeds data workers when they start, so a sample's augmentation depends on how many samples its
-worker drew before. Here the sampler sends a key with every index and the data set seeds itself from
+MMEngine seeds data workers when they start, so a sample's augmentation depends on how many samples
+its worker drew before. Here the sampler sends a key with every index and the data set seeds itself
+from
 it: a sample's augmentation depends on (seed, epoch, rank, position in the epoch) alone.
 """
 
@@ -18,7 +19,7 @@ from mmrbdc.seeding import seed_all
 class Draw(NamedTuple):
     """One sample to fetch and the key of its random augmentation."""
 
-    index: int
+    sample: int
     key: tuple[int | str, ...]
 
 
@@ -28,8 +29,8 @@ class ReplayableSampler(Sampler):
 
     Args:
         dataset: the data set to sample; must be a :class:`ReplayableDataset`.
-        sampler: config of the wrapped sampler. Its ``seed`` is set to ``seed``, so the order of an epoch is
-            a function of (seed, epoch).
+        sampler: config of the wrapped sampler. Its ``seed`` is set to ``seed``, so the order of an
+            epoch is a function of (seed, epoch).
         seed: the seed of order and augmentation.
     """
 
@@ -37,7 +38,8 @@ class ReplayableSampler(Sampler):
         if not isinstance(dataset, ReplayableDataset):
             raise ValueError(
                 f"mmrbdc.ReplayableSampler needs an mmrbdc.ReplayableDataset, got "
-                f"{type(dataset).__name__}: wrap the data set in dict(type='mmrbdc.ReplayableDataset', "
+                f"{type(dataset).__name__}: wrap the data set in "
+                f"dict(type='mmrbdc.ReplayableDataset', "
                 "dataset=...)"
             )
         self.sampler = DATA_SAMPLERS.build(
@@ -66,7 +68,8 @@ class ReplayableDataset(Dataset):
     """Seed Python, numpy and torch from a sample's key, then fetch it from the wrapped data set.
 
     Args:
-        dataset: config of the data set; its pipeline may draw from any of the three global generators.
+        dataset: config of the data set; its pipeline may draw from any of the three global
+            generators.
     """
 
     def __init__(self, dataset: dict) -> None:
@@ -86,6 +89,5 @@ class ReplayableDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, draw: Draw) -> Any:
-        index, key = draw
-        seed_all("sample", *key)
-        return self.dataset[index]
+        seed_all("sample", *draw.key)
+        return self.dataset[draw.sample]

@@ -9,10 +9,12 @@ from mmrbdc.registry import HOOKS
 
 @HOOKS.register_module()
 class AverageBuffersHook(Hook):
-    """Average floating-point buffers (BatchNorm statistics) over the ranks at the end of every epoch.
+    """Average floating-point buffers (BatchNorm statistics) over the ranks at the end of every
+    epoch.
 
     MMEngine's ``SyncBuffersHook`` does this for all buffers and fails on integer ones
-    (``num_batches_tracked``), which are equal on all ranks anyway. Runs before the checkpoint is written.
+    (``num_batches_tracked``), which are equal on all ranks anyway. Runs before the checkpoint is
+    written.
     """
 
     priority = "ABOVE_NORMAL"

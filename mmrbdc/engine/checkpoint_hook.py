@@ -21,15 +21,16 @@ from mmrbdc.weights.atomic import atomic_write, commit
 class CheckpointHook(MMEngineCheckpointHook):
     """MMEngine's ``CheckpointHook`` with three changes.
 
-    A checkpoint is written beside, synced and renamed, and only then are older ones dropped. It holds tensors and
-    plain types only, so ``torch.load(weights_only=True)`` reads it with no allow-list; the message hub's log
-    buffers, which are objects, are left out. On resume its keys and shapes must be exactly the model's.
+    A checkpoint is written beside, synced and renamed, and only then are older ones dropped. It
+    holds tensors and plain types only, so ``torch.load(weights_only=True)`` reads it with no
+    allow-list; the message hub's log buffers, which are objects, are left out. On resume its keys
+    and shapes must be exactly the model's.
 
-    Args: as for MMEngine's hook; ``max_keep_ckpts`` defaults to 2, so that a damaged newest file has a
-        predecessor.
+    Args: as for MMEngine's hook; ``max_keep_ckpts`` defaults to 2, so that a damaged newest file
+        has a predecessor.
     """
 
-    def __init__(self, *args, max_keep_ckpts: int = 2, **kwargs) -> None:
+    def __init__(self, *args: Any, max_keep_ckpts: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
@@ -72,14 +73,17 @@ class CheckpointHook(MMEngineCheckpointHook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
         read = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
-        differing = [name for name in sorted(own.keys() | read.keys()) if own.get(name) != read.get(name)]
+        differing = [
+            name for name in sorted(own.keys() | read.keys()) if own.get(name) != read.get(name)
+        ]
         if differing:
             shown = "; ".join(
                 f"{name}: model {own.get(name, 'absent')}, checkpoint {read.get(name, 'absent')}"
                 for name in differing[:5]
             )
             raise WeightsError(
-                f"{len(differing)} tensors of the checkpoint do not fit the model: {shown}. It was written by "
+                f"{len(differing)} tensors of the checkpoint do not fit the model: {shown}. It "
+                f"was written by "
                 "another model or stage; choose another --work-dir"
             )
 
@@ -87,12 +91,15 @@ class CheckpointHook(MMEngineCheckpointHook):
 def checkpoints_newest_first(folder: Path, filename_tmpl: str) -> list[Path]:
     """The numbered checkpoints of ``folder``, the highest number first."""
     pattern = re.compile(re.escape(filename_tmpl).replace(r"\{\}", r"(\d+)"))
-    numbered = [(int(m[1]), path) for path in folder.glob("*") if (m := pattern.fullmatch(path.name))]
+    numbered = [
+        (int(m[1]), path) for path in folder.glob("*") if (m := pattern.fullmatch(path.name))
+    ]
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def newest_readable_checkpoint(folder: Path, logger: Any) -> Path | None:
-    """The newest checkpoint that can be read to its end, or ``None``; damaged ones are reported, not removed.
+    """The newest checkpoint that can be read to its end, or ``None``; damaged ones are reported,
+    not removed.
 
     Epoch checkpoints count before iteration checkpoints; ``last_checkpoint`` is not asked.
     """

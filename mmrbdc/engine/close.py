@@ -16,5 +16,12 @@ def close_run(runner: Runner) -> None:
         iterator = getattr(getattr(loop, "dataloader", None), "_iterator", None)
         if iterator is not None:
             iterator._shutdown_workers()
-    for name in ("model", "optim_wrapper", "_train_loop", "_val_loop", "param_schedulers", "_hooks"):
+    for name in (
+        "model",
+        "optim_wrapper",
+        "_train_loop",
+        "_val_loop",
+        "param_schedulers",
+        "_hooks",
+    ):
         setattr(runner, name, None)

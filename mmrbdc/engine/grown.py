@@ -1,6 +1,7 @@
 """The initialiser that gives a child its parents' weights."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from mmengine.logging import MMLogger
@@ -17,21 +18,24 @@ from mmrbdc.weights import Checkpoint, WeightsError, load_strict, read_checkpoin
 class Grown:
     """Initialise a classifier by growing it from parents' files.
 
-    Use it on the classifier, ``init_cfg=dict(type='mmrbdc.Grown', parents=[...])``, never on a backbone or a
-    wrapper: MMEngine runs it before the children's own initialisation, which it suppresses by marking every
+    Use it on the classifier, ``init_cfg=dict(type='mmrbdc.Grown', parents=[...])``, never on a
+    backbone or a
+    wrapper: MMEngine runs it before the children's own initialisation, which it suppresses by
+        marking every
     module below as initialised.
 
     Args:
         parents: member files, in the order in which they are placed.
         operator: name of the growth operator.
-        architecture: the child's, as ``Architecture.to_dict()`` gives it; ``None`` sums the widths that the parents'
-            files state.
+        architecture: the child's, as ``Architecture.to_dict()`` gives it; ``None`` sums the widths
+            that the parents' files state.
         weights: ``'raw'``, ``'ema'``, or ``None`` for files that hold only one of the two.
         allow_equal: accept parents with equal weights.
         seed: of the operators that draw.
 
     Raises:
-        WeightsError, GrowthError, FamilyError: a file that cannot be read, or parents that do not fit.
+        WeightsError, GrowthError, FamilyError: a file that cannot be read, or parents that do not
+        fit.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Grown:
         parents: Sequence[str],
         operator: str = "block-diagonal",
         architecture: dict | None = None,
-        weights: str | None = None,
+        weights: Literal["raw", "ema"] | None = None,
         allow_equal: bool = False,
         seed: int = 0,
     ) -> None:

@@ -22,7 +22,8 @@ def score_junction(
         parents: the files of each child's parents.
 
     Returns:
-        One dict a child: ``parents`` (top-1 each), ``ensemble`` (top-1 of the mean logits), ``child``; percent.
+        One dict a child: ``parents`` (top-1 each), ``ensemble`` (top-1 of the mean logits),
+        ``child``; percent.
     """
     children = Siblings(**{key: value for key, value in run.model.items() if key != "type"})
     children.init_weights()

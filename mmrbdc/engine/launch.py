@@ -3,11 +3,12 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
@@ -16,8 +17,23 @@ from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.options import merge_options
-from mmrbdc.weights import write_json
+from mmrbdc.weights import load_strict, read_checkpoint, write_json
 from mmrbdc.weights.stock import stock_mmengine_globals
+
+
+def load_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no config file {path}; see configs/ for those that are shipped")
+    try:
+        return Config.fromfile(path)
+    except (SyntaxError, KeyError, TypeError) as error:
+        raise ValueError(f"config {path}: {type(error).__name__}: {error}") from error
 
 
 def is_staged(cfg: Config) -> bool:
@@ -58,15 +74,16 @@ def prepare_config(
     if auto_scale_lr:
         if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
             raise ValueError(
-                f"--auto-scale-lr: {cfg.filename} has no auto_scale_lr.base_batch_size, the batch its lr is meant "
-                "for; set it with --cfg-options auto_scale_lr.base_batch_size=N"
+                f"--auto-scale-lr: {cfg.filename} has no auto_scale_lr.base_batch_size, the batch "
+                "that its lr is meant for; set it with "
+                "--cfg-options auto_scale_lr.base_batch_size=N"
             )
         cfg.auto_scale_lr.enable = True
     return cfg
 
 
 def train(cfg: Config) -> None:
-    """Train a prepared config: a protocol through the staged runner, anything else through MMEngine's."""
+    """Train a prepared config: a protocol by the staged runner, anything else by MMEngine's."""
     if is_staged(cfg):
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
         RUNNERS.build(cfg).train()
@@ -75,7 +92,7 @@ def train(cfg: Config) -> None:
     check_config_data(cfg)
     prepare_distributed(cfg)
     if cfg.resume:
-        newest = newest_readable_checkpoint(Path(cfg.work_dir), logging.getLogger(__name__))
+        newest = _newest(cfg)
         cfg.load_from, cfg.resume = (str(newest), True) if newest else (None, False)
     started = time.monotonic()
     # MMEngine 0.10.7 reads what stock MMEngine wrote only with an allow-list.
@@ -83,3 +100,62 @@ def train(cfg: Config) -> None:
         Runner.from_cfg(cfg).train()
     if is_main_process():
         write_json(Path(cfg.work_dir) / "wall.json", {"wall_s": time.monotonic() - started})
+
+
+def test(
+    cfg: Config,
+    checkpoint: str | None = None,
+    *,
+    weights: Literal["raw", "ema"] | None = None,
+    show_dir: str | None = None,
+    out: str | None = None,
+) -> dict[str, Any]:
+    """Test a prepared config and write the figures to ``out`` (default ``<work_dir>/test.json``).
+
+    Args:
+        cfg: staged (its final model is tested) or not.
+        checkpoint: another file than training left.
+        weights: ``'raw'`` or ``'ema'`` for a file that holds both.
+        show_dir: folder for drawn predictions (detectors).
+        out: where the figures go.
+
+    Returns:
+        The figures under short names: ``top1`` in percent, ``bbox_mAP`` and so on from 0 to 1.
+    """
+    if is_staged(cfg):
+        cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
+        metrics = RUNNERS.build(cfg).test(checkpoint, weights=weights)
+    else:
+        metrics = _test_run(cfg, checkpoint, weights, show_dir)
+    figures = {"split": "test", **{name.split("/")[-1]: value for name, value in metrics.items()}}
+    if is_main_process():
+        write_json(Path(out) if out else Path(cfg.work_dir) / "test.json", figures)
+    return figures
+
+
+def _test_run(
+    cfg: Config, checkpoint: str | None, weights: Literal["raw", "ema"] | None, show_dir: str | None
+) -> dict[str, float]:
+    import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    path = Path(checkpoint) if checkpoint else _newest(cfg)
+    if path is None:
+        raise FileNotFoundError(
+            f"{cfg.work_dir} holds no checkpoint; train first: python tools/train.py {cfg.filename}"
+        )
+    content = read_checkpoint(path, weights=weights)
+    check_config_data(cfg)
+    prepare_distributed(cfg)
+    if show_dir is not None:
+        cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
+    for key in list(cfg):
+        if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
+            cfg[key] = None
+    cfg.load_from = None
+    runner = Runner.from_cfg(cfg)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_strict(model, content.state_dict, source=str(path))
+    return runner.test()
+
+
+def _newest(cfg: Config) -> Path | None:
+    return newest_readable_checkpoint(Path(cfg.work_dir), logging.getLogger(__name__))

@@ -17,8 +17,9 @@ from mmrbdc.weights import write_json
 class LedgerHook(Hook):
     """Charge every processed sample of every member, and write accuracy over FLOPs.
 
-    The count is in every log line (``TFLOPs``, cumulative over the protocol), in every checkpoint, and beside every
-    validation in the run's ``curve.json``. One multiply-add is 2 FLOPs. After a kill the count goes on from the
+    The count is in every log line (``TFLOPs``, cumulative over the protocol), in every checkpoint,
+    and beside every validation in the run's ``curve.json``. One multiply-add is 2 FLOPs. After a
+    kill the count goes on from the
     checkpoint: work that was lost is not charged.
 
     Args:

@@ -10,10 +10,11 @@ from mmrbdc.registry import LOOPS
 
 @LOOPS.register_module()
 class StageLoop(EpochBasedTrainLoop):
-    """Epochs as in MMEngine's loop, but a length in iterations: the last epoch may be a part of one.
+    """Epochs as in MMEngine's loop, but a length in iterations: the last epoch may be a part of
+    one.
 
-    A run resumed after an epoch that was due to be validated validates it first, since the checkpoint of an
-    epoch is written before its validation.
+    A run resumed after an epoch that was due to be validated validates it first, since the
+    checkpoint of an epoch is written before its validation.
 
     Args:
         max_iters: the stage's length in iterations.

@@ -21,12 +21,14 @@ from mmrbdc.weights import WeightsError, read_checkpoint, save_member, write_jso
 
 @HOOKS.register_module()
 class MemberExportHook(Hook):
-    """At the end of a stage write ``members/<i>.pth`` for every member trained, then ``stage.json``.
+    """At the end of a stage write ``members/<i>.pth`` for every member trained, then
+    ``stage.json``.
 
     Args:
         folder: where ``members/`` is.
         weights: ``'raw'``, or ``'ema'`` for the moving average that an ``EMAHook`` keeps.
-        meta: what every file says of itself (name, method, family, architecture, stage, config_hash).
+        meta: what every file says of itself (name, method, family, architecture, stage,
+            config_hash).
         parents: SHA-256 of each member's parents.
         parents_flops: training FLOPs of each member's parents.
     """
@@ -55,7 +57,9 @@ class MemberExportHook(Hook):
         siblings = self._siblings(runner)
         scores = ledger.last_validation.get("members", [None] * len(siblings.indices))
         flops = ledger.stage_flops / ledger.members
-        for position, (index, seed) in enumerate(zip(siblings.indices, siblings.seeds, strict=True)):
+        for position, (index, seed) in enumerate(
+            zip(siblings.indices, siblings.seeds, strict=True)
+        ):
             meta = dict(
                 self.meta,
                 member=index,
@@ -78,7 +82,9 @@ class MemberExportHook(Hook):
             member_top1=scores,
         )
         write_json(Path(runner.work_dir) / "stage.json", summary)
-        runner.logger.info(f"wrote {len(siblings.indices)} member file(s) to {self.folder / 'members'}")
+        runner.logger.info(
+            f"wrote {len(siblings.indices)} member file(s) to {self.folder / 'members'}"
+        )
 
     def _siblings(self, runner: Runner) -> Siblings:
         if self.weights == "raw":
@@ -87,7 +93,8 @@ class MemberExportHook(Hook):
             if isinstance(hook, EMAHook):
                 return hook.ema_model.module
         raise WeightsError(
-            "protocol.parents is 'ema', but no EMAHook runs: add dict(type='EMAHook', momentum=...) to "
+            "protocol.parents is 'ema', but no EMAHook runs: add dict(type='EMAHook', "
+            "momentum=...) to "
             "custom_hooks or set protocol.parents='raw'"
         )
 

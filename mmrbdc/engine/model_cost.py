@@ -162,9 +162,7 @@ class _LinspaceOnCpu(TorchFunctionMode):
 def _bare(model_cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a classifier's config without what prepares its data or makes its weights."""
     skipped = ("train_cfg", "data_preprocessor", "pretrained")
-    return {
-        key: _without_init(value) for key, value in model_cfg.items() if key not in skipped
-    }
+    return {key: _without_init(value) for key, value in model_cfg.items() if key not in skipped}
 
 
 def _without_init(config: Any) -> Any:

@@ -1,8 +1,11 @@
-"""Optimisation of siblings: clipping that never couples members, few parameter groups, bf16 autocast."""
+"""Optimisation of siblings: clipping that never couples members, few parameter groups, bf16
+autocast.
+"""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.device import get_device
@@ -19,21 +22,22 @@ AUTOCAST_DTYPES = {None: None, "bfloat16": torch.bfloat16}
 
 @OPTIM_WRAPPERS.register_module()
 class SiblingsOptimWrapper(OptimWrapper):
-    """MMEngine's ``OptimWrapper`` with the gradients of every member clipped by the member's own norm.
+    """MMEngine's ``OptimWrapper`` with the gradients of every member clipped by the member's own
+    norm.
 
     Args:
-        autocast_dtype: ``'bfloat16'`` to run the forward pass under autocast, without a loss scaler; ``None``
-            for full precision. float16 is not offered: with one loss scaler an inf in one member would skip
-            every member's step.
+        autocast_dtype: ``'bfloat16'`` to run the forward pass under autocast, without a loss
+            scaler; ``None`` for full precision. float16 is not offered: with one loss scaler an
+            inf in one member would skip every member's step.
         kwargs: as for ``OptimWrapper``.
     """
 
-    def __init__(self, *args, autocast_dtype: str | None = None, **kwargs) -> None:
+    def __init__(self, *args: Any, autocast_dtype: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if autocast_dtype not in AUTOCAST_DTYPES:
             raise ValueError(
-                f"SiblingsOptimWrapper: autocast_dtype is 'bfloat16' or None, got {autocast_dtype!r}; "
-                "float16 needs a loss scaler, and members must not share one"
+                f"SiblingsOptimWrapper: autocast_dtype is 'bfloat16' or None, got "
+                f"{autocast_dtype!r}; float16 needs a loss scaler, and members must not share one"
             )
         self.autocast_dtype = AUTOCAST_DTYPES[autocast_dtype]
         self._members: list[tuple[int, list[nn.Parameter]]] = []
@@ -44,8 +48,8 @@ class SiblingsOptimWrapper(OptimWrapper):
         siblings = model.module if is_model_wrapper(model) else model
         if not isinstance(siblings, Siblings):
             raise ValueError(
-                f"SiblingsOptimWrapper trains mmrbdc.Siblings, got {type(siblings).__name__}: use MMEngine's "
-                "OptimWrapper for other models"
+                f"SiblingsOptimWrapper trains mmrbdc.Siblings, got {type(siblings).__name__}: "
+                "use MMEngine's OptimWrapper for other models"
             )
         self._members = [
             (index, list(member.parameters()))
@@ -80,8 +84,9 @@ class SiblingsOptimWrapper(OptimWrapper):
 class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
     """MMEngine's constructor with equal parameter groups merged into one.
 
-    ``paramwise_cfg`` makes one group a parameter, which turns one fused optimizer step into hundreds of
-    small ones. Groups with the same options are one group here; every parameter keeps its options.
+    ``paramwise_cfg`` makes one group a parameter, which turns one fused optimizer step into
+    hundreds of small ones. Groups with the same options are one group here; every parameter keeps
+    its options.
     """
 
     def add_params(
@@ -91,7 +96,7 @@ class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
         prefix: str = "",
         is_dcn_module: int | float | None = None,
     ) -> None:
-        """Collect the groups of ``module`` into ``params``; at the root, merge those with equal options."""
+        """Collect the groups of ``module``; at the root, merge those with equal options."""
         if prefix:
             super().add_params(params, module, prefix, is_dcn_module)
             return
@@ -103,11 +108,11 @@ class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
         merged: dict[tuple, dict] = {}
         for group in params:
             options = {name: value for name, value in group.items() if name != "params"}
-            target = merged.setdefault(
-                tuple(sorted(options.items())), dict(params=[], **options)
-            )
+            target = merged.setdefault(tuple(sorted(options.items())), dict(params=[], **options))
             target["params"].extend(group["params"])
         params[:] = list(merged.values())
         for group in params:
             options = {name: value for name, value in group.items() if name != "params"}
-            logger.info(f"optimizer group of {len(group['params'])} tensors: {options or 'defaults'}")
+            logger.info(
+                f"optimizer group of {len(group['params'])} tensors: {options or 'defaults'}"
+            )

@@ -1,19 +1,20 @@
-"""``--cfg-options``: checked before they are merged, and kept, so that they win over a stage's overrides."""
+"""``--cfg-options``: checked before they are merged, and kept, so that they win over a stage's
+overrides.
+"""
 
 import difflib
+import inspect
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-_RUNNER_KEYS = frozenset(
-    (
-        "model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg",
-        "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler", "val_evaluator", "test_evaluator",
-        "default_hooks", "custom_hooks", "data_preprocessor", "load_from", "resume", "launcher", "env_cfg",
-        "log_processor", "log_level", "visualizer", "default_scope", "randomness", "model_wrapper_cfg",
-        "custom_imports", "find_unused_parameters", "sync_bn", "compile",
-    )
-)  # fmt: skip
+_RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) | {
+    "custom_imports",
+    "find_unused_parameters",
+    "sync_bn",
+    "compile",
+}
 """What MMEngine's Runner reads from the top level of a config."""
 
 
@@ -25,11 +26,11 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
         options: dotted keys and values, as ``mmengine.DictAction`` gives them.
 
     Raises:
-        ValueError: an option whose first part neither the config nor MMEngine's Runner knows, or that reaches past
-            the end of a list.
+        ValueError: an option whose first part neither the config nor MMEngine's Runner knows, or
+            that reaches past the end of a list.
     """
     options = dict(options or {})
-    known = sorted(_RUNNER_KEYS | set(cfg))
+    known = sorted((_RUNNER_KEYS - {"self"}) | set(cfg))
     for key in options:
         root = key.split(".")[0]
         if root not in known:

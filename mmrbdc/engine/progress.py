@@ -49,8 +49,10 @@ class ProgressHook(Hook):
         all_left = stage_left + per_iter * runner.max_iters * later / own
         spent = sum(self.stage_flops[: self.stage]) + own * done / runner.max_iters
         runner.logger.info(
-            f"stage {self.stage + 1} of {len(self.stage_flops)}: {done / runner.max_iters:.0%} done, "
-            f"{_clock(stage_left)} left | protocol: {spent / sum(self.stage_flops):.0%} of the FLOPs, "
+            f"stage {self.stage + 1} of {len(self.stage_flops)}: {done / runner.max_iters:.0%} "
+            f"done, "
+            f"{_clock(stage_left)} left | protocol: {spent / sum(self.stage_flops):.0%} of the "
+            f"FLOPs, "
             f"{_clock(all_left)} left"
         )
 

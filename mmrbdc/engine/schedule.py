@@ -10,14 +10,16 @@ MAX_WARMUP_SHARE = 0.1
 def fit_schedulers(
     schedulers: Sequence[dict], recipe_epochs: float, stage_iters: int, iters_per_epoch: int
 ) -> list[dict]:
-    """Fit ``param_scheduler`` of a recipe of ``recipe_epochs`` epochs to a stage of ``stage_iters`` iterations.
+    """Fit ``param_scheduler`` of a recipe of ``recipe_epochs`` epochs to a stage of
+    ``stage_iters`` iterations.
 
-    A warm-up (a scheduler that begins at 0 and ends before the recipe does) keeps its length in epochs, up to
-    a tenth of the stage; what follows it is stretched from the rest of the recipe to the rest of the stage. The
-    result counts iterations, so a stage may be shorter than an epoch.
+    A warm-up (a scheduler that begins at 0 and ends before the recipe does) keeps its length in
+    epochs, up to a tenth of the stage; what follows it is stretched from the rest of the recipe to
+    the rest of the stage. The result counts iterations, so a stage may be shorter than an epoch.
 
     Args:
-        schedulers: MMEngine scheduler configs with boundaries in epochs (``by_epoch`` True or absent).
+        schedulers: MMEngine scheduler configs with boundaries in epochs (``by_epoch`` True or
+            absent).
         recipe_epochs: the length they were written for.
         stage_iters: length of the stage, iterations.
         iters_per_epoch: iterations an epoch.
@@ -31,8 +33,10 @@ def fit_schedulers(
     for scheduler in schedulers:
         if not scheduler.get("by_epoch", True):
             raise ValueError(
-                f"param_scheduler {scheduler.get('type')!r} has by_epoch=False; write its boundaries in epochs of "
-                f"the recipe (train_cfg.max_epochs={recipe_epochs}), stages fit them to their own length"
+                f"param_scheduler {scheduler.get('type')!r} has by_epoch=False; write its "
+                f"boundaries in epochs of "
+                f"the recipe (train_cfg.max_epochs={recipe_epochs}), stages fit them to their own "
+                f"length"
             )
     warmups = [
         s["end"]
@@ -47,7 +51,8 @@ def fit_schedulers(
     def fit(epoch: float) -> int:
         if epoch > recipe_epochs:
             raise ValueError(
-                f"param_scheduler: boundary {epoch} lies beyond the recipe's {recipe_epochs} epochs "
+                f"param_scheduler: boundary {epoch} lies beyond the recipe's {recipe_epochs} "
+                f"epochs "
                 "(train_cfg.max_epochs)"
             )
         if epoch <= warmup:

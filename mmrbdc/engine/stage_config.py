@@ -28,7 +28,8 @@ def run_config(
     indices: Sequence[int],
     grown: Sequence[dict | None],
 ) -> Config:
-    """The config of a stage's run, without what depends on where it runs (folders, hooks of the protocol).
+    """The config of a stage's run, without what depends on where it runs (folders, hooks of the
+    protocol).
 
     Args:
         config: the staged config as this stage sees it, see ``model_cost.stage_config``.
@@ -61,7 +62,9 @@ def run_config(
     cfg.optim_wrapper = _siblings_optim(cfg.optim_wrapper)
     recipe_epochs = cfg.train_cfg.get("max_epochs")
     if recipe_epochs is None:
-        raise PlanError("train_cfg.max_epochs is missing: the length that param_scheduler is written for")
+        raise PlanError(
+            "train_cfg.max_epochs is missing: the length that param_scheduler is written for"
+        )
     schedulers = cfg.get("param_scheduler") or []
     if isinstance(schedulers, dict):
         schedulers = [schedulers]
@@ -136,10 +139,12 @@ def dump(cfg: Config, folder: Path) -> None:
     cfg.dump(str(folder / "config.py"))
 
 
-def _replayable(loader: dict, seed: int) -> ConfigDict:
-    loader = ConfigDict(copy.deepcopy(loader))
+def _replayable(loader: ConfigDict, seed: int) -> ConfigDict:
+    loader = copy.deepcopy(loader)
     if loader.get("batch_sampler"):
-        raise PlanError("train_dataloader.batch_sampler is not supported in a staged config; use sampler")
+        raise PlanError(
+            "train_dataloader.batch_sampler is not supported in a staged config; use sampler"
+        )
     loader.dataset = dict(type="mmrbdc.ReplayableDataset", dataset=loader.dataset)
     loader.sampler = dict(
         type="mmrbdc.ReplayableSampler",
@@ -168,11 +173,15 @@ def _siblings_optim(wrapper: dict) -> dict:
         wrapper.pop("loss_scale", None)
         if dtype != "bfloat16":
             raise PlanError(
-                f"optim_wrapper: AmpOptimWrapper with dtype={dtype!r}; members trained in lockstep take "
-                "dtype='bfloat16' only, since one member's overflow in float16 would skip every member's step"
+                f"optim_wrapper: AmpOptimWrapper with dtype={dtype!r}; members trained in "
+                f"lockstep take "
+                "dtype='bfloat16' only, since one member's overflow in float16 would skip every "
+                "member's step"
             )
         wrapper["autocast_dtype"] = "bfloat16"
     elif kind not in ("OptimWrapper", "mmrbdc.SiblingsOptimWrapper"):
-        raise PlanError(f"optim_wrapper.type {kind!r} is not supported in a staged config; use 'OptimWrapper'")
+        raise PlanError(
+            f"optim_wrapper.type {kind!r} is not supported in a staged config; use 'OptimWrapper'"
+        )
     wrapper.setdefault("constructor", "mmrbdc.MergedGroupsConstructor")
     return dict(type="mmrbdc.SiblingsOptimWrapper", **wrapper)

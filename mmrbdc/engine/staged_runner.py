@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
@@ -16,8 +16,8 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
-from mmrbdc.engine.close import close_run
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
+from mmrbdc.engine.close import close_run
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.members import is_finished, member_file, versions
@@ -71,18 +71,21 @@ class StageSetup:
 class StagedRunner:
     """Train a protocol: plan it, run its stages, grow at the junctions, publish the final model.
 
-    Built by ``RUNNERS.build(cfg)`` from a config with ``runner_type='mmrbdc.StagedRunner'``, ``stages`` and
-    ``protocol``. Members that are finished are never trained again. A work dir that holds part of a
-    protocol goes on only with ``resume=True``, and only if the protocol is the same.
+    Built by ``RUNNERS.build(cfg)`` from a config with ``runner_type='mmrbdc.StagedRunner'``,
+    ``stages`` and ``protocol``. Members that are finished are never trained again. A work dir that
+    holds part of a protocol goes on only with ``resume=True``, and only if the protocol is the
+    same.
 
     Args:
-        cfg: the staged config; ``work_dir`` and, where it was not read from a file, ``protocol_name`` set.
+        cfg: the staged config; ``work_dir`` and, where it was not read from a file,
+            ``protocol_name`` set.
     """
 
     def __init__(self, cfg: Config) -> None:
         if cfg.get("load_from"):
             raise PlanError(
-                "load_from has no meaning in a staged config: stages take their weights from the stage before"
+                "load_from has no meaning in a staged config: a stage takes its weights from "
+                "the one before it"
             )
         self.cfg = cfg
         self.work_dir = Path(cfg.work_dir)
@@ -132,7 +135,9 @@ class StagedRunner:
     def stages(self) -> list[StageSetup]:
         """All stages, with the hashes that tie each to the ones before."""
         setups: list[StageSetup] = []
-        for index, (stage, row) in enumerate(zip(self.protocol.stages, self.plan.rows, strict=True)):
+        for index, (stage, row) in enumerate(
+            zip(self.protocol.stages, self.plan.rows, strict=True)
+        ):
             config = stage_config(self.cfg, stage, self.cfg.get("cfg_options"))
             architecture = architecture_from_config(config.model)
             operator = dict(operator=self.protocol.operator, parents=self.protocol.parents)
@@ -148,7 +153,13 @@ class StagedRunner:
             content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
             setups.append(
                 StageSetup(
-                    index, row, config, architecture, content, hash_of(content), self.work_dir / row.name
+                    index,
+                    row,
+                    config,
+                    architecture,
+                    content,
+                    hash_of(content),
+                    self.work_dir / row.name,
                 )
             )
         return setups
@@ -163,15 +174,19 @@ class StagedRunner:
         for setup in self.stages:
             missing = setup.missing()
             if not missing:
-                self.logger.info(f"{setup.row.name}: all {setup.row.members} member(s) are finished")
+                self.logger.info(
+                    f"{setup.row.name}: all {setup.row.members} member(s) are finished"
+                )
                 continue
             if setup.index:
                 self._score_junction(setup)
             self._run_stage(setup, missing)
         return self._publish()
 
-    def test(self, checkpoint: str | None = None, weights: str | None = None) -> dict[str, float]:
-        """Metrics of the final model (or of ``checkpoint``, of the target's architecture) on the test split."""
+    def test(
+        self, checkpoint: str | None = None, weights: Literal["raw", "ema"] | None = None
+    ) -> dict[str, float]:
+        """Metrics on the test split, of the final model or of another file of its architecture."""
         path = Path(checkpoint) if checkpoint else self.work_dir / f"{self.name}.pth"
         if not path.is_file():
             raise PlanError(
@@ -194,7 +209,9 @@ class StagedRunner:
             old = json.loads(path.read_text())["fingerprints"]
             changed = differences(old, json.loads(json.dumps(contents)))
             if changed:
-                shown = "\n  ".join(changed[:6] + ([f"and {len(changed) - 6} more"] * (len(changed) > 6)))
+                shown = "\n  ".join(
+                    changed[:6] + ([f"and {len(changed) - 6} more"] * (len(changed) > 6))
+                )
                 raise PlanError(
                     f"{self.work_dir} holds another protocol; it differs in\n  {shown}\n"
                     "Choose another --work-dir, or give the options that it was started with"
@@ -202,8 +219,8 @@ class StagedRunner:
             begun = any(setup.missing() for setup in self.stages)
             if begun and not self.resume:
                 raise PlanError(
-                    f"{self.work_dir} holds an unfinished run of this protocol; add --resume to go on, or choose "
-                    "another --work-dir"
+                    f"{self.work_dir} holds an unfinished run of this protocol; add --resume "
+                    "to go on, or choose another --work-dir"
                 )
         barrier()
         if is_main_process():
@@ -252,7 +269,8 @@ class StagedRunner:
             self.logger.info(
                 f"junction to {setup.row.name}, child {index}: parents "
                 + ", ".join(f"{top1:.2f}" for top1 in entry["parents"])
-                + f"; their ensemble {entry['ensemble']:.2f}; child before its first step {entry['child']:.2f}"
+                + f"; their ensemble {entry['ensemble']:.2f}"
+                + f"; child before its first step {entry['child']:.2f}"
             )
         if is_main_process():
             write_json(path, dict(config_hash=setup.hash, flops=spent, children=result))
@@ -303,9 +321,9 @@ class StagedRunner:
         else:
             cfg.resume = False
         self.logger.info(
-            f"stage {setup.index + 1} of {len(self.stages)}: {setup.row.name}, {setup.architecture.label}, "
-            f"member(s) {', '.join(map(str, indices))}, {setup.row.epochs:.2f} epochs"
-            + (f", resumed from {newest}" if newest else "")
+            f"stage {setup.index + 1} of {len(self.stages)}: {setup.row.name}, "
+            f"{setup.architecture.label}, member(s) {', '.join(map(str, indices))}, "
+            f"{setup.row.epochs:.2f} epochs" + (f", resumed from {newest}" if newest else "")
         )
         if is_main_process():
             dump(cfg, folder)
@@ -350,7 +368,12 @@ class StagedRunner:
             meta = dict(
                 final.meta,
                 stages=[
-                    dict(members=row.members, width=row.width, epochs=row.epochs, flops=float(row.flops))
+                    dict(
+                        members=row.members,
+                        width=row.width,
+                        epochs=row.epochs,
+                        flops=float(row.flops),
+                    )
                     for row in self.plan.rows
                 ],
                 train_flops=ledger["total_flops"],
@@ -362,8 +385,9 @@ class StagedRunner:
             top1 = final.meta["accuracy"].get("val/top1")
             self.logger.info(
                 f"{self.name}: {ledger['total_flops'] / 1e12:.3f} TFLOPs in all, "
-                f"{ledger['total_flops'] / self.plan.reference.flops:.1%} of the reference, val top-1 "
-                f"{'not validated' if top1 is None else f'{top1:.2f} %'}; wrote {stem}.pth, .safetensors, .json"
+                f"{ledger['total_flops'] / self.plan.reference.flops:.1%} of the reference, "
+                f"val top-1 {'not validated' if top1 is None else f'{top1:.2f} %'}; "
+                f"wrote {stem}.pth, .safetensors, .json"
             )
         barrier()
         for handler in list(self.logger.handlers):

@@ -98,6 +98,23 @@ class Architecture(ABC):
             self._resize_config(resized)
         return resized
 
+    def check_parent(self, parent: "Architecture", who: str) -> None:
+        """Check that an architecture differs from this one in its widths only.
+
+        Args:
+            parent: The narrower architecture.
+            who: What messages call it.
+
+        Raises:
+            FamilyError: Another family, or a field other than the widths that differs.
+        """
+        found = self.differences(parent, ignore=self.width_fields)
+        if found:
+            raise FamilyError(
+                f"{who} ({parent.label}) cannot be a parent of {self.label}: "
+                f"{'; '.join(found)}; parents may differ from their child in width only"
+            )
+
     def check_parents(self, parents: Sequence["Architecture"], names: Sequence[str] = ()) -> None:
         """Check that architectures can be the parents of this one.
 
@@ -111,12 +128,7 @@ class Architecture(ABC):
         """
         names = names or [f"parent {i}" for i in range(len(parents))]
         for parent, who in zip(parents, names, strict=True):
-            found = self.differences(parent, ignore=self.width_fields)
-            if found:
-                raise FamilyError(
-                    f"{who} ({parent.label}) cannot be a parent of {self.label}: "
-                    f"{'; '.join(found)}; parents may differ from their child in width only"
-                )
+            self.check_parent(parent, who)
         for field in self.width_fields:
             widths = [getattr(parent, field) for parent in parents]
             if sum(widths) != getattr(self, field):

@@ -128,11 +128,10 @@ class Layout:
 
     def shape(self, tensor_name: str) -> tuple[int, ...]:
         """Shape of a tensor at this layout's width."""
-        return self._shape(self.entries[tensor_name], {})
-
-    def shape_at(self, tensor_name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """Shape of a tensor when the spaces have ``sizes``."""
-        return self._shape(self.entries[tensor_name], sizes)
+        return tuple(
+            axis.size if axis.space is None else axis.fused * self.spaces[axis.space].size
+            for axis in self.entries[tensor_name].axes
+        )
 
     def space_sizes(self, state_dict: Mapping[str, Tensor], who: str) -> dict[str, int]:
         """Infer from the tensors of a parent how large each of its spaces is.
@@ -181,14 +180,6 @@ class Layout:
                 said_by.setdefault(axis.space, name)
         return sizes
 
-    def _shape(self, entry: Entry, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        return tuple(
-            axis.size
-            if axis.space is None
-            else axis.fused * sizes.get(axis.space, self.spaces[axis.space].size)
-            for axis in entry.axes
-        )
-
     def _shapes(self, who: str, name: str, shape: Sequence[int]) -> str:
         return f"{who}: '{name}' has shape {tuple(shape)}, the child's has {self.shape(name)}"
 
@@ -216,24 +207,22 @@ class Layout:
             parts.append(f"{len(missing)} missing ({_some(missing)})")
         if extra:
             parts.append(f"{len(extra)} that the child does not have ({_some(extra)})")
-        gone = self._blocks_gone(set(missing))
-        hint = (
-            f"no tensor of {gone} is there, so the parent is less deep"
-            if gone
-            else "parents and child must be the same architecture apart from their width"
-        )
-        raise GrowthError(
-            f"{who}: tensor names differ from the child's: {'; '.join(parts)}; {hint}"
-        )
+        if len(missing) == len(self.entries):
+            hint = "not one name is the same: is it another family, or another library's file?"
+        elif gone := self._blocks_gone(set(missing)):
+            hint = f"no tensor of block {gone} is there: is the parent less deep?"
+        else:
+            hint = "parents and child must be the same architecture apart from their width"
+        raise GrowthError(f"{who}: names differ from the child's: {'; '.join(parts)}; {hint}")
 
     def _blocks_gone(self, missing: set[str]) -> str:
-        """The blocks none of whose tensors are there, as words; empty when there are none."""
-        names: dict[int, list[str]] = {}
+        """Numbers of the blocks none of whose tensors are there; empty when there are none."""
+        names: dict[int, set[str]] = {}
         for name, entry in self.entries.items():
             if entry.block is not None:
-                names.setdefault(entry.block, []).append(name)
-        gone = [str(block) for block, members in names.items() if missing.issuperset(members)]
-        return f"block{'s' if len(gone) > 1 else ''} {', '.join(gone)}" if gone else ""
+                names.setdefault(entry.block, set()).add(name)
+        gone = [block for block, members in names.items() if members <= missing]
+        return ", ".join(map(str, gone))
 
 
 def _some(names: Sequence[str], limit: int = 3) -> str:

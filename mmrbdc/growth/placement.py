@@ -1,6 +1,7 @@
 """Where the numbers of a child come from: what an operator says of each tensor that it makes."""
 
 from dataclasses import dataclass
+from math import prod
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Block:
     def slices(self) -> tuple[slice, ...]:
         """The box as an index into the child's tensor."""
         return tuple(slice(start, stop) for start, stop in self.ranges)
+
+    @property
+    def numel(self) -> int:
+        """Numbers in the box."""
+        return prod(stop - start for start, stop in self.ranges)
 
 
 @dataclass(frozen=True)

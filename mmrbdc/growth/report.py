@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from torch import Tensor
@@ -39,10 +40,7 @@ class TensorReport:
     @property
     def numel(self) -> int:
         """Number of entries."""
-        count = 1
-        for length in self.shape:
-            count *= length
-        return count
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,15 @@ class GrowthReport:
         return sum(t.zeros for t in self.tensors if t.role not in NOT_LEARNED)
 
     @property
+    def between_parents(self) -> int:
+        """How many of the learned numbers belong to no single parent: they are off the diagonal."""
+        return sum(
+            t.numel - sum(block.numel for block in t.blocks)
+            for t in self.tensors
+            if t.blocks and t.role not in NOT_LEARNED
+        )
+
+    @property
     def zero_share(self) -> float:
         """Share of the learned numbers that are zero, 0 to 1."""
         return self.zero_parameters / self.num_parameters
@@ -85,6 +92,7 @@ class GrowthReport:
             "num_parameters": self.num_parameters,
             "zero_parameters": self.zero_parameters,
             "zero_share": self.zero_share,
+            "between_parents": self.between_parents,
             "spaces": {
                 name: {
                     "kind": self.space_kinds[name],
@@ -115,8 +123,8 @@ class GrowthReport:
             "",
             *self._tensor_lines(),
             "",
-            f"{self.num_parameters:,} parameters, {self.zero_parameters:,} of them zero "
-            f"({self.zero_share:.1%})",
+            f"{self.num_parameters:,} parameters, {self.zero_parameters:,} zero "
+            f"({self.zero_share:.1%}); {self.between_parents:,} between the parents' blocks",
         ]
 
     def _space_lines(self) -> list[str]:

@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
-from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.model import BaseDataPreprocessor, BaseModel, BaseModule
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.structures import DataSample
 
@@ -26,8 +27,8 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         base: config of the classifier's own preprocessor, without batch augmentations.
         seeds: one seed a member; member ``i`` draws its mixup from
             ``(seeds[i], iteration, rank)``, so it draws the same alone as among others.
-        batch_augments: arguments of MMPretrain's ``RandomBatchAugment`` (``augments``, ``probs``), or
-            ``None``. They need one-hot labels, which ``base`` is told to make.
+        batch_augments: arguments of MMPretrain's ``RandomBatchAugment`` (``augments``, ``probs``),
+            or ``None``. They need one-hot labels, which ``base`` is told to make.
     """
 
     def __init__(self, base: dict, seeds: Sequence[int], batch_augments: dict | None = None):
@@ -41,7 +42,7 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         self.seeds = list(seeds)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Return ``inputs`` (N, 3, H, W) and ``data_samples`` (N), or in training a list of both per member."""
+        """Return ``inputs`` (N, 3, H, W) and ``data_samples`` (N); in training, lists by member."""
         data = self.base(data, training=training)
         if not training:
             return data
@@ -73,19 +74,21 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
 class Siblings(BaseModel):
     """k classifiers of one configuration that share their batches and nothing else.
 
-    The loss is the sum of the members' losses, so one backward pass gives every member exactly its own
-    gradient. A member's construction, initialisation, mixup and drop-path are seeded from its own seed
-    and the iteration: a member trained among others equals the member trained alone on the same batches.
-    ``train_step`` and ``val_step`` are MMEngine's own, so DistributedDataParallel works as usual.
+    The loss is the sum of the members' losses, so one backward pass gives every member exactly its
+    own gradient. A member's construction, initialisation, mixup and drop-path are seeded from its
+    own seed and the iteration: a member trained among others equals the member trained alone on
+    the same batches. ``train_step`` and ``val_step`` are MMEngine's own, so
+    DistributedDataParallel works as usual.
 
     Args:
-        member: config of the classifier (an MMPretrain ``ImageClassifier``). Its ``data_preprocessor`` and
-            ``train_cfg`` (batch augmentations) become the shared preprocessor.
+        member: config of the classifier (an MMPretrain ``ImageClassifier``). Its
+            ``data_preprocessor`` and ``train_cfg`` (batch augmentations) become the shared
+            preprocessor.
         seeds: one seed a member.
         indices: the members' numbers within their stage, where only some are trained here.
             Defaults to ``0 .. k-1``.
-        init_cfgs: one initialiser config a member (``dict(type='mmrbdc.Grown', ...)``), or ``None`` for
-            the member's own initialisation.
+        init_cfgs: one initialiser config a member (``dict(type='mmrbdc.Grown', ...)``), or
+            ``None`` for the member's own initialisation.
     """
 
     def __init__(
@@ -102,8 +105,8 @@ class Siblings(BaseModel):
         init_cfgs = [None] * len(self.seeds) if init_cfgs is None else list(init_cfgs)
         if not len(self.indices) == len(init_cfgs) == len(self.seeds):
             raise ValueError(
-                f"Siblings: {len(self.seeds)} seeds, {len(self.indices)} indices and {len(init_cfgs)} "
-                "init_cfgs; give one of each a member"
+                f"Siblings: {len(self.seeds)} seeds, {len(self.indices)} indices and "
+                f"{len(init_cfgs)} init_cfgs; give one of each a member"
             )
         member = copy.deepcopy(dict(member))
         preprocessor = dict(member.pop("data_preprocessor", None) or {})
@@ -126,21 +129,27 @@ class Siblings(BaseModel):
         """Initialise every member from its own seed."""
         for seed, member in zip(self.seeds, self.members, strict=True):
             seed_all("initialisation", seed)
-            member.init_weights()
+            cast(BaseModule, member).init_weights()
 
     def member_state_dict(self, position: int) -> dict[str, torch.Tensor]:
         """The state dict of the member at ``position``, under a plain classifier's keys."""
         return self.members[position].state_dict()
 
-    def forward(self, inputs, data_samples=None, mode: str = "tensor"):
+    def forward(
+        self,
+        inputs: torch.Tensor | list[torch.Tensor],
+        data_samples: list | None = None,
+        mode: str = "tensor",
+    ) -> torch.Tensor | dict[str, torch.Tensor] | list[DataSample]:
         """Per-member losses, predictions of members and ensemble, or the members' logits.
 
         Args:
             inputs: (N, 3, H, W), or in mode ``loss`` a list of k such tensors.
             data_samples: N samples, or in mode ``loss`` a list of k lists.
-            mode: ``loss`` gives ``member<i>.loss`` and so on for every member; ``predict`` gives samples with the
-                ensemble's ``pred_score`` and ``pred_label`` and the members' predicted labels in
-                ``member_labels``; ``tensor`` gives the stacked logits (k, N, classes).
+            mode: ``loss`` gives ``member<i>.loss`` and so on for every member; ``predict`` gives
+                samples with the ensemble's ``pred_score`` and ``pred_label`` and the members'
+                predicted labels in ``member_labels``; ``tensor`` gives the stacked logits (k, N,
+                classes).
         """
         if mode == "loss":
             return self._losses(inputs, data_samples)
@@ -151,7 +160,9 @@ class Siblings(BaseModel):
             return self._predict(logits, data_samples)
         raise ValueError(f"Siblings.forward: mode is 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def _losses(self, inputs, data_samples) -> dict[str, torch.Tensor]:
+    def _losses(
+        self, inputs: list[torch.Tensor], data_samples: list[list[DataSample]]
+    ) -> dict[str, torch.Tensor]:
         losses = {}
         for position, (index, seed, member) in enumerate(
             zip(self.indices, self.seeds, self.members, strict=True)
@@ -161,8 +172,8 @@ class Siblings(BaseModel):
             losses.update({f"member{index}.{name}": value for name, value in own.items()})
         return losses
 
-    def _predict(self, logits: torch.Tensor, data_samples) -> list[DataSample]:
-        head = self.members[0].head
+    def _predict(self, logits: torch.Tensor, data_samples: list | None) -> list[DataSample]:
+        head: Any = self.members[0].head
         predictions = head._get_predictions(logits.mean(dim=0), data_samples)
         labels = logits.argmax(dim=-1)
         for position, sample in enumerate(predictions):

@@ -42,7 +42,8 @@ def plan_lines(plan: Plan) -> list[str]:
     console = Console(width=WIDTH, color_system=None, force_terminal=False)
     with console.capture() as captured:
         console.print(plan_table(plan))
-    return [line.rstrip() for line in captured.get().strip("\n").splitlines()] + plan_notes(plan)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    return [*filter(None, lines), *plan_notes(plan)]
 
 
 def plan_notes(plan: Plan) -> list[str]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .errors import WeightsError
 from .prefixes import strip_wrapper_prefixes
-from .stock import stock_mmengine_globals
+from .stock import LogBuffer, stock_mmengine_globals
 
 SAFETENSORS_META = "mmrbdc"
 """The key under which a .safetensors file of ours carries its meta, as JSON."""
@@ -124,8 +124,11 @@ def safe_load(path: str | Path) -> Any:
 
 def file_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _load_pickle(path: Path) -> Any:
@@ -140,7 +143,7 @@ def _load_pickle(path: Path) -> Any:
         if _refused_global(error) is None:
             raise
     try:
-        with torch.serialization.safe_globals(stock_mmengine_globals()):
+        with torch.serialization.safe_globals(stock_mmengine_globals(LogBuffer)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _refused_global(error)

@@ -1,9 +1,7 @@
 """What a training checkpoint of stock MMEngine holds besides tensors, and nothing more.
 
 MMEngine saves its message hub, whose log buffers are pickled objects with numpy arrays in them;
-the buffers pickle references to their own methods as ``getattr(HistoryBuffer, 'min')``. Reading
-weights needs none of it, so harmless stand-ins take the place of both: no class of MMEngine is
-touched by a file, and MMEngine need not be installed.
+the buffers pickle references to their own methods as ``getattr(HistoryBuffer, 'min')``.
 """
 
 from collections.abc import Callable
@@ -17,25 +15,41 @@ _METHODS = ("min", "max", "mean", "current")
 
 
 class LogBuffer:
-    """Stands in for MMEngine's ``HistoryBuffer``; what the file says of it becomes attributes."""
+    """Stands in for MMEngine's ``HistoryBuffer`` where only weights are read.
 
-
-def guarded_getattr(owner: Any, name: str) -> str:
-    """Stand in for ``builtins.getattr``, which would open every door to a file.
-
-    It knows the four methods of the log buffer, returns their name, and refuses everything else.
+    What the file says of the buffer becomes attributes of this object: no class of MMEngine is
+    touched, and MMEngine need not be installed.
     """
-    if owner is LogBuffer and name in _METHODS:
-        return name
-    raise WeightsError(f"the attribute {name!r} of {owner!r}")
+
+    min = max = mean = current = None
 
 
-def stock_mmengine_globals() -> list[Callable | tuple[Callable, str]]:
-    """Return the allow-list for ``torch.serialization.safe_globals``."""
+def stock_mmengine_globals(
+    log_buffer: type | None = None,
+) -> list[Callable | tuple[Callable, str]]:
+    """Return the allow-list for ``torch.serialization.safe_globals``.
+
+    Python's ``getattr`` would open every door to a file, so a guarded stand-in takes its name: it
+    knows four methods of the log buffer and refuses everything else with a WeightsError.
+
+    Args:
+        log_buffer: what the file's log buffers become: MMEngine's ``HistoryBuffer`` by default,
+            which resuming a run needs, or :class:`LogBuffer`.
+    """
+    if log_buffer is None:
+        from mmengine.logging.history_buffer import HistoryBuffer
+
+        log_buffer = HistoryBuffer
+
+    def guarded_getattr(owner: Any, name: str) -> Any:
+        if owner is not log_buffer or name not in _METHODS:
+            raise WeightsError(f"the attribute {name!r} of {owner!r}")
+        return getattr(owner, name)
+
     reconstruct: Any = np.empty(0).__reduce__()[0]
     scalar: Any = np.float64(0).__reduce__()[0]
     return [
-        (LogBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
+        (log_buffer, "mmengine.logging.history_buffer.HistoryBuffer"),
         (guarded_getattr, "builtins.getattr"),
         np.ndarray,
         np.dtype,

@@ -1,7 +1,7 @@
 """Compare the packages of the running Python with pinned requirement files; runs inside the venv.
 
-Prints one JSON object: ``broken`` maps each requirement that is not intact to what is wrong with it,
-``strangers`` lists distributions that overwrite a pinned one's files.
+Prints one JSON object: ``broken`` maps each requirement that is not intact to what is wrong with
+it, ``strangers`` lists distributions that overwrite a pinned one's files.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def fault(distribution: Distribution | None, requirement: Requirement) -> str:
         if file.endswith(".pyc"):
             continue
         try:
-            found = os.stat(distribution.locate_file(file)).st_size
+            found = os.stat(str(distribution.locate_file(file))).st_size
         except OSError:
             return f"{file} is missing"
         if size and found != int(size):

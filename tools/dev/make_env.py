@@ -26,6 +26,7 @@ from steps import SetupError, Steps, clock, fail, output_of, say
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 STAMP = VENV / ".mmrbdc-env.json"
+LOG = VENV / "make_env.log"
 VENV_PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = [ROOT / "requirements" / "official.txt", ROOT / "requirements" / "dev.txt"]
 MMCV_REQUIREMENT = ROOT / "requirements" / "official-mmcv.txt"
@@ -40,7 +41,7 @@ class DamagedError(SetupError):
 def sources_hash() -> str:
     """Hash of everything that says what the environment should be."""
     digest = hashlib.sha256()
-    own = sorted(Path(__file__).parent.glob("*.py"))
+    own = [Path(__file__), *(Path(module.__file__ or "") for module in (mmcv_wheel, pythons))]
     for path in [*REQUIREMENTS, MMCV_REQUIREMENT, *own, ROOT / "setup.py", ROOT / "pyproject.toml"]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -156,8 +157,8 @@ def set_up() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir(exist_ok=True)
     STAMP.unlink(missing_ok=True)
-    steps = Steps(5, VENV / "make_env.log")
-    steps.log.write_bytes(b"")
+    steps = Steps(5, LOG)
+    LOG.write_bytes(b"")
 
     with steps.step(f"virtual environment, Python {python.short}", "seconds"):
         if not kept:
@@ -209,8 +210,13 @@ def check_machine() -> None:
     """Say early what would otherwise fail after minutes.
 
     Raises:
-        SetupError: no compiler, or too little room.
+        SetupError: somebody else's .venv, no compiler, or too little room.
     """
+    if VENV.exists() and any(VENV.iterdir()) and not LOG.exists() and not STAMP.exists():
+        raise SetupError(
+            f"{VENV} was not made by `make env`, which would replace packages in it. Move it away "
+            "and run this again, or use it as it is: see `python -m mmrbdc.check_env`"
+        )
     if shutil.which("g++") is None and shutil.which("c++") is None:
         raise SetupError(
             "no C++ compiler: mmcv is compiled here. As root: apt-get install g++ make"

@@ -97,7 +97,7 @@ def choose(pythons: Sequence[Python], can_build: Callable[[Python], bool]) -> Py
         have = ".".join(map(str, sys.version_info[:3]))
         raise SetupError(
             f"Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} is needed; python3 here is "
-            f"{have} and no other was found. Install one and name it: make env PYTHON=/path/to/python3"
+            f"{have} and no other was found. Install one and run: make env PYTHON=/path/to/it"
         )
     return next(filter(can_build, pythons), pythons[0])
 
@@ -129,7 +129,7 @@ def fetch_headers(python: Python, folder: Path) -> dict[str, str]:
     if not (include / "Python.h").exists():
         raise SetupError(
             f"mmcv has to be compiled, and Python.h of {python.executable} is missing. As root: "
-            f"apt-get update && apt-get install python{python.short}-dev, then the same command again."
+            f"apt-get update && apt-get install python{python.short}-dev; then run this again."
         )
     path = f"{include}{os.pathsep}{folder / 'usr' / 'include'}"
     return {"C_INCLUDE_PATH": path, "CPLUS_INCLUDE_PATH": path}
@@ -148,7 +148,7 @@ def make_venv(python: Python, venv: Path, steps: Steps) -> None:
     inside = venv / "bin" / "python"
     say("      this Python has no ensurepip (Debian: python3-venv); getting pip another way")
     if python.pip:
-        pip = [python.executable, "-m", "pip", "--python", inside]
+        pip = [python.executable, "-m", "pip", "--python", str(inside)]
         if output_of([*pip, "install", f"pip=={PIP_VERSION}"]) is not None:
             return
     try:
@@ -196,16 +196,15 @@ def index_url() -> str:
     if os.environ.get("PIP_INDEX_URL"):
         return os.environ["PIP_INDEX_URL"]
     home = Path.home()
-    files = [
-        os.environ.get("PIP_CONFIG_FILE", ""),
+    for file in (
+        Path(os.environ.get("PIP_CONFIG_FILE", os.devnull)),
         home / ".config" / "pip" / "pip.conf",
         home / ".pip" / "pip.conf",
-        "/etc/pip.conf",
-    ]
-    for file in files:
+        Path("/etc/pip.conf"),
+    ):
         config = ConfigParser(interpolation=None)
         try:
-            config.read(file or [])
+            config.read(file)
         except (Error, UnicodeDecodeError):
             continue
         for section in ("install", "global"):

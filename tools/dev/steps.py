@@ -19,9 +19,9 @@ class SetupError(Exception):
 
 
 def clock(seconds: float) -> str:
-    """``93`` -> ``1:33``, and ``4.2 s`` below ten seconds."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
+    """``93`` -> ``1:33 min``, ``12`` -> ``12 s``, ``4.21`` -> ``4.2 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min"
 
@@ -62,7 +62,7 @@ class Steps:
         say(f"      done in {clock(time.monotonic() - start)}")
 
     def run(
-        self, command: Sequence[str | Path], what: str, env: Mapping[str, str] | None = None
+        self, command: Sequence[object], what: str, env: Mapping[str, str] | None = None
     ) -> None:
         """Run a command into the log, saying now and then that it still runs.
 
@@ -107,7 +107,7 @@ def tail(log: Path, begin: int = 0, lines: int = TAIL_LINES) -> str:
 
 
 def output_of(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     must_succeed: bool = True,

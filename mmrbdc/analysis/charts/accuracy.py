@@ -4,40 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ..pretraining import Coupling, PretrainingRun
+from ..markup import element
+from ..pretraining import PretrainingRun
 from ..statistics import Spread
 from ..units import flops_unit, format_flops
 from . import svg
 from .legend import Entry, legend, symbol
+from .series import Series
 
 _PLOT_HEIGHT = 380.0
 _NOTE_LINE = 15.0
 _CLIP = "plot"
-
-
-@dataclass(frozen=True)
-class Series:
-    """Runs of one protocol that differ in their seed.
-
-    Attributes:
-        label: for readers.
-        colour: of all its lines.
-        runs: at least one.
-    """
-
-    label: str
-    colour: str
-    runs: tuple[PretrainingRun, ...]
-
-    @property
-    def couples(self) -> bool:
-        """Whether it has junctions."""
-        return len(self.runs[0].stages) > 1
-
-    def couplings(self, stage: int) -> list[Coupling]:
-        """Return all children of all runs at the start of ``stage``."""
-        junctions = [run.stages[stage].junction for run in self.runs]
-        return [child for junction in junctions if junction for child in junction.children]
 
 
 @dataclass(frozen=True)
@@ -64,25 +41,20 @@ def accuracy_chart(series: Sequence[Series], width: float) -> str:
         An SVG.
     """
     key, key_height = legend(_legend_entries(series), width)
-    notes, notes_height = _junction_notes(series, width)
-    end_labels = _end_labels(series, brief=width < 600)
-    right_margin = 14 + max(svg.text_width(label, 13, "bold") for label, _, _ in end_labels)
-    head = key_height + 18 + notes_height
+    end_labels = _end_labels(series, width)
+    right_margin = 14 + _widest(end_labels)
     most = max(run.stages[-1].curve[-1].flops for one in series for run in one.runs)
-    most = max(most, *(run.train_flops for one in series for run in one.runs))
     size, unit_name = flops_unit(most)
+    x = svg.Scale(0, most / size, 40, width - right_margin)
+    notes, notes_height = _junction_notes(series, x, size, width)
+    head = key_height + 16 + notes_height
     low, high = _accuracy_range(series)
-    frame = _Frame(
-        svg.Scale(0, most / size, 40, width - right_margin),
-        svg.Scale(low, high, head + _PLOT_HEIGHT, head),
-        size,
-        unit_name,
-    )
-    shapes = [key, svg.element("g", *notes, transform=f"translate(0 {key_height + 18:g})")]
+    frame = _Frame(x, svg.Scale(low, high, head + _PLOT_HEIGHT, head), size, unit_name)
+    shapes = [key, element("g", *notes, transform=f"translate(0 {key_height + 16:g})")]
     shapes += _axes(frame, narrow=width < 600)
     shapes += _junction_lines(series, frame)
     lines = [shape for one in series for run in one.runs for shape in _run_lines(one, run, frame)]
-    shapes += [_clip_path(frame), svg.element("g", *lines, clip_path=f"url(#{_clip_id(frame)})")]
+    shapes += [_clip_path(frame), element("g", *lines, clip_path=f"url(#{_clip_id(frame)})")]
     shapes += [s for one in series for run in one.runs for s in _junction_marks(one, run, frame)]
     shapes += _place_end_labels(end_labels, frame)
     names = " and ".join(one.label for one in series)
@@ -145,10 +117,10 @@ def _clip_id(frame: _Frame) -> str:
 
 def _clip_path(frame: _Frame) -> str:
     x, y = frame.x, frame.y
-    area = svg.element(
+    area = element(
         "rect", x=x.start, y=y.end - 4, width=x.end - x.start + 4, height=y.start - y.end + 4
     )
-    return svg.element("clipPath", area, id=_clip_id(frame))
+    return element("clipPath", area, id=_clip_id(frame))
 
 
 def _run_lines(series: Series, run: PretrainingRun, frame: _Frame) -> list[str]:
@@ -208,67 +180,93 @@ def _junction_marks(series: Series, run: PretrainingRun, frame: _Frame) -> list[
 
 
 def _legend_entries(series: Sequence[Series]) -> list[Entry]:
-    entries: list[Entry] = []
-    for one in series:
-        if one.couples:
-            entries += [
-                Entry(f"{one.label}: mean of the members", one.colour, "line"),
-                Entry("one member", one.colour, "thin line"),
-            ]
-        else:
-            entries.append(Entry(one.label, one.colour, "line"))
+    entries = [Entry(one.label, one.colour) for one in series]
     if any(one.couples for one in series):
         entries += [
+            Entry("a stage's ensemble", svg.INK, "line"),
+            Entry("one member", svg.INK, "thin line"),
             Entry("parent", svg.INK, "circle"),
-            Entry("mean of its parents", svg.INK, "square"),
+            Entry("its parents' ensemble", svg.INK, "square"),
             Entry("child before its first step", svg.INK, "diamond"),
         ]
     return entries
 
 
-def _junction_notes(series: Sequence[Series], width: float) -> tuple[list[str], float]:
-    """Write each junction's accuracies above the plot, side by side, wrapping where they must."""
+def _junction_notes(
+    series: Sequence[Series], x: svg.Scale, unit: float, width: float
+) -> tuple[list[str], float]:
+    """Write each junction's accuracies above it, one row lower where the row is taken.
+
+    Returns:
+        The shapes, from 0 downwards, and the height they need, the plot's title included.
+    """
     shapes: list[str] = []
-    left, top, tallest = 0.0, 0.0, 0.0
+    taken: list[list[tuple[float, float]]] = []
+    several = sum(one.couples for one in series) > 1
+    height = 0.0
     for one in series:
         for index in range(1, len(one.runs[0].stages)):
-            lines = _note_lines(one, index)
-            needed = max(svg.text_width(line, 12, "bold") for line in lines) + 26
-            if left > 0 and left + needed - 26 > width:
-                left, top = 0.0, top + tallest + 8
-            shapes.append(svg.line(left, top, left, top + len(lines) * _NOTE_LINE, one.colour))
-            for i, content in enumerate(lines):
-                weight = "normal" if i else "bold"
-                shapes.append(svg.text(left + 8, top + 11 + i * _NOTE_LINE, content, weight=weight))
-            tallest = len(lines) * _NOTE_LINE
-            left += needed
-    return shapes, top + tallest + 34 if shapes else 22
+            junction = one.runs[0].stages[index].junction
+            assert junction is not None
+            lines = _note_lines(one, index, named=several)
+            needed = 8 + max(svg.text_width(line, weight="bold") for line in lines)
+            left = max(min(x(junction.flops / unit), width - needed), 0.0)
+            span = (left, left + needed + 14)
+            row = next(
+                (i for i, spans in enumerate(taken) if not _overlaps(span, spans)), len(taken)
+            )
+            taken += [[]] if row == len(taken) else []
+            taken[row].append(span)
+            height = len(lines) * _NOTE_LINE
+            top = row * (height + 10)
+            shapes.append(svg.line(left, top, left, top + height, one.colour, stroke_width=1.5))
+            shapes += [
+                svg.text(
+                    left + 8, top + 11 + i * _NOTE_LINE, line, weight="normal" if i else "bold"
+                )
+                for i, line in enumerate(lines)
+            ]
+    return shapes, len(taken) * (height + 10) + 24
 
 
-def _note_lines(series: Series, index: int) -> list[str]:
+def _overlaps(span: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
+    return any(span[0] < right and left < span[1] for left, right in others)
+
+
+def _note_lines(series: Series, index: int, named: bool) -> list[str]:
     before, stage = series.runs[0].stages[index - 1 : index + 1]
     assert stage.junction is not None
     found = series.couplings(index)
     parents = [value for coupling in found for value in coupling.parents]
     step = f"{before.members} × {before.width} → {stage.members} × {stage.width}"
     return [
-        f"{series.label}: {step}",
+        *([series.label] if named else []),
+        step,
         f"after {format_flops(stage.junction.flops)}",
         f"parents {fmean(parents):.1f} % ({min(parents):.1f} to {max(parents):.1f})",
-        f"their mean logits {fmean(coupling.ensemble for coupling in found):.1f} %",
+        f"ensemble {fmean(coupling.ensemble for coupling in found):.1f} %",
         f"child {fmean(coupling.child for coupling in found):.1f} %",
     ]
 
 
-def _end_labels(series: Sequence[Series], brief: bool) -> list[tuple[str, Series, float]]:
-    """Return label, series and mean final accuracy of each series."""
-    labels = []
-    for one in series:
-        final = Spread.of([run.stages[-1].curve[-1].top1 for run in one.runs])
-        spread = f" ± {final.sd:.1f}" if final.sd is not None and not brief else ""
-        name = "" if brief else f"{one.label} "
-        labels.append((f"{name}{final.mean:.1f}{spread}", one, final.mean))
+def _end_labels(series: Sequence[Series], width: float) -> list[tuple[str, Series, float]]:
+    """Return label, series and mean final accuracy of each series; short where space is short."""
+    finals = [Spread.of([run.stages[-1].curve[-1].top1 for run in one.runs]) for one in series]
+    spreads = ["" if final.sd is None else f" ± {final.sd:.1f}" for final in finals]
+    labels = [
+        (f"{one.label} {final.mean:.1f}{spread}", one, final.mean)
+        for one, final, spread in zip(series, finals, spreads, strict=True)
+    ]
+    if _widest(labels) > 0.2 * width:
+        return [
+            (f"{final.mean:.1f}", one, final.mean)
+            for one, final in zip(series, finals, strict=True)
+        ]
     return labels
+
+
+def _widest(labels: Sequence[tuple[str, Series, float]]) -> float:
+    return max(svg.text_width(label, 13, "bold") for label, _, _ in labels)
 
 
 def _place_end_labels(labels: Sequence[tuple[str, Series, float]], frame: _Frame) -> list[str]:

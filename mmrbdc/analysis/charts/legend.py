@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..markup import element
 from . import svg
 
 _ROW = 20.0
@@ -35,16 +36,16 @@ def legend(entries: Sequence[Entry], width: float, left: float = 0.0) -> tuple[s
             x, y = left, y + _ROW
         shapes += [_swatch(entry, x, y + 9), svg.text(x + _SWATCH, y + 13, entry.label)]
         x += needed
-    return svg.element("g", *shapes), y + _ROW
+    return element("g", *shapes), y + _ROW
 
 
 def symbol(kind: str, x: float, y: float, colour: str, size: float = 4.5) -> str:
     """Return a symbol: ``circle`` or ``square``, both hollow, or a filled ``diamond``."""
     style: dict[str, str | float] = {"stroke": colour, "stroke_width": 1.6}
     if kind == "circle":
-        return svg.element("circle", cx=x, cy=y, r=size * 0.8, fill=svg.PAPER, **style)
+        return element("circle", cx=x, cy=y, r=size * 0.8, fill=svg.PAPER, **style)
     if kind == "square":
-        return svg.element(
+        return element(
             "rect",
             x=x - size * 0.85,
             y=y - size * 0.85,
@@ -56,12 +57,12 @@ def symbol(kind: str, x: float, y: float, colour: str, size: float = 4.5) -> str
     assert kind == "diamond", kind
     points = f"{x:.1f},{y - size * 1.35:.1f} {x + size * 1.35:.1f},{y:.1f} "
     points += f"{x:.1f},{y + size * 1.35:.1f} {x - size * 1.35:.1f},{y:.1f}"
-    return svg.element("polygon", points=points, fill=colour, stroke=svg.PAPER, stroke_width=1)
+    return element("polygon", points=points, fill=colour, stroke=svg.PAPER, stroke_width=1)
 
 
 def _swatch(entry: Entry, x: float, y: float) -> str:
     if entry.mark == "area":
-        return svg.element("rect", x=x, y=y - 6, width=18, height=12, rx=2, fill=entry.colour)
+        return element("rect", x=x, y=y - 6, width=18, height=12, rx=2, fill=entry.colour)
     if entry.mark == "line":
         return svg.line(x, y, x + 20, y, entry.colour, stroke_width=3)
     if entry.mark == "thin line":

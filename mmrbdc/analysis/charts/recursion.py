@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..markup import element
 from ..pretraining import PretrainingRun, StageRun
 from ..units import format_epochs, format_flops
 from . import svg
@@ -33,7 +34,7 @@ def recursion_chart(run: PretrainingRun, width: float) -> str:
     diagonal; what is white was zero when it was coupled, what is tinted was trained since.
 
     Args:
-        run: a run with two or more stages.
+        run: a run with two or more stages, the sum of whose members' widths stays the same.
         width: pixels to fill; more are taken where the labels need them.
 
     Returns:
@@ -59,7 +60,9 @@ def recursion_chart(run: PretrainingRun, width: float) -> str:
         for slot, parent in enumerate(_parents(boxes, child))
     ]
     models = [_model(box, boxes, stages) for column in boxes for box in column]
-    return svg.drawing(total, height + 26 + 5 * _LINE, _description(run), bands + models + shapes)
+    # One pixel on every side, so that no outline is cut.
+    picture = element("g", *bands, *models, *shapes, transform="translate(1 1)")
+    return svg.drawing(total + 2, height + 28 + 5 * _LINE, _description(run), [picture])
 
 
 def _largest_side(stages: Sequence[StageRun], width: float) -> float:
@@ -98,10 +101,10 @@ def _leaf_colour(stages: Sequence[StageRun], box: _Box) -> str:
 
 
 def _model(box: _Box, boxes: Sequence[Sequence[_Box]], stages: Sequence[StageRun]) -> str:
-    outline = svg.element(
+    outline = element(
         "rect", x=box.x, y=box.y, width=box.side, height=box.side, fill="none", stroke=svg.INK
     )
-    return svg.element("g", *_blocks(box, boxes, stages, _ZERO), outline)
+    return element("g", *_blocks(box, boxes, stages, _ZERO), outline)
 
 
 def _blocks(
@@ -110,8 +113,8 @@ def _blocks(
     """Draw ``box`` with its parents inside, recursively, and zeros in its own new blocks."""
     square = {"x": box.x, "y": box.y, "width": box.side, "height": box.side}
     if box.stage == 0:
-        return [svg.element("rect", fill=_leaf_colour(stages, box), **square)]
-    shapes = [svg.element("rect", fill=off_diagonal, **square)]
+        return [element("rect", fill=_leaf_colour(stages, box), **square)]
+    shapes = [element("rect", fill=off_diagonal, **square)]
     parents = _parents(boxes, box)
     side = box.side / len(parents)
     for slot, parent in enumerate(parents):
@@ -147,7 +150,7 @@ def _band(parent: _Box, child: _Box, slot: int, colour: str) -> str:
         f"L{x2:.1f} {to_bottom:.1f} "
         f"C{bend:.1f} {to_bottom:.1f} {bend:.1f} {bottom:.1f} {x1:.1f} {bottom:.1f} Z"
     )
-    return svg.element("path", d=path, fill=colour, fill_opacity=0.22)
+    return element("path", d=path, fill=colour, fill_opacity=0.22)
 
 
 def _labels(run: PretrainingRun, index: int, x: float, y: float) -> list[str]:

@@ -52,13 +52,13 @@ class TransferableBackbone:
             return
         if len(listed) > 1:
             raise WeightsError(
-                f"init_cfg of {type(self).__name__} lists mmrbdc.Transferred with "
-                f"{len(listed) - 1} other initialisers: it fills every tensor, so let it stand alone"
+                f"init_cfg of {type(self).__name__} lists mmrbdc.Transferred beside "
+                f"{len(listed) - 1} other initialisers: it fills every tensor, let it stand alone"
             )
         assert isinstance(self, BaseModule)
         BaseModule.init_weights(self)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> "TransferableBackbone":
         """Set the mode and return the backbone, as any module does (MMPretrain's return None)."""
         super().train(mode)  # type: ignore[misc]
         return self
@@ -116,7 +116,7 @@ class Transferred:
         tensors, prefix = backbone_state_dict(checkpoint)
         report = load_strict(module, tensors, source=str(self.checkpoint))
         for submodule in module.modules():
-            if hasattr(submodule, "is_init"):
+            if isinstance(submodule, BaseModule):
                 submodule.is_init = True
         if hasattr(module, "_params_init_info"):
             update_init_info(module, init_info=f"Transferred from {self.checkpoint}")

@@ -1,0 +1,19 @@
+"""Mask R-CNN on scenes of handwritten digits from a micro ResNet with random weights.
+
+The lower bound of mask-rcnn_rbdc-resnet-micro_scenes.py and
+mask-rcnn_scratch-resnet-micro_scenes.py, which differ in the backbone's weights only.
+128 px, batch 8, AdamW.
+
+Data: data/digit_scenes, made by `python tools/make_demo_data.py`.
+Expected: not run yet.
+Hardware: 2 CPU cores.
+
+    python tools/train.py configs/mask-rcnn_random-resnet-micro_scenes.py
+"""
+
+_base_ = [
+    "./_base_/models/mask-rcnn_resnet-micro.py",
+    "./_base_/datasets/digit-scenes.py",
+    "./_base_/schedules/mask-rcnn-micro.py",
+    "./_base_/detector_runtime.py",
+]

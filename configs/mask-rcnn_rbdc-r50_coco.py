@@ -1,0 +1,29 @@
+"""Mask R-CNN on COCO from a ResNet-50 grown on ImageNet-1k by two steps of RBDC.
+
+Recipe: MMDetection's 1x (12 epochs, 16 images a step, SGD, lr 0.02, 1333 x 800), with the whole
+backbone trained and BatchNorm's statistics shared by the GPUs.
+
+Backbone: work_dirs/resnet50_2step_in1k/resnet50_2step_in1k.pth, made by
+    tools/dist_train.sh configs/rbdc/resnet50_2step_in1k.py 8
+Expected: box and mask AP above mask-rcnn_scratch-r50_coco.py's, which differs in the backbone's
+file only. Not run yet.
+Hardware: 8 GPUs with 2 images each; time not measured yet.
+
+    tools/dist_train.sh configs/mask-rcnn_rbdc-r50_coco.py 8
+"""
+
+_base_ = [
+    "./_base_/models/mask-rcnn_r50.py",
+    "./_base_/datasets/coco_instance.py",
+    "mmdet::_base_/schedules/schedule_1x.py",
+    "./_base_/detector_runtime.py",
+]
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type="mmrbdc.Transferred",
+            checkpoint="work_dirs/resnet50_2step_in1k/resnet50_2step_in1k.pth",
+            made_by="configs/rbdc/resnet50_2step_in1k.py",
+        )
+    )
+)

@@ -1,0 +1,21 @@
+"""Mask R-CNN on COCO from a DeiT-B trained from scratch on ImageNet-1k: the baseline.
+
+Differs from mask-rcnn_rbdc-deit-b_coco.py in the backbone's file only;
+recipe and hardware are there.
+
+Backbone: work_dirs/deit-b_scratch_in1k/deit-b_scratch_in1k.pth, made by
+    tools/dist_train.sh configs/baselines/deit-b_scratch_in1k.py 8
+Expected: not run yet.
+
+    tools/dist_train.sh configs/mask-rcnn_scratch-deit-b_coco.py 8
+"""
+
+_base_ = "./mask-rcnn_rbdc-deit-b_coco.py"
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            checkpoint="work_dirs/deit-b_scratch_in1k/deit-b_scratch_in1k.pth",
+            made_by="configs/baselines/deit-b_scratch_in1k.py",
+        )
+    )
+)

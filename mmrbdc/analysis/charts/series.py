@@ -1,0 +1,36 @@
+"""What the charts of pretraining draw: the runs of one protocol."""
+
+from dataclasses import dataclass
+
+from ..pretraining import Coupling, PretrainingRun
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs of one protocol that differ in their seed.
+
+    Attributes:
+        label: for readers.
+        colour: of all that is drawn of them.
+        runs: at least one.
+    """
+
+    label: str
+    colour: str
+    runs: tuple[PretrainingRun, ...]
+
+    @property
+    def couples(self) -> bool:
+        """Whether it has junctions."""
+        return len(self.runs[0].stages) > 1
+
+    @property
+    def is_recursion(self) -> bool:
+        """Whether each stage's models are the diagonal blocks of the next stage's."""
+        widths = {stage.members * stage.width for stage in self.runs[0].stages}
+        return self.couples and len(widths) == 1
+
+    def couplings(self, stage: int) -> list[Coupling]:
+        """Return all children of all runs at the start of ``stage``."""
+        junctions = [run.stages[stage].junction for run in self.runs]
+        return [child for junction in junctions if junction for child in junction.children]

@@ -1,0 +1,277 @@
+"""Grow checkpoint files into a checkpoint file: what ``tools/grow.py`` does."""
+
+import platform
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
+
+import mmrbdc
+from mmrbdc.families import (
+    Architecture,
+    FamilyError,
+    architecture_from_config,
+    architecture_from_dict,
+)
+from mmrbdc.growth import GrowthError, GrowthResult, grow
+from mmrbdc.weights import Checkpoint, read_checkpoint, save_member, write_json
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A parent's file and what is known of it.
+
+    Attributes:
+        checkpoint: Its weights.
+        architecture: Its architecture; ``None`` when neither a config nor the file says it.
+        source: Where the architecture is from, in words.
+    """
+
+    checkpoint: Checkpoint
+    architecture: Architecture | None
+    source: str
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.checkpoint.path)
+
+
+@dataclass(frozen=True)
+class GrownFile:
+    """A child that was grown from files.
+
+    Attributes:
+        architecture: The child's.
+        parents: In the order in which they are placed.
+        operator: Name of the growth operator.
+        result: The child's weights and the report.
+    """
+
+    architecture: Architecture
+    parents: tuple[Parent, ...]
+    operator: str
+    result: GrowthResult
+
+    @property
+    def head_sizes(self) -> list[int]:
+        """Sizes of the attention heads, all the same in DeiT; empty for a family without heads."""
+        spaces = self.architecture.layout().spaces.values()
+        return sorted({space.unit for space in spaces if space.kind == "heads"})
+
+    def lines(self) -> list[str]:
+        """Child, parents, what was placed where, the share of zeros: for a person to read."""
+        names = max(len(parent.name) for parent in self.parents)
+        lines = [f"child    {self.architecture.label}"]
+        for i, parent in enumerate(self.parents):
+            known = parent.architecture.label if parent.architecture else "unknown"
+            lines.append(
+                f"{'' if i else 'parents':<7}  {parent.name:<{names}}  {known} ({parent.source}), "
+                f"{parent.checkpoint.weights} weights"
+            )
+        if self.head_sizes:
+            silent = [parent.name for parent in self.parents if parent.architecture is None]
+            source = "stated for every parent"
+            if silent:
+                source = f"taken from the child: not stated for {', '.join(silent)}"
+            lines.append(f"heads    of size {' and '.join(map(str, self.head_sizes))}, {source}")
+        return [*lines, "", *self.result.report.summary_lines()]
+
+    def report(self) -> dict[str, Any]:
+        """Everything about the growth step in plain JSON types."""
+        return {
+            "child": self.architecture.to_dict(),
+            "parents": [
+                {
+                    "path": parent.name,
+                    "sha256": parent.checkpoint.sha256,
+                    "weights": parent.checkpoint.weights,
+                    "architecture": parent.architecture and parent.architecture.to_dict(),
+                    "architecture_source": parent.source,
+                }
+                for parent in self.parents
+            ],
+            "head_sizes": self.head_sizes,
+            **self.result.report.to_dict(),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the child as a member file: plain tensors, family and architecture in its meta."""
+        meta = {
+            "family": self.architecture.family,
+            "architecture": self.architecture.to_dict(),
+            "weights": self.parents[0].checkpoint.weights,
+            "name": Path(path).stem,
+            "operator": self.operator,
+            "parents": [parent.checkpoint.sha256 for parent in self.parents],
+            "versions": {
+                "mmrbdc": mmrbdc.__version__,
+                "torch": str(torch.__version__),
+                "python": platform.python_version(),
+            },
+        }
+        save_member(path, self.result.state_dict, meta)
+
+
+def load_model_config(source: str) -> Any:
+    """Load the model of a config.
+
+    Args:
+        source: Path of a config file, an ordinary or a staged one, or ``mmpretrain::`` and the
+            path of a config that MMPretrain ships.
+
+    Raises:
+        ValueError: No such shipped config, a file that is no config, or one without a model.
+        OSError: No such file.
+    """
+    if "::" in source:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+                config = get_config(source)
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"there is no config '{source}'; expected a package and a path, like "
+                "mmpretrain::deit/deit-base_16xb64_in1k.py"
+            ) from error
+    else:
+        try:
+            config = Config.fromfile(source)
+        except SyntaxError as error:
+            raise ValueError(f"{source} is not a config file: {error}") from error
+    if "model" not in config:
+        raise ValueError(f"the config {source} has no 'model'")
+    return config.model
+
+
+def grow_files(
+    config: str,
+    parents: Sequence[str],
+    *,
+    parent_configs: Sequence[str] = (),
+    operator: str = "block-diagonal",
+    weights: Literal["raw", "ema"] | None = None,
+    allow_equal: bool = False,
+    seed: int = 0,
+) -> GrownFile:
+    """Grow checkpoint files into a child.
+
+    Args:
+        config: The child's config, see ``load_model_config``.
+        parents: Checkpoint files, in the order in which they are placed.
+        parent_configs: Configs of the parents: none, one for all, or one each.
+        operator: Name of the growth operator.
+        weights: Which weights to take from files that hold both.
+        allow_equal: Accept parents with the same weights.
+        seed: Of operators that draw.
+
+    Raises:
+        ValueError: A config, a file or a set of parents that does not fit; nothing is written.
+        OSError: A config file that is not there.
+    """
+    if len(parent_configs) not in (0, 1, len(parents)):
+        raise ValueError(
+            f"{len(parent_configs)} parent configs for {len(parents)} parents: give one for all "
+            "or one for each"
+        )
+    child = architecture_from_config(load_model_config(config))
+    declared = [architecture_from_config(load_model_config(source)) for source in parent_configs]
+    if len(declared) == 1:
+        declared *= len(parents)
+        parent_configs = [*parent_configs] * len(parents)
+    found = tuple(
+        _identify(
+            read_checkpoint(path, weights=weights),
+            declared[i] if declared else None,
+            parent_configs[i] if declared else "",
+        )
+        for i, path in enumerate(parents)
+    )
+    _check_one_kind(found)
+    for parent in found:
+        if parent.architecture is not None:
+            child.check_parent(parent.architecture, parent.name)
+            _check_widths(parent, child)
+    result = grow(
+        [parent.checkpoint.state_dict for parent in found],
+        child.layout(),
+        operator=operator,
+        generator=torch.Generator().manual_seed(seed),
+        allow_equal=allow_equal,
+        names=[parent.name for parent in found],
+    )
+    return GrownFile(child, found, operator, result)
+
+
+def write_grown(grown: GrownFile, out: str | Path, report: str | Path | None = None) -> None:
+    """Write a child's file and, if wanted, its report; each is whole or not there."""
+    grown.save(out)
+    if report is not None:
+        write_json(report, grown.report())
+
+
+def check_targets(
+    targets: Sequence[str | Path], parents: Sequence[str | Path], force: bool = False
+) -> None:
+    """Check, before any work is done, that files can be written.
+
+    Args:
+        targets: Files to write.
+        parents: Files that must not be overwritten whatever ``force`` says.
+        force: Accept files that exist.
+
+    Raises:
+        ValueError: A target is a parent, another target, a folder, or exists.
+    """
+    taken = {Path(path).resolve(): f"the parent {path}" for path in parents}
+    for target in map(Path, targets):
+        if target.resolve() in taken:
+            raise ValueError(f"{target} is {taken[target.resolve()]}; write to another file")
+        if target.is_dir():
+            raise ValueError(f"{target} is a folder; name a file in it")
+        if target.exists() and not force:
+            raise ValueError(f"{target} exists already; choose another name, or --force")
+        taken[target.resolve()] = "named twice"
+
+
+def _identify(checkpoint: Checkpoint, declared: Architecture | None, config: str) -> Parent:
+    """Find out a parent's architecture: from its config, else from its file's meta."""
+    written = checkpoint.meta.get("architecture")
+    own = architecture_from_dict(written) if isinstance(written, dict) else None
+    if declared is None:
+        source = "its file says so" if own else "not stated, its tensors fit"
+        return Parent(checkpoint, own, source)
+    if own is not None and own != declared:
+        raise FamilyError(
+            f"{checkpoint.path} says that it is {own.label}, its config {config} is "
+            f"{declared.label}: {'; '.join(own.differences(declared))}; leave --parent-config out "
+            "or give the right one"
+        )
+    return Parent(checkpoint, declared, f"from {config}")
+
+
+def _check_one_kind(parents: Sequence[Parent]) -> None:
+    kinds = {parent.checkpoint.weights: parent.name for parent in parents}
+    if len(kinds) > 1:
+        raise GrowthError(
+            f"{kinds['raw']} holds raw weights and {kinds['ema']} averaged ones; take the same "
+            "kind from all parents (--weights raw or --weights ema)"
+        )
+
+
+def _check_widths(parent: Parent, child: Architecture) -> None:
+    """Check that a parent's tensors are as wide as its architecture says."""
+    assert parent.architecture is not None
+    sizes = child.layout().space_sizes(parent.checkpoint.state_dict, parent.name)
+    for name, space in parent.architecture.layout().spaces.items():
+        if sizes[name] != space.size:
+            raise GrowthError(
+                f"{parent.name}: its tensors make space '{name}' {sizes[name]} wide, but "
+                f"{parent.architecture.label} ({parent.source}) makes it {space.size}; is that "
+                "the right config for this file?"
+            )

@@ -1,0 +1,5 @@
+"""For pip versions that install a folder through setup.py; everything is in pyproject.toml."""
+
+from setuptools import setup
+
+setup()

@@ -1,0 +1,6 @@
+"""Makes ``run_dirs.py`` of this folder importable by the tests beside it."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))

@@ -1,0 +1,104 @@
+"""tools/plan.py as a user runs it."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+TOOL = Path(__file__).parents[2] / "tools" / "plan.py"
+
+CONFIG = """
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(
+        type='VisionTransformer',
+        arch=dict(embed_dims=96, num_layers=2, num_heads=6, feedforward_channels=192),
+        img_size=32,
+        patch_size=8),
+    head=dict(type='VisionTransformerClsHead', num_classes=10, in_channels=96))
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=[]))
+protocol = dict(method='rbdc', family='deit', reference_epochs=30, train_samples=1000)
+stages = [dict(members=2, width=0.5, epochs=3), dict(members=1, width=1, epochs=2)]
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "micro_1step.py"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def main():
+    return runpy.run_path(str(TOOL))["main"]
+
+
+def test_prints_a_table_that_fits(main, config, capsys):
+    main([config])
+    output = capsys.readouterr().out
+    for word in ("micro_1step", "stage0_2x48", "stage1_1x96", "scratch", "total", "MACs"):
+        assert word in output
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_solved_lengths_pasted_back_spend_the_budget(main, config, capsys):
+    main([config, "--budget", "0.7", "--json"])
+    solved = json.loads(capsys.readouterr().out)
+    assert solved["solved"]["ratio"] == 1.5
+    epochs = solved["solved"]["epochs"]
+    options = [f"stages.{i}.epochs={length}" for i, length in enumerate(epochs)]
+    main([config, "--json", "--cfg-options", *options])
+    pasted = json.loads(capsys.readouterr().out)
+    assert pasted["stages"] == solved["stages"]
+    assert pasted["share"] == pytest.approx(0.7, rel=2e-3)
+
+
+def test_says_which_ratio_it_assumed(main, config, capsys):
+    main([config, "--budget", "0.7"])
+    output = capsys.readouterr().out
+    assert "ratio 1.5 (the default)" in output
+    pasted: dict = {}
+    exec(output[output.index("stages = [") :], pasted)
+    assert Config(pasted).stages[0].epochs > 3
+
+
+def test_samples_win_over_the_config(main, config, capsys):
+    main([config, "--json", "--samples", "160"])
+    assert json.loads(capsys.readouterr().out)["iters_per_epoch"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--ratio", "1.5"], "needs --budget"),
+        (["--budget", "0"], "budget is 0"),
+        (["--budget", "0.7", "--ratio", "-1"], "ratio is -1"),
+        (["--samples", "0"], "samples is 0"),
+        (["--cfg-options", "stages.0.members=3"], r"width 1, but its 3 parents"),
+        (["--cfg-options", "protocol.train_samples=None"], "train_samples"),
+    ],
+)
+def test_refuses(main, config, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        main([config, *arguments])
+
+
+def test_a_mistake_ends_with_one_line_and_a_code(config, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(TOOL), config, "--ratio", "1.5"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(TOOL), run_name="__main__")
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err == "error: --ratio 1.5 needs --budget, the share that is to be spent\n"
+    assert captured.out == ""
+
+
+def test_an_unknown_option_ends_with_the_usage(main, config, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([config, "--bugdet", "0.7"])
+    assert ended.value.code == 2
+    assert "--bugdet" in capsys.readouterr().err

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# What dist_train.sh and dist_test.sh share: dist_run.sh SCRIPT CONFIG PROCESSES [options]
+set -euo pipefail
+if [ $# -lt 3 ]; then
+    echo "error: usage: tools/dist_${1%.py}.sh CONFIG PROCESSES [options]" >&2
+    exit 2
+fi
+here="$(cd "$(dirname "$0")" && pwd)"
+script=$1 config=$2 processes=$3
+shift 3
+python="${PYTHON:-python}"
+# One machine needs no agreed port: torchrun finds a free one.
+if [ "${NNODES:-1}" -eq 1 ] && [ -z "${PORT:-}" ]; then
+    rendezvous=(--standalone)
+else
+    rendezvous=(--nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}"
+        --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
+fi
+exec "$python" -m torch.distributed.run "${rendezvous[@]}" --nproc_per_node="$processes" \
+    "$here/$script" "$config" --launcher pytorch "$@"
