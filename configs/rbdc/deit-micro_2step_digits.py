@@ -6,7 +6,7 @@ _base_ = [
 ]
 protocol = dict(method="rbdc", family="deit", reference_epochs=60, train_samples=1000)
 stages = [
-    dict(members=4, width="1/4", epochs=60),
-    dict(members=2, width="1/2", epochs=40),
-    dict(members=1, width=1, epochs=25),
+    dict(members=4, width="1/4", epochs=54.75),
+    dict(members=2, width="1/2", epochs=36.44),
+    dict(members=1, width=1, epochs=24.25),
 ]

@@ -1,6 +1,5 @@
 """Grow checkpoint files into a checkpoint file: what ``tools/grow.py`` does."""
 
-import platform
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-import mmrbdc
+from mmrbdc.engine.members import versions
 from mmrbdc.families import (
     Architecture,
     FamilyError,
@@ -109,11 +108,7 @@ class GrownFile:
             "name": Path(path).stem,
             "operator": self.operator,
             "parents": [parent.checkpoint.sha256 for parent in self.parents],
-            "versions": {
-                "mmrbdc": mmrbdc.__version__,
-                "torch": str(torch.__version__),
-                "python": platform.python_version(),
-            },
+            "versions": versions(),
         }
         save_member(path, self.result.state_dict, meta)
 

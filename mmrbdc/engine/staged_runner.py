@@ -1,15 +1,13 @@
 """The runner of a protocol: one ordinary MMEngine run per stage, growth between them."""
 
 import json
-import logging
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from mmengine.config import Config
-from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -20,51 +18,14 @@ from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.close import close_run
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.junction import score_junction
-from mmrbdc.engine.members import is_finished, member_file, versions
-from mmrbdc.engine.model_cost import plan_inputs, stage_config
+from mmrbdc.engine.members import versions
 from mmrbdc.engine.scoring import score
-from mmrbdc.engine.stage_config import differences, dump, fingerprint, hash_of, run_config
-from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.engine.stage_config import differences, dump, run_config
+from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
 from mmrbdc.models.siblings import Siblings
-from mmrbdc.plan import Plan, PlanError, PlanRow, make_plan, parse_protocol, plan_lines
-from mmrbdc.registry import DATA_SAMPLERS, DATASETS, RUNNERS
+from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
+from mmrbdc.registry import RUNNERS
 from mmrbdc.weights import load_strict, publish, read_checkpoint, write_json
-
-
-@dataclass(frozen=True)
-class StageSetup:
-    """What the runner knows of one stage.
-
-    Args:
-        index: 0 for the narrowest.
-        row: its row of the plan.
-        config: the staged config as the stage sees it.
-        architecture: of its members.
-        content: what decides its members' weights.
-        hash: of ``content``.
-        folder: where it runs.
-    """
-
-    index: int
-    row: PlanRow
-    config: Config
-    architecture: Architecture
-    content: dict[str, Any]
-    hash: str
-    folder: Path
-
-    @property
-    def members(self) -> list[int]:
-        """All members' numbers."""
-        return list(range(self.row.members))
-
-    def member(self, index: int) -> Path:
-        """The file of one member."""
-        return member_file(self.folder, index)
-
-    def missing(self) -> list[int]:
-        """Members that are not finished yet."""
-        return [i for i in self.members if not is_finished(self.folder, i, self.hash)]
 
 
 @RUNNERS.register_module()
@@ -77,8 +38,8 @@ class StagedRunner:
     same.
 
     Args:
-        cfg: the staged config; ``work_dir`` and, where it was not read from a file,
-            ``protocol_name`` set.
+        cfg: the staged config, with ``work_dir`` set. The protocol is named after the config file,
+            or after the work dir.
     """
 
     def __init__(self, cfg: Config) -> None:
@@ -115,54 +76,12 @@ class StagedRunner:
     @cached_property
     def plan(self) -> Plan:
         """The plan with the numbers of the data set and the processes that are really there."""
-        loader = self.cfg.train_dataloader
-        dataset = DATASETS.build(loader.dataset)
-        sampler = DATA_SAMPLERS.build(
-            dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
-            default_args=dict(dataset=dataset),
-        )
-        samples = len(sampler) * get_world_size()
-        inputs = plan_inputs(
-            self.cfg,
-            self.protocol,
-            samples=samples,
-            batch_size=loader.batch_size * get_world_size(),
-            options=self.cfg.get("cfg_options"),
-        )
-        return make_plan(self.protocol, **inputs)
+        return plan_on_data(self.cfg, self.protocol)
 
     @cached_property
     def stages(self) -> list[StageSetup]:
         """All stages, with the hashes that tie each to the ones before."""
-        setups: list[StageSetup] = []
-        for index, (stage, row) in enumerate(
-            zip(self.protocol.stages, self.plan.rows, strict=True)
-        ):
-            config = stage_config(self.cfg, stage, self.cfg.get("cfg_options"))
-            architecture = architecture_from_config(config.model)
-            operator = dict(operator=self.protocol.operator, parents=self.protocol.parents)
-            run = run_config(
-                config,
-                stage_index=index,
-                row=row,
-                iters_per_epoch=self.plan.feed.iters_per_epoch,
-                seed=self.seed,
-                indices=range(row.members),
-                grown=[operator if index else None] * row.members,
-            )
-            content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
-            setups.append(
-                StageSetup(
-                    index,
-                    row,
-                    config,
-                    architecture,
-                    content,
-                    hash_of(content),
-                    self.work_dir / row.name,
-                )
-            )
-        return setups
+        return set_up_stages(self.cfg, self.plan, self.seed, self.work_dir)
 
     def train(self) -> Path:
         """Run what is not finished yet and return the final model's file."""
@@ -336,27 +255,7 @@ class StagedRunner:
         barrier()
 
     def _ledger(self) -> dict[str, Any]:
-        entries = []
-        for setup in self.stages:
-            parts = [
-                json.loads(path.read_text()) for path in sorted(setup.folder.glob("**/stage.json"))
-            ]
-            if parts:
-                entries.append(
-                    dict(
-                        name=setup.row.name,
-                        members=setup.row.members,
-                        **{
-                            key: sum(part[key] for part in parts)
-                            for key in ("samples", "iters", "flops", "wall_s")
-                        },
-                    )
-                )
-        return dict(
-            unit="FLOPs; one multiply-add is 2",
-            total_flops=sum(entry["flops"] for entry in entries),
-            stages=entries,
-        )
+        return read_ledger(self.stages)
 
     def _publish(self) -> Path:
         last = self.stages[-1]
@@ -390,7 +289,4 @@ class StagedRunner:
                 f"wrote {stem}.pth, .safetensors, .json"
             )
         barrier()
-        for handler in list(self.logger.handlers):
-            if isinstance(handler, logging.FileHandler):
-                handler.flush()
         return Path(f"{stem}.pth")

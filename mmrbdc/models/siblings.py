@@ -160,9 +160,7 @@ class Siblings(BaseModel):
             return self._predict(logits, data_samples)
         raise ValueError(f"Siblings.forward: mode is 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def _losses(
-        self, inputs: list[torch.Tensor], data_samples: list[list[DataSample]]
-    ) -> dict[str, torch.Tensor]:
+    def _losses(self, inputs: Any, data_samples: Any) -> dict[str, torch.Tensor]:
         losses = {}
         for position, (index, seed, member) in enumerate(
             zip(self.indices, self.seeds, self.members, strict=True)

@@ -3,7 +3,7 @@ model = dict(
     type="ImageClassifier",
     backbone=dict(
         type="VisionTransformer",
-        arch=dict(embed_dims=96, num_layers=6, num_heads=4, feedforward_channels=384),
+        arch=dict(embed_dims=96, num_layers=4, num_heads=4, feedforward_channels=384),
         img_size=32,
         patch_size=8,
         drop_path_rate=0.1,

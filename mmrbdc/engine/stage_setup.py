@@ -1,0 +1,119 @@
+"""What a protocol's runner knows of its stages before and after they run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+
+from mmrbdc.engine.members import is_finished, member_file
+from mmrbdc.engine.model_cost import plan_inputs, stage_config
+from mmrbdc.engine.stage_config import fingerprint, hash_of, run_config
+from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
+from mmrbdc.registry import DATA_SAMPLERS, DATASETS
+
+
+@dataclass(frozen=True)
+class StageSetup:
+    """What the runner knows of one stage.
+
+    Args:
+        index: 0 for the narrowest.
+        row: its row of the plan.
+        config: the staged config as the stage sees it.
+        architecture: of its members.
+        content: what decides its members' weights.
+        hash: of ``content``.
+        folder: where it runs.
+    """
+
+    index: int
+    row: PlanRow
+    config: Config
+    architecture: Architecture
+    content: dict[str, Any]
+    hash: str
+    folder: Path
+
+    @property
+    def members(self) -> list[int]:
+        """All members' numbers."""
+        return list(range(self.row.members))
+
+    def member(self, index: int) -> Path:
+        """The file of one member."""
+        return member_file(self.folder, index)
+
+    def missing(self) -> list[int]:
+        """Members that are not finished yet."""
+        return [i for i in self.members if not is_finished(self.folder, i, self.hash)]
+
+
+def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
+    """The plan for the data set that is there and the processes that run."""
+    loader = cfg.train_dataloader
+    dataset = DATASETS.build(loader.dataset)
+    sampler = DATA_SAMPLERS.build(
+        dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
+        default_args=dict(dataset=dataset),
+    )
+    inputs = plan_inputs(
+        cfg,
+        protocol,
+        samples=len(sampler) * get_world_size(),
+        batch_size=loader.batch_size * get_world_size(),
+        options=cfg.get("cfg_options"),
+    )
+    return make_plan(protocol, **inputs)
+
+
+def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[StageSetup]:
+    """All stages of a plan, with the hashes that tie each to the ones before."""
+    protocol = plan.protocol
+    setups: list[StageSetup] = []
+    for index, (stage, row) in enumerate(zip(protocol.stages, plan.rows, strict=True)):
+        config = stage_config(cfg, stage, cfg.get("cfg_options"))
+        operator = dict(operator=protocol.operator, parents=protocol.parents)
+        run = run_config(
+            config,
+            stage_index=index,
+            row=row,
+            iters_per_epoch=plan.feed.iters_per_epoch,
+            seed=seed,
+            indices=range(row.members),
+            grown=[operator if index else None] * row.members,
+        )
+        content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
+        setups.append(
+            StageSetup(
+                index=index,
+                row=row,
+                config=config,
+                architecture=architecture_from_config(config.model),
+                content=content,
+                hash=hash_of(content),
+                folder=work_dir / row.name,
+            )
+        )
+    return setups
+
+
+def read_ledger(stages: list[StageSetup]) -> dict[str, Any]:
+    """The FLOPs that the finished stages really spent, as ``ledger.json`` holds them."""
+    entries = []
+    for setup in stages:
+        parts = [json.loads(p.read_text()) for p in sorted(setup.folder.glob("**/stage.json"))]
+        if parts:
+            sums = {
+                key: sum(part[key] for part in parts)
+                for key in ("samples", "iters", "flops", "wall_s")
+            }
+            entries.append(dict(name=setup.row.name, members=setup.row.members, **sums))
+    return dict(
+        unit="FLOPs; one multiply-add is 2",
+        total_flops=sum(entry["flops"] for entry in entries),
+        stages=entries,
+    )
