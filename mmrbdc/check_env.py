@@ -8,6 +8,7 @@ It works, and says so, where anything is missing: imports and ops run in other p
 """
 
 import argparse
+import contextlib
 import json
 import re
 import subprocess
@@ -55,7 +56,10 @@ STACK = (
 )
 """mmdet 3.3.0 refuses mmcv 2.2.0; setuptools 82 has no pkg_resources, which mmengine imports."""
 
-ANY_OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
+OTHER_PROVIDERS = {
+    "cv2": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "mmcv": ("mmcv-full", "mmcv-lite"),
+}
 IMPORT = """
 import importlib, json, sys
 for module in sys.argv[1:]:
@@ -107,12 +111,13 @@ def collect() -> dict[str, Any]:
     errors = import_errors([item.module for item in STACK])
     packages: dict[str, Any] = {}
     for item in STACK:
+        # Python 3.10 finds no provider for a distribution without top_level.txt; known names help.
+        others = OTHER_PROVIDERS.get(item.module, ())
+        known = (item.distribution, *([item.fork] if item.fork else []), *others)
         found: dict[str, str] = {}
-        for name in dict.fromkeys(providers.get(item.module, [])):
-            try:
+        for name in (*providers.get(item.module, ()), *known):
+            with contextlib.suppress(PackageNotFoundError):
                 found[name.lower().replace("_", "-")] = version(name)
-            except PackageNotFoundError:
-                continue
         packages[item.module] = {"distributions": found, "error": errors[item.module]}
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
@@ -231,7 +236,9 @@ def judge_package(item: Supported, found: Mapping[str, Any]) -> Finding:
     name = next(iter(have))
     if name == item.fork:
         return row("untested", f"the fork; this release is tested with {item.distribution}")
-    if name != item.distribution and not (opencv and set(have) <= {*ANY_OPENCV, item.distribution}):
+    if name != item.distribution and not (
+        opencv and set(have) <= {*OTHER_PROVIDERS["cv2"], item.distribution}
+    ):
         return row("wrong", f"another distribution than {item.distribution}")
     numbers = release(have[name])
     if not release(item.lowest) <= numbers < release(item.below):
@@ -276,12 +283,16 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     if {"torch", "torchvision"} & set(bad):
         torches = " ".join(f"{i.distribution}=={i.tested[0]}" for i in STACK[:2])
         lines.append(f"{pip} install --force-reinstall {torches}")
-    rest = [i for i in stack.values() if i.module not in ("torch", "torchvision", "mmcv")]
-    if rest:
-        # Over a damaged package pip installs only when told to; what it needs is left as it is.
-        missing = all(bad[item.module].state in ("missing", "wrong") for item in rest)
-        force = "" if missing else "--force-reinstall --no-deps "
-        lines.append(f"{pip} install {force}{' '.join(map(pin, rest))}")
+    rest = [item for item in stack.values() if item.module not in ("torch", "torchvision", "mmcv")]
+    first = next(iter(stack), "")
+    # A package may fail only because one further up does; that one is repaired first.
+    rest = [i for i in rest if bad[i.module].state != "broken" or i.module == first]
+    damaged = [i for i in rest if bad[i.module].state == "mixed" or is_damaged(bad[i.module])]
+    absent = [item for item in rest if item not in damaged]
+    if absent:
+        lines.append(f"{pip} install {' '.join(map(pin, absent))}")
+    if damaged:
+        lines.append(f"{pip} install --force-reinstall --no-deps {' '.join(map(pin, damaged))}")
     if any(name.startswith("mmcv") for name in bad):
         gpu = "1" if facts["ops"].get("archs") else "0"
         mmcv = next(pin(item) for item in STACK if item.module == "mmcv")
@@ -291,6 +302,11 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
             f"--no-deps --force-reinstall --no-binary mmcv {mmcv}"
         )
     return lines
+
+
+def is_damaged(finding: Finding) -> bool:
+    """Whether files of the package itself are at fault, rather than a module that it needs."""
+    return finding.state == "broken" and "No module named" not in finding.note
 
 
 def pin(item: Supported) -> str:
@@ -310,7 +326,11 @@ def report(facts: Mapping[str, Any]) -> tuple[list[str], bool]:
     notes = [f"{f.name}: {f.note}" for f in findings if f.note]
     lines += ["", *notes] if notes else []
     fix = fixes(facts, findings)
-    verdict = ["Not ready. To repair it:", *("  " + line for line in fix)] if fix else ["All fits."]
+    verdict = (
+        ["Not ready. To repair it, then run this again:", *("  " + line for line in fix)]
+        if fix
+        else ["All fits."]
+    )
     return [*lines, "", *verdict], not fix
 
 

@@ -156,7 +156,7 @@ def test_accuracy_chart_draws_every_member_and_every_junction(tmp_path):
     lines = clipped.findall(NAMESPACE + "polyline")
     assert len(lines) == (4 + 1) + (2 + 1) + 1
     marks = {
-        "circle": elements(drawing, "circle"),
+        "circle": [c for c in elements(drawing, "circle") if c.get("fill") == svg.PAPER],
         "diamond": elements(drawing, "polygon"),
     }
     legend = 1

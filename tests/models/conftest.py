@@ -117,5 +117,6 @@ def grown_files(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _detection_scope():
+def _detection_scope_and_seed():
+    torch.manual_seed(0)
     init_default_scope("mmdet")

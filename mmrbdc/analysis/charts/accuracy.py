@@ -139,7 +139,9 @@ def _run_lines(series: Series, run: PretrainingRun, frame: _Frame) -> list[str]:
         if born and stage.members == 1:
             points.insert(0, frame.at(born.flops, born.children[0].child))
         shapes.append(svg.polyline(points, series.colour, **thick))
-    return shapes
+    # The end is marked, so that a run validated only once is seen too.
+    x, y = points[-1]
+    return [*shapes, element("circle", cx=x, cy=y, r=3.2 if single else 2.4, fill=series.colour)]
 
 
 def _junction_lines(series: Sequence[Series], frame: _Frame) -> list[str]:
