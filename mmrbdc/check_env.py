@@ -293,7 +293,8 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
         lines.append(f"{pip} install {' '.join(map(pin, absent))}")
     if damaged:
         lines.append(f"{pip} install --force-reinstall --no-deps {' '.join(map(pin, damaged))}")
-    if any(name.startswith("mmcv") for name in bad):
+    mmcv_bad = "mmcv" in stack and (bad["mmcv"].state != "broken" or first == "mmcv")
+    if mmcv_bad or not stack:
         gpu = "1" if facts["ops"].get("archs") else "0"
         mmcv = next(pin(item) for item in STACK if item.module == "mmcv")
         lines.append(f"{pip} install 'setuptools<81' wheel ninja psutil")

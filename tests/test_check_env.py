@@ -1,0 +1,196 @@
+"""check_env: every way in which an environment can be wrong is seen and gets its line."""
+
+import copy
+import os
+import re
+import subprocess
+import venv
+from pathlib import Path
+
+import pytest
+
+from mmrbdc import check_env
+
+ROOT = Path(check_env.__file__).parents[1]
+
+
+@pytest.fixture
+def facts():
+    """An environment that fits, outside of a clone's own .venv."""
+    packages = {
+        item.module: {"distributions": {item.distribution: item.tested[0]}, "error": ""}
+        for item in check_env.STACK
+    }
+    return {
+        "python": "3.11.7",
+        "executable": "python",
+        "make_env": False,
+        "packages": packages,
+        "ops": {"torch": "2.11.0+cu130", "torch_cuda": "13.0", "archs": [], "cpu": ""},
+    }
+
+
+def states(facts):
+    return {finding.name: finding.state for finding in check_env.judge(facts)}
+
+
+def repair(facts):
+    lines, fits = check_env.report(facts)
+    assert not fits
+    return "\n".join(lines[lines.index("Not ready. To repair it, then run this again:") + 1 :])
+
+
+def test_the_supported_stack_fits(facts):
+    lines, fits = check_env.report(facts)
+    assert fits and lines[-1] == "All fits."
+    assert set(states(facts).values()) == {"ok"}
+
+
+def test_the_tested_versions_are_the_pinned_ones():
+    pins = {}
+    for file in ("official.txt", "official-mmcv.txt"):
+        text = (ROOT / "requirements" / file).read_text()
+        for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE):
+            pins.setdefault(name, set()).add(version)
+    for item in check_env.STACK:
+        assert set(item.tested) == pins[item.distribution], item.module
+
+
+def test_a_missing_package_is_named_and_installed(facts):
+    facts["packages"]["mmdet"] = {"distributions": {}, "error": "No module named 'mmdet'"}
+    assert states(facts)["mmdet"] == "missing"
+    assert repair(facts).strip() == "python -m pip install mmdet==3.3.0"
+
+
+@pytest.mark.parametrize(("version", "state"), [("2.2.0", "wrong"), ("2.0.1", "untested")])
+def test_mmcv_must_be_older_than_mmdet_allows(facts, version, state):
+    facts["packages"]["mmcv"]["distributions"]["mmcv"] = version
+    assert states(facts)["mmcv"] == state
+
+
+def test_wrong_mmcv_is_compiled_anew_and_never_taken_from_a_cache(facts):
+    facts["packages"]["mmcv"]["distributions"]["mmcv"] = "2.2.0"
+    line = repair(facts).splitlines()[-1]
+    for word in (
+        "MMCV_WITH_OPS=1",
+        "--no-cache-dir",
+        "--no-build-isolation",
+        "--no-deps",
+        "==2.1.0",
+    ):
+        assert word in line
+
+
+def test_an_op_that_does_not_run_is_not_ready(facts):
+    facts["ops"]["cpu"] = "ImportError: undefined symbol"
+    assert states(facts)["mmcv op, cpu"] == "broken"
+    assert "FORCE_CUDA=0" in repair(facts)
+
+
+def test_a_gpu_needs_ops_for_it(facts):
+    facts["ops"].update(archs=["9.0"], cuda="RuntimeError: not compiled with GPU support")
+    assert states(facts)["mmcv op, cuda"] == "broken"
+    assert "FORCE_CUDA=1" in repair(facts)
+
+
+def test_the_cause_is_repaired_not_what_fails_because_of_it(facts):
+    facts["packages"]["mmcv"] = {"distributions": {}, "error": "No module named 'mmcv'"}
+    facts["packages"]["mmdet"]["error"] = "ModuleNotFoundError: No module named 'mmcv'"
+    facts["ops"]["cpu"] = "ModuleNotFoundError: No module named 'mmcv'"
+    assert states(facts)["mmdet"] == "broken"
+    assert "mmcv==2.1.0" in repair(facts) and "mmdet==" not in repair(facts)
+
+
+def test_torch_and_torchvision_come_together(facts):
+    facts["packages"]["torchvision"]["error"] = "RuntimeError: operator torchvision::nms"
+    assert "torch==2.11.0 torchvision==0.26.0" in repair(facts)
+
+
+def test_without_torch_the_op_is_not_run(facts):
+    facts["packages"]["torch"] = {"distributions": {}, "error": "No module named 'torch'"}
+    facts["ops"] = {"root": "."}
+    assert states(facts)["mmcv op, cpu"] == "missing"
+
+
+def test_forks_alone_are_only_untested(facts):
+    for item in check_env.STACK:
+        if item.fork:
+            facts["packages"][item.module]["distributions"] = {item.fork: "9.9"}
+    assert {states(facts)[name] for name in ("mmengine", "mmcv", "mmdet")} == {"untested"}
+    assert check_env.report(facts)[1]
+
+
+def test_a_mix_of_forks_and_official_packages_is_seen(facts):
+    facts["packages"]["mmcv"]["distributions"] = {"onedl-mmcv": "2.3.6"}
+    assert states(facts)["mmcv"] == "mixed"
+    assert "uninstall --yes onedl-mmcv" in repair(facts)
+
+
+def test_two_distributions_of_one_name_are_seen(facts):
+    facts["packages"]["mmengine"]["distributions"]["onedl-mmengine"] = "0.10.12"
+    assert states(facts)["mmengine"] == "mixed"
+    assert "uninstall --yes onedl-mmengine\n" in repair(facts)
+    assert "--force-reinstall --no-deps mmengine==0.10.7" in repair(facts)
+
+
+def test_any_opencv_will_do(facts):
+    facts["packages"]["cv2"]["distributions"] = {"opencv-python": "4.12.0.88"}
+    assert states(facts)["cv2"] == "untested"
+
+
+def test_setuptools_without_pkg_resources_is_refused(facts):
+    facts["packages"]["setuptools"]["distributions"]["setuptools"] = "82.0.0"
+    assert "'setuptools>=60,<82'" in repair(facts)
+
+
+@pytest.mark.parametrize("python", ["3.9.18", "3.13.0"])
+def test_python_out_of_range(facts, python):
+    facts["python"] = python
+    assert states(facts)["python"] == "wrong" and "3.10 to 3.12" in repair(facts)
+
+
+def test_in_a_clone_the_fix_is_make_env(facts):
+    broken = copy.deepcopy(facts)
+    broken["make_env"] = True
+    broken["packages"]["numpy"]["error"] = "ImportError: ..."
+    assert repair(broken).strip() == "make env"
+
+
+def test_a_crash_while_importing_is_told_and_the_rest_still_looked_at(tmp_path, monkeypatch):
+    (tmp_path / "crashes.py").write_text("import os\nos.abort()\n")
+    (tmp_path / "raises.py").write_text("raise RuntimeError('first line\\nsecond')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    errors = check_env.import_errors(["json", "crashes", "raises", "csv"])
+    assert "the process died" in errors["crashes"]
+    assert errors["raises"] == "RuntimeError: first line"
+    assert errors["json"] == errors["csv"] == ""
+
+
+def test_an_empty_environment_gets_a_report_and_exit_code_1(tmp_path):
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
+    result = subprocess.run(
+        [tmp_path / "bare" / "bin" / "python", "-m", "mmrbdc.check_env"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "mmcv: ModuleNotFoundError" in result.stdout
+    assert "pip install --force-reinstall torch==" in result.stdout
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(SystemExit) as caught:
+        check_env.main(["--no-such-option"])
+    assert caught.value.code == 2
+
+
+def test_the_op_runs_here():
+    assert check_env.run_nms("cpu") == ""
+
+
+@pytest.mark.gpu
+def test_the_op_runs_on_the_gpu():
+    assert check_env.run_nms("cuda") == ""
