@@ -58,7 +58,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("data"), help="where the data are made")
     parser.add_argument("--family", choices=["deit", "resnet"], default="deit")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tiny", action="store_true", help="a minute's run that proves the path only")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a minute's run that proves the path only"
+    )
     return parser.parse_args(argv)
 
 

@@ -10,6 +10,7 @@ from mmrbdc.engine.metrics import MemberAccuracy
 from mmrbdc.engine.optim import MergedGroupsConstructor, SiblingsOptimWrapper
 from mmrbdc.engine.progress import ProgressHook
 from mmrbdc.engine.staged_runner import StagedRunner
+from mmrbdc.engine.wall_clock import WallClockHook
 
 __all__ = [
     "AverageBuffersHook",
@@ -23,4 +24,5 @@ __all__ = [
     "SiblingsOptimWrapper",
     "StageLoop",
     "StagedRunner",
+    "WallClockHook",
 ]

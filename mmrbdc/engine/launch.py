@@ -1,7 +1,6 @@
 """From a config and a command line to a run, staged or not."""
 
 import logging
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,12 +93,9 @@ def train(cfg: Config) -> None:
     if cfg.resume:
         newest = _newest(cfg)
         cfg.load_from, cfg.resume = (str(newest), True) if newest else (None, False)
-    started = time.monotonic()
     # MMEngine 0.10.7 reads what stock MMEngine wrote only with an allow-list.
     with torch.serialization.safe_globals(stock_mmengine_globals()):
         Runner.from_cfg(cfg).train()
-    if is_main_process():
-        write_json(Path(cfg.work_dir) / "wall.json", {"wall_s": time.monotonic() - started})
 
 
 def test(

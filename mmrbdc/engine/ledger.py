@@ -1,7 +1,6 @@
 """The training FLOPs of a run, counted from the samples that were really processed."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,6 @@ class LedgerHook(Hook):
         self.flops_per_sample = flops_per_sample
         self.flops_before = flops_before
         self.samples = 0
-        self._wall_before = 0.0
-        self._started = 0.0
         self._curve: list[dict[str, Any]] = []
 
     @property
@@ -50,11 +47,6 @@ class LedgerHook(Hook):
         return self.flops_before + self.stage_flops
 
     @property
-    def wall_s(self) -> float:
-        """Seconds this stage has trained, restarts included."""
-        return self._wall_before + time.monotonic() - self._started
-
-    @property
     def last_validation(self) -> dict[str, Any]:
         """The newest point of the curve, empty when nothing was validated."""
         return self._curve[-1] if self._curve else {}
@@ -62,8 +54,6 @@ class LedgerHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Go on from the checkpoint's count."""
         self.samples = runner.message_hub.get_info("ledger_samples", 0)
-        self._wall_before = runner.message_hub.get_info("ledger_wall_s", 0.0)
-        self._started = time.monotonic()
         path = self._curve_path(runner)
         if runner.iter > 0 and path.is_file():
             self._curve = [p for p in json.loads(path.read_text()) if p["iter"] <= runner.iter]
@@ -74,7 +64,6 @@ class LedgerHook(Hook):
         """Charge one batch on every rank."""
         self.samples += len(data_batch["inputs"]) * get_world_size()
         runner.message_hub.update_info("ledger_samples", self.samples)
-        runner.message_hub.update_info("ledger_wall_s", self.wall_s)
         runner.message_hub.update_scalar("train/TFLOPs", self.flops / 1e12)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:

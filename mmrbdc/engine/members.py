@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 import mmrbdc
 from mmrbdc.engine.ledger import LedgerHook
+from mmrbdc.engine.wall_clock import WallClockHook
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import WeightsError, read_checkpoint, save_member, write_json
@@ -54,6 +55,7 @@ class MemberExportHook(Hook):
         if not is_main_process():
             return
         ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
+        clock = next(hook for hook in runner.hooks if isinstance(hook, WallClockHook))
         siblings = self._siblings(runner)
         scores = ledger.last_validation.get("members", [None] * len(siblings.indices))
         flops = ledger.stage_flops / ledger.members
@@ -77,7 +79,7 @@ class MemberExportHook(Hook):
             samples=ledger.samples,
             iters=runner.iter,
             flops=ledger.stage_flops,
-            wall_s=ledger.wall_s,
+            wall_s=clock.wall_s,
             top1=ledger.last_validation.get("top1"),
             member_top1=scores,
         )

@@ -205,6 +205,7 @@ class StagedRunner:
         cfg.custom_hooks = [
             *cfg.get("custom_hooks", []),
             dict(type="mmrbdc.AverageBuffersHook"),
+            dict(type="mmrbdc.WallClockHook"),
             dict(
                 type="mmrbdc.LedgerHook",
                 members=len(indices),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .errors import WeightsError
 
-_SHOWN = 8
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,11 @@ def load_strict(
           if state_dict[name].shape != own[name].shape],
     ]  # fmt: skip
     if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise WeightsError(
-            f"{source or 'the state dict'} does not fit {type(module).__name__}; nothing was "
-            "loaded:\n  " + "\n  ".join(problems[:_SHOWN] + more) + "\n"
-            "Check that family, width, depth, patch size and class count of the model are the "
-            "file's."
+            f"{source or 'the state dict'} does not fit {type(module).__name__}, nothing was loaded: "
+            f"{'; '.join(problems[:_SHOWN] + more)}. Family, width, depth, patch size and class "
+            "count of the model must be the file's."
         )
     module.load_state_dict({name: state_dict[name] for name in matched}, strict=False)
     sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}

@@ -61,5 +61,5 @@ def test_anything_else_is_an_error_and_nothing_is_loaded(change, message):
 
 
 def test_long_lists_are_cut():
-    with pytest.raises(WeightsError, match=r"and 1 more"):
+    with pytest.raises(WeightsError, match=r"; and 4 more\. Family"):
         load_strict(net(), {})

@@ -14,7 +14,7 @@ train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(
         type="Rotate",
-        magnitude_range=(0.0, 15.0),
+        magnitude_range=(0.0, 10.0),
         magnitude_level=10,
         magnitude_std="inf",
         prob=1.0,
@@ -24,10 +24,9 @@ train_pipeline = [
     dict(
         type="RandomResizedCrop",
         scale=32,
-        crop_ratio_range=(0.6, 1.0),
-        aspect_ratio_range=(0.8, 1.25),
+        crop_ratio_range=(0.8, 1.0),
+        aspect_ratio_range=(0.9, 1.1),
     ),
-    dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.0, hue=0.0),
     dict(type="PackInputs"),
 ]
 test_pipeline = [dict(type="LoadImageFromFile"), dict(type="PackInputs")]

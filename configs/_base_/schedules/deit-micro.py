@@ -1,6 +1,6 @@
 # AdamW with DeiT's weight decay groups; boundaries in epochs of a recipe of max_epochs.
 optim_wrapper = dict(
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8),
+    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
