@@ -1,57 +1,37 @@
 """Test a trained model on the config's test split and write the figures to <work dir>/test.json.
 
     python tools/test.py configs/rbdc/deit-micro_2step_digits.py
-    python tools/test.py configs/mask-rcnn_rbdc-r50_coco.py
-    work_dirs/mask-rcnn_rbdc-r50_coco/epoch_12.pth
+    python tools/test.py configs/mask-rcnn_rbdc-r50_coco.py my_detector.pth
 
 A staged config tests its final model; a detector without a checkpoint argument tests the newest
 checkpoint of its work dir.
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
-
 from mmrbdc.cli import run_cli
-from mmrbdc.engine.launch import load_config, prepare_config, test
+from mmrbdc.engine.launch import add_run_arguments, load_config, prepare_config, test
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Test a trained model.")
-    parser.add_argument("config", help="config file")
+    add_run_arguments(parser)
     parser.add_argument(
         "checkpoint", nargs="?", help="checkpoint file (default: what training left)"
     )
-    parser.add_argument("--work-dir", help="the run's folder (default work_dirs/<config name>)")
     parser.add_argument(
         "--weights", choices=["raw", "ema"], help="which weights of a checkpoint that holds both"
     )
     parser.add_argument("--out", help="where the figures go (default <work dir>/test.json)")
     parser.add_argument("--show-dir", help="draw predictions into this folder of the work dir")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override the config",
-    )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="job launcher",
-    )
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the config, test, print and store the figures."""
     args = parse_args(argv)
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg = prepare_config(
         load_config(args.config),
         options=args.cfg_options,

@@ -6,22 +6,16 @@ python tools/train.py configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dat
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
-
 from mmrbdc.cli import run_cli
-from mmrbdc.engine.launch import load_config, prepare_config, train
+from mmrbdc.engine.launch import add_run_arguments, load_config, prepare_config, train
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train a config.")
-    parser.add_argument("config", help="config file")
-    parser.add_argument(
-        "--work-dir", help="where logs and weights go (default work_dirs/<config name>)"
-    )
+    add_run_arguments(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -39,27 +33,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="scale the learning rate by the real batch over auto_scale_lr.base_batch_size",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override the config, stages included (stages.0.epochs=1)",
-    )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="job launcher",
-    )
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the config, apply the command line, train."""
     args = parse_args(argv)
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg = prepare_config(
         load_config(args.config),
         options=args.cfg_options,

@@ -92,7 +92,7 @@ def load_strict(
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise WeightsError(
-            f"{source or 'the state dict'} does not fit {type(module).__name__}, nothing was loaded: "
+            f"{source or 'the tensors'} do not fit {type(module).__name__}, nothing was loaded: "
             f"{'; '.join(problems[:_SHOWN] + more)}. Family, width, depth, patch size and class "
             "count of the model must be the file's."
         )
