@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 
 USER_ERRORS = (ValueError, OSError)
@@ -14,6 +15,8 @@ def run_cli(main: Callable[[], object]) -> None:
 
     Set ``MMRBDC_TRACEBACK=1`` to see the traceback of such a mistake as well.
     """
+    # MMEngine's config reader imports pkg_resources, which warns once for every base config.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
         main()
     except USER_ERRORS as error:

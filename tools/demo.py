@@ -8,6 +8,7 @@ goes on where it was. One seed is an illustration; docs/results has the comparis
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -126,6 +127,8 @@ def run(title: str, command: list[str], log: Path) -> None:
     started = time.monotonic()
     print(title, flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
+    # A core stays free for the data workers; threads beyond the cores cost tenfold.
+    threads = str(max(1, (os.cpu_count() or 2) - 1))
     final = command[0] in ("compare.py", "make_demo_data.py")
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -133,6 +136,7 @@ def run(title: str, command: list[str], log: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=dict(os.environ, OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", threads)),
         )
         assert process.stdout is not None
         shown = started

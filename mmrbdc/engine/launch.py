@@ -18,6 +18,7 @@ from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.options import merge_options
+from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.weights import load_strict, read_checkpoint, write_json
 from mmrbdc.weights.stock import stock_mmengine_globals
 
@@ -126,6 +127,7 @@ def train(cfg: Config) -> None:
         RUNNERS.build(cfg).train()
         return
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    check_transferred_files(cfg.model)
     check_config_data(cfg)
     prepare_distributed(cfg)
     if cfg.resume:

@@ -1,5 +1,5 @@
 # AdamW, one warm-up epoch, cosine to zero.
-max_epochs = 6
+max_epochs = 5
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

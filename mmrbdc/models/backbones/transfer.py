@@ -94,6 +94,14 @@ class Transferred:
         self.made_by = made_by
         self.weights = weights
 
+    def check_file(self) -> None:
+        """Raise a WeightsError that says how to make the checkpoint when it is not there."""
+        if not Path(self.checkpoint).is_file():
+            how = "check init_cfg.checkpoint of the backbone"
+            if self.made_by:
+                how = f"make it with: python tools/train.py {self.made_by}"
+            raise WeightsError(f"the backbone's checkpoint {self.checkpoint} does not exist; {how}")
+
     def __call__(self, module: nn.Module) -> None:
         """Load, mark every module below as initialised, and report.
 
@@ -106,11 +114,7 @@ class Transferred:
                 f"mmrbdc.Transferred is the init_cfg of a {type(module).__name__}, but fills only "
                 "backbones: mmrbdc.DeiT, mmrbdc.ResNet, mmrbdc.ResNetV1c, mmrbdc.ResNetV1d"
             )
-        if not Path(self.checkpoint).is_file():
-            how = f"make it with: python tools/train.py {self.made_by}" if self.made_by else (
-                "check init_cfg.checkpoint of the backbone"
-            )  # fmt: skip
-            raise WeightsError(f"the backbone's checkpoint {self.checkpoint} does not exist; {how}")
+        self.check_file()
         checkpoint = read_checkpoint(self.checkpoint, weights=self.weights)  # type: ignore[arg-type]
         described = _check_architecture(module.architecture, checkpoint)
         tensors, prefix = backbone_state_dict(checkpoint)
@@ -171,3 +175,19 @@ def _check_architecture(own: Architecture, checkpoint: Checkpoint) -> str:
 def _is_transferred(cfg: Any) -> bool:
     kind = cfg.get("type") if isinstance(cfg, Mapping) else None
     return kind is Transferred or (isinstance(kind, str) and kind.split(".")[-1] == "Transferred")
+
+
+def check_transferred_files(model_cfg: Mapping[str, Any]) -> None:
+    """Look for the checkpoints that a detector's backbones will load, before anything is built.
+
+    Raises:
+        WeightsError: One does not exist; says how to make it.
+    """
+    for value in model_cfg.values():
+        if not isinstance(value, Mapping):
+            continue
+        if _is_transferred(value):
+            arguments = {key: entry for key, entry in value.items() if key != "type"}
+            Transferred(**arguments).check_file()
+        else:
+            check_transferred_files(value)
