@@ -4,5 +4,5 @@ _base_ = [
     "../_base_/schedules/deit-micro.py",
     "../_base_/staged_runtime.py",
 ]
-protocol = dict(method="scratch", family="deit", reference_epochs=60, train_samples=1000)
-stages = [dict(members=1, width=1, epochs=60)]
+protocol = dict(method="scratch", family="deit", reference_epochs=24, train_samples=1000)
+stages = [dict(members=1, width=1, epochs=24)]

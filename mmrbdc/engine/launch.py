@@ -69,9 +69,11 @@ def load_config(path: str) -> Config:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no config file {path}; see configs/ for those that are shipped")
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except (SyntaxError, KeyError, TypeError) as error:
         raise ValueError(f"config {path}: {type(error).__name__}: {error}") from error
+    # Every checkpoint holds the config as text; formatting it would take a second each time.
+    return Config(cfg.to_dict(), filename=cfg.filename, format_python_code=False)
 
 
 def is_staged(cfg: Config) -> bool:

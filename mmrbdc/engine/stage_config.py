@@ -40,7 +40,7 @@ def run_config(
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
     """
-    cfg = Config(config.to_dict())
+    cfg = Config(config.to_dict(), format_python_code=False)
     for key in STAGED_KEYS:
         cfg.pop(key, None)
     seeds = [derive_seed("member", seed, stage_index, index) for index in indices]

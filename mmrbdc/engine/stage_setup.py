@@ -48,8 +48,14 @@ class StageSetup:
         return member_file(self.folder, index)
 
     def missing(self) -> list[int]:
-        """Members that are not finished yet."""
-        return [i for i in self.members if not is_finished(self.folder, i, self.hash)]
+        """Members that are not finished yet; all of a run that was killed before its last file."""
+        summaries = [json.loads(p.read_text()) for p in self.folder.glob("**/stage.json")]
+        recorded = {i for s in summaries if s["config_hash"] == self.hash for i in s["members"]}
+        return [
+            i
+            for i in self.members
+            if not is_finished(self.folder, i, self.hash) or i not in recorded
+        ]
 
 
 def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:

@@ -22,6 +22,7 @@ from mmrbdc.engine.members import versions
 from mmrbdc.engine.scoring import score
 from mmrbdc.engine.stage_config import differences, dump, run_config
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
+from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
@@ -53,6 +54,7 @@ class StagedRunner:
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
         self.protocol = parse_protocol(cfg, name=self.name)
+        _check_trainable(architecture_from_config(cfg.model), self.protocol.family)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
         import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
         DefaultScope.get_instance(f"{self.name}-{time.time_ns()}", scope_name="mmpretrain")
@@ -175,6 +177,9 @@ class StagedRunner:
 
     def _score_junction(self, setup: StageSetup) -> None:
         path = setup.folder / "junction.json"
+        if not setup.config.get("val_dataloader"):
+            self.logger.info(f"{setup.row.name}: no val_dataloader, the junction is not scored")
+            return
         if path.is_file() and json.loads(path.read_text()).get("config_hash") == setup.hash:
             return
         before = self.stages[setup.index - 1]
@@ -291,3 +296,17 @@ class StagedRunner:
             )
         barrier()
         return Path(f"{stem}.pth")
+
+
+def _check_trainable(architecture: Architecture, family: str) -> None:
+    if architecture.family != family:
+        raise PlanError(
+            f"protocol.family is {family!r}, but the model is a {architecture.family} "
+            f"({architecture.label}); set protocol.family={architecture.family!r}"
+        )
+    if getattr(architecture, "distilled", False):
+        raise PlanError(
+            "DistilledVisionTransformer couples (tools/grow.py) but is not trained here: "
+            "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
+            "VisionTransformerClsHead"
+        )

@@ -111,7 +111,8 @@ class Siblings(BaseModel):
         member = copy.deepcopy(dict(member))
         preprocessor = dict(member.pop("data_preprocessor", None) or {})
         preprocessor.setdefault("type", "ClsDataPreprocessor")
-        augments = member.pop("train_cfg", None) or preprocessor.pop("batch_augments", None)
+        train_cfg = member.pop("train_cfg", None)
+        augments = preprocessor.pop("batch_augments", None) or train_cfg
         super().__init__(
             data_preprocessor=SiblingsDataPreprocessor(
                 base=preprocessor, seeds=self.seeds, batch_augments=augments

@@ -1,6 +1,6 @@
 # The smallest DeiT that couples twice: one head a quarter-width member. For 32 px digits.
-# Linear layers start at a standard deviation of 0.1, about 1 / sqrt(96): at DeiT's 0.02, which suits
-# widths of hundreds, members this narrow stay at chance for most of their stage.
+# Linear layers start with Xavier's bound, which follows the width: at DeiT's 0.02, which suits widths
+# of hundreds, members this narrow stay at chance for most of their stage.
 model = dict(
     type="ImageClassifier",
     backbone=dict(
@@ -17,7 +17,7 @@ model = dict(
         loss=dict(type="LabelSmoothLoss", label_smooth_val=0.1, mode="original"),
     ),
     init_cfg=[
-        dict(type="TruncNormal", layer="Linear", std=0.1),
+        dict(type="Xavier", layer="Linear", distribution="uniform"),
         dict(type="Constant", layer="LayerNorm", val=1.0, bias=0.0),
     ],
 )

@@ -11,7 +11,7 @@ model = dict(
         drop_path_rate=0.1,
         # The start from random weights: the pretraining's.
         init_cfg=[
-            dict(type="TruncNormal", layer="Linear", std=0.02),
+            dict(type="Xavier", layer="Linear", distribution="uniform"),
             dict(type="Constant", layer="LayerNorm", val=1.0, bias=0.0),
         ],
     ),

@@ -1,6 +1,6 @@
 # AdamW with DeiT's weight decay groups; boundaries in epochs of a recipe of max_epochs.
 optim_wrapper = dict(
-    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8),
+    optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
@@ -9,7 +9,7 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, begin=0, end=5),
-    dict(type="CosineAnnealingLR", eta_min=1e-5, begin=5, end=60),
+    dict(type="LinearLR", start_factor=1e-3, begin=0, end=2),
+    dict(type="CosineAnnealingLR", eta_min=1e-5, begin=2, end=24),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=24, val_interval=2)
