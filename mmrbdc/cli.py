@@ -19,11 +19,25 @@ def run_cli(main: Callable[[], object]) -> None:
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
         main()
-    except USER_ERRORS as error:
-        if os.environ.get("MMRBDC_TRACEBACK") == "1":
+    except Exception as error:
+        message = _message(error)
+        if message is None or os.environ.get("MMRBDC_TRACEBACK") == "1":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _message(error: Exception) -> str | None:
+    """What to tell a user of a mistake; ``None`` for a bug."""
+    if isinstance(error, USER_ERRORS):
+        return str(error)
+    # Only a class knows its arguments, and only a registry its classes: what a config gets wrong
+    # there arrives as TypeError or KeyError.
+    text = str(error.args[0]) if error.args else ""
+    words = {TypeError: "got an unexpected keyword argument", KeyError: " is not in the "}
+    if type(error) in words and words[type(error)] in text:
+        return f"{text}; correct the config or --cfg-options"
+    return None

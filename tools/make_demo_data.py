@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.datasets.digits import POOLS, SMALL_TRAIN, make_digits
+from mmrbdc.datasets.digits import POOLS, SMALL_TRAIN, check_counts, make_digits
 from mmrbdc.datasets.scenes import COUNTS, make_scenes
 
 
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     digits = dict(zip(POOLS, args.digits, strict=True))
     small = {**digits, "train": args.small_train}
     scenes = dict(zip(COUNTS, args.scenes, strict=True))
+    for counts, limits in ((digits, POOLS), (small, POOLS), (scenes, dict.fromkeys(COUNTS))):
+        check_counts(counts, limits)  # all before the first folder is made
     _make(args.out / "digits", make_digits, digits, "digits", args.force)
     _make(args.out / "digits_small", make_digits, small, "digits", args.force)
     _make(args.out / "digit_scenes", make_scenes, scenes, "scenes", args.force)

@@ -9,11 +9,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from rich.console import Console
 
 from mmrbdc.cli import run_cli
+from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.engine.options import merge_options
 from mmrbdc.plan import (
     DEFAULT_RATIO,
     PlanError,
@@ -62,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if args.ratio is not None and args.budget is None:
         raise PlanError(f"--ratio {args.ratio:g} needs --budget, the share that is to be spent")
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config)
+    merge_options(cfg, args.cfg_options)
     protocol = parse_protocol(cfg, name=Path(args.config).stem)
     inputs = plan_inputs(cfg, protocol, samples=args.samples, options=args.cfg_options)
     solved = {}

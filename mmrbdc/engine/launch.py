@@ -70,7 +70,9 @@ def load_config(path: str) -> Config:
         raise FileNotFoundError(f"no config file {path}; see configs/ for those that are shipped")
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, KeyError, TypeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a config is code, it can fail in any way
         raise ValueError(f"config {path}: {type(error).__name__}: {error}") from error
     # Every checkpoint holds the config as text; formatting it would take a second each time.
     return Config(cfg.to_dict(), filename=cfg.filename, format_python_code=False)

@@ -53,9 +53,10 @@ class LedgerHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Go on from the checkpoint's count."""
-        self.samples = runner.message_hub.get_info("ledger_samples", 0)
+        resumed = runner.iter > 0  # a new run may meet the message hub of one before it
+        self.samples = runner.message_hub.get_info("ledger_samples", 0) if resumed else 0
         path = self._curve_path(runner)
-        if runner.iter > 0 and path.is_file():
+        if resumed and path.is_file():
             self._curve = [p for p in json.loads(path.read_text()) if p["iter"] <= runner.iter]
 
     def after_train_iter(

@@ -50,6 +50,10 @@ class MemberExportHook(Hook):
         self.parents = parents
         self.parents_flops = parents_flops
 
+    def before_train(self, runner: Runner) -> None:
+        """Find out before the stage, not after it, that nobody keeps the weights asked for."""
+        self._siblings(runner)
+
     def after_train(self, runner: Runner) -> None:
         """Write the files (rank 0)."""
         if not is_main_process():

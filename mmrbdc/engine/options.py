@@ -37,9 +37,11 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             close = difflib.get_close_matches(root, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(cfg))}"
             raise ValueError(f"--cfg-options {key}: the config has no {root!r}; {hint}")
-    try:
-        cfg.merge_from_dict(options)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"--cfg-options: {error.args[0] if error.args else error}") from error
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError) as error:
+            reason = error.args[0] if error.args else error
+            raise ValueError(f"--cfg-options {key}: {reason}") from error
     if options:
         cfg.cfg_options = options

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 MAX_WARMUP_SHARE = 0.1
 """A warm-up takes at most this share of a stage."""
 
+UNFITTED = ("OneCycle", "CosineRestart", "ReduceOnPlateau")
+"""Beginnings of the names of schedulers whose shape has no one meaning at another length."""
+
 
 def fit_schedulers(
     schedulers: Sequence[dict], recipe_epochs: float, stage_iters: int, iters_per_epoch: int
@@ -14,8 +17,9 @@ def fit_schedulers(
     ``stage_iters`` iterations.
 
     A warm-up (a scheduler that begins at 0 and ends before the recipe does) keeps its length in
-    epochs, up to a tenth of the stage; what follows it is stretched from the rest of the recipe to
-    the rest of the stage. The result counts iterations, so a stage may be shorter than an epoch.
+    epochs, up to a tenth of the stage, and is left out where that is less than two iterations;
+    what follows it is stretched from the rest of the recipe to the rest of the stage. The result
+    counts iterations, so a stage may be shorter than an epoch.
 
     Args:
         schedulers: MMEngine scheduler configs with boundaries in epochs (``by_epoch`` True or
@@ -28,9 +32,16 @@ def fit_schedulers(
         Configs with boundaries in iterations and ``by_epoch=False``.
 
     Raises:
-        ValueError: a scheduler that counts iterations already, or a boundary beyond the recipe.
+        ValueError: a scheduler that counts iterations already, one that cannot be stretched, or a
+            boundary beyond the recipe.
     """
     for scheduler in schedulers:
+        name = _name(scheduler)
+        if name.startswith(UNFITTED):
+            raise ValueError(
+                f"param_scheduler {name!r} cannot be fitted to the length of a stage; use a warm-up "
+                "and CosineAnnealingLR, MultiStepLR or another with begin and end"
+            )
         if not scheduler.get("by_epoch", True):
             raise ValueError(
                 f"param_scheduler {scheduler.get('type')!r} has by_epoch=False; write its "
@@ -47,6 +58,8 @@ def fit_schedulers(
     stage_warmup = 0
     if warmup:
         stage_warmup = round(min(warmup * iters_per_epoch, MAX_WARMUP_SHARE * stage_iters))
+        if stage_warmup < 2:  # MMEngine's LinearLR of one iteration never leaves its start
+            stage_warmup = 0
 
     def fit(epoch: float) -> int:
         if epoch > recipe_epochs:
@@ -71,9 +84,20 @@ def fit_schedulers(
         if "T_max" in original:
             scheduler["T_max"] = fit(begin + original["T_max"]) - scheduler["begin"]
         if "milestones" in original:
-            scheduler["milestones"] = [fit(m) for m in original["milestones"]]
+            after = [fit(begin + m) - scheduler["begin"] for m in original["milestones"]]
+            scheduler["milestones"] = [max(1, m) for m in after]
         if "step_size" in original:
             scheduler["step_size"] = max(1, fit(begin + original["step_size"]) - scheduler["begin"])
+        if _name(original).startswith("Exponential"):
+            epochs = original.get("end", recipe_epochs) - begin
+            iters = max(1, scheduler["end"] - scheduler["begin"])
+            scheduler["gamma"] = original["gamma"] ** (epochs / iters)
         if scheduler["end"] > scheduler["begin"]:
             fitted.append(scheduler)
     return fitted
+
+
+def _name(scheduler: dict) -> str:
+    """The type's name, which a config may write with its scope or as a class."""
+    kind = scheduler.get("type")
+    return getattr(kind, "__name__", str(kind)).rpartition(".")[2]

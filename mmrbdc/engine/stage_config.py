@@ -108,6 +108,8 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
         world_size=world_size,
         parent=parent,
     )
+    if run.get("auto_scale_lr", {}).get("enable"):
+        content["auto_scale_lr"] = run.auto_scale_lr.to_dict()
     return json.loads(json.dumps(content, default=str, sort_keys=True))
 
 
@@ -130,7 +132,14 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
             for i, (a, b) in enumerate(zip(old, new, strict=True))
             for line in differences(a, b, f"{where}.{i}")
         ]
-    return [] if old == new else [f"{where}: {old!r} -> {new!r}"]
+    return [] if old == new else [f"{where}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    if len(text) <= 60:
+        return text
+    return f"{len(value)} entries" if isinstance(value, (dict, list)) else f"{text[:57]}..."
 
 
 def dump(cfg: Config, folder: Path) -> None:

@@ -126,9 +126,10 @@ class StagedRunner:
     def _enter_work_dir(self) -> None:
         path = self.work_dir / "plan.json"
         contents = [setup.content for setup in self.stages]
-        if path.is_file():
+        trained = next(self.work_dir.rglob("*.pth"), None)
+        if path.is_file() and trained:  # a run that left no weights is simply begun anew
             old = json.loads(path.read_text())["fingerprints"]
-            changed = differences(old, json.loads(json.dumps(contents)))
+            changed = differences(old, json.loads(json.dumps(contents)), "stages")
             if changed:
                 shown = "\n  ".join(
                     changed[:6] + ([f"and {len(changed) - 6} more"] * (len(changed) > 6))

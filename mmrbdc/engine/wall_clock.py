@@ -30,7 +30,7 @@ class WallClockHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock, from the checkpoint's time if there is one."""
-        self._before = runner.message_hub.get_info("wall_s", 0.0)
+        self._before = runner.message_hub.get_info("wall_s", 0.0) if runner.iter > 0 else 0.0
         self._started = time.monotonic()
 
     def after_train_iter(

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmrbdc.engine.stage_config import run_config
 from mmrbdc.engine.stage_setup import plan_on_data, set_up_stages
 from mmrbdc.plan import parse_protocol
-from mmrbdc.registry import HOOKS, RUNNERS
+from mmrbdc.registry import RUNNERS
 
 CLASSES = 3
 BATCH = 8
@@ -170,7 +170,7 @@ def stages_of(cfg):
     return plan, set_up_stages(cfg, plan, cfg.randomness.seed, Path(cfg.work_dir))
 
 
-def stage_run(cfg, indices=None, stage=0, grown=None, hooks=(), work_dir=None):
+def stage_run(cfg, indices=None, stage=0, grown=None):
     """The config of one stage's run by itself, without the protocol's own hooks."""
     plan, setups = stages_of(cfg)
     setup = setups[stage]
@@ -184,15 +184,16 @@ def stage_run(cfg, indices=None, stage=0, grown=None, hooks=(), work_dir=None):
         indices=indices,
         grown=grown or [None] * len(indices),
     )
-    run.work_dir = str(work_dir or Path(cfg.work_dir) / f"run{next(_numbers)}")
-    run.experiment_name = f"tiny{next(_numbers)}"
-    run.custom_hooks = [*run.get("custom_hooks", []), *hooks]
+    run.work_dir = str(Path(cfg.work_dir) / f"run{next(_numbers)}")
+    run.experiment_name = f"tiny{next(_numbers)}"  # MMEngine's keeps seconds apart, no less
     return run
 
 
-def train(run):
-    """Run a stage's config and return MMEngine's runner."""
+def train(run, watcher=None):
+    """Run a stage's config and return MMEngine's runner; see ``Watch``."""
     runner = Runner.from_cfg(run)
+    if watcher is not None:
+        runner.register_hook(Watch(watcher), priority="LOWEST")
     runner.train()
     return runner
 
@@ -215,11 +216,8 @@ def load_json(path):
     return json.loads(path.read_text())
 
 
-@HOOKS.register_module(name="test.Watch", force=True)
 class Watch(Hook):
-    """Call ``watcher(point, runner)`` before training, after every iteration and validation."""
-
-    priority = "LOWEST"
+    """Call ``watcher(point, runner)`` before training, after iterations, epochs and validations."""
 
     def __init__(self, watcher):
         self.watcher = watcher

@@ -124,8 +124,7 @@ def test_a_batch_is_mixed_for_each_member_by_itself(augments):
     assert torch.equal(among["inputs"][1], alone["inputs"][0])
     scores = [[s.gt_score for s in samples] for samples in among["data_samples"]]
     assert all(
-        torch.equal(a, b.gt_score)
-        for a, b in zip(scores[1], alone["data_samples"][0], strict=True)
+        torch.equal(a, b.gt_score) for a, b in zip(scores[1], alone["data_samples"][0], strict=True)
     )
     assert not torch.equal(among["inputs"][0], among["inputs"][1])
     assert not torch.equal(torch.stack(scores[0]), torch.stack(scores[1]))

@@ -1,0 +1,57 @@
+"""``--cfg-options`` are checked before they are merged."""
+
+import pytest
+from mmengine.config import Config
+
+from mmrbdc.engine.options import merge_options
+
+
+def config():
+    return Config(
+        dict(
+            model=dict(type="ImageClassifier", backbone=dict(depth=18)),
+            train_dataloader=dict(batch_size=64),
+            stages=[dict(members=2, epochs=3), dict(members=1, epochs=2)],
+        )
+    )
+
+
+def test_options_are_merged_and_remembered():
+    cfg = config()
+    options = {"train_dataloader.batch_size": 8, "stages.0.epochs": 1, "load_from": "x.pth"}
+    merge_options(cfg, options)
+    assert cfg.train_dataloader.batch_size == 8
+    assert [stage["epochs"] for stage in cfg.stages] == [1, 2]
+    assert cfg.load_from == "x.pth"  # the Runner knows it, though the config does not
+    assert cfg.cfg_options == options
+
+
+@pytest.mark.parametrize("options", [None, {}])
+def test_without_options_nothing_changes(options):
+    cfg = config()
+    merge_options(cfg, options)
+    assert cfg.to_dict() == config().to_dict()
+
+
+def test_a_key_may_be_new_below_a_known_one():
+    cfg = config()
+    merge_options(cfg, {"model.backbone.drop_path_rate": 0.1})
+    assert cfg.model.backbone == dict(depth=18, drop_path_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    "key, message",
+    [
+        ("train_dataloder.batch_size", "did you mean 'train_dataloader'?"),
+        ("modle.backbone.depth", "did you mean 'model'?"),
+        ("zzz", "known: model, stages, train_dataloader"),
+        ("stages.2.epochs", "--cfg-options"),
+        ("stages.first.epochs", "--cfg-options"),
+    ],
+)
+def test_an_unknown_option_is_refused_and_nothing_is_merged(key, message):
+    cfg = config()
+    with pytest.raises(ValueError) as error:
+        merge_options(cfg, {key: 1})
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert cfg.to_dict() == config().to_dict()
