@@ -50,7 +50,7 @@ def files(*places):
 def mistake(mains, tiny, tmp_path, monkeypatch, capsys):
     """Runs a tool into a mistake, and returns what it says.
 
-    Every file and folder stays as it is, but for suffixes in ``leaves``; no file is new.
+    Every file and folder stays as it is, and none is new, but for suffixes in ``leaves``.
     """
     monkeypatch.chdir(tiny.place)
 
@@ -209,6 +209,11 @@ def test_a_protocol_that_cannot_be(mistake, tiny, tmp_path, tool, options, words
 # Data that is not there, or not the head's
 
 
+@pytest.fixture
+def scenes(tiny):
+    make_scenes(tiny.place / "data" / "digit_scenes", counts=dict(train=2, val=1, test=1))
+
+
 def test_a_missing_data_folder(train_mistake):
     message = train_mistake(train_dataloader__dataset__data_root="nowhere/digits")
     assert "there is no folder 'nowhere/digits/train'" in message
@@ -232,17 +237,18 @@ def test_scenes_that_are_missing(mistake, tmp_path):
     assert "nowhere/digit_scenes" in message and "python tools/make_demo_data.py" in message
 
 
+def test_classes_of_scenes_and_heads_differ(mistake, tmp_path, scenes):
+    work_dir, option = tmp_path / "run", "model.roi_head.mask_head.num_classes=7"
+    message = mistake("train", RANDOM, "--work-dir", work_dir, "--cfg-options", option)
+    assert "has 10 classes" in message and "model.roi_head.mask_head.num_classes=10" in message
+
+
 @pytest.mark.parametrize("argv", [["--scenes", "0", "1", "1"], ["--digits", "5000", "1", "1"]])
 def test_demo_data_of_impossible_size(mistake, tmp_path, argv):
     assert "is not possible" in mistake("make_demo_data", "--out", tmp_path / "data", *argv)
 
 
 # A detector and the checkpoint of another model
-
-
-@pytest.fixture
-def scenes(tiny):
-    make_scenes(tiny.place / "data" / "digit_scenes", counts=dict(train=2, val=1, test=1))
 
 
 @pytest.mark.parametrize(
@@ -303,6 +309,14 @@ def unfinished(finished, tmp_path):
 def test_resuming_with_a_changed_plan(train_mistake, unfinished, options, words, more):
     message = train_mistake(*more, work_dir=unfinished, **options)
     assert "holds another protocol" in message and words in message
+
+
+def test_a_work_dir_of_another_protocol(mistake, tiny, finished):
+    """Said in a few short lines, however much differs."""
+    config = CONFIGS / "baselines" / "deit-micro_scratch_digits.py"
+    options = {f"stages.{i}.epochs": None for i in (1, 2)}
+    message = mistake("train", *tiny.arguments(finished, config=config, **options))
+    assert "stages: 3 entries -> 1 entries" in message and len(message) < 500
 
 
 def test_an_unfinished_run_without_resume(train_mistake, unfinished):

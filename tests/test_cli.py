@@ -50,6 +50,20 @@ def test_the_traceback_can_be_asked_for(monkeypatch):
         run_cli(raising(PlanError("stages is empty")))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("ViT.__init__() got an unexpected keyword argument 'widht'"),
+        KeyError("DeIT is not in the mmpretrain::model registry"),
+    ],
+)
+def test_what_only_a_class_or_a_registry_knows_is_a_users_mistake_too(error, capsys, monkeypatch):
+    monkeypatch.delenv("MMRBDC_TRACEBACK", raising=False)
+    code, output = ending(raising(error), capsys)
+    assert code == 2
+    assert output.err.startswith(f"error: {error.args[0]}; ") and output.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("error", [TypeError("a bug"), KeyError("a bug"), AssertionError("a bug")])
 def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):

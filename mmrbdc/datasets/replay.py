@@ -2,8 +2,7 @@
 
 MMEngine seeds data workers when they start, so a sample's augmentation depends on how many samples
 its worker drew before. Here the sampler sends a key with every index and the data set seeds itself
-from
-it: a sample's augmentation depends on (seed, epoch, rank, position in the epoch) alone.
+from it: a sample's augmentation depends on (seed, epoch, rank, position in the epoch) alone.
 """
 
 from collections.abc import Iterator

@@ -56,7 +56,9 @@ class CheckpointHook(MMEngineCheckpointHook):
             lambda file: file.write(self.last_ckpt.encode()) and None,
         )
         if self.max_keep_ckpts > 0:
-            for old in checkpoints_newest_first(folder, self.filename_tmpl)[self.max_keep_ckpts :]:
+            numbered = numbered_checkpoints(folder, self.filename_tmpl)
+            older = [path for number, path in numbered if number < step]
+            for old in older[self.max_keep_ckpts - 1 :]:
                 old.unlink()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -69,7 +71,9 @@ class CheckpointHook(MMEngineCheckpointHook):
                 checkpoint[name] = _plain(checkpoint[name], name)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse a checkpoint whose keys or shapes are not exactly the model's."""
+        """On resume, refuse a checkpoint whose keys or shapes are not exactly the model's."""
+        if not runner._resume:
+            return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
         read = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
@@ -82,19 +86,18 @@ class CheckpointHook(MMEngineCheckpointHook):
                 for name in differing[:5]
             )
             raise WeightsError(
-                f"{len(differing)} tensors of the checkpoint do not fit the model: {shown}. It "
-                f"was written by "
-                "another model or stage; choose another --work-dir"
+                f"{len(differing)} tensors of the checkpoint do not fit the model: {shown}. It was "
+                "written by another model or stage; choose another --work-dir"
             )
 
 
-def checkpoints_newest_first(folder: Path, filename_tmpl: str) -> list[Path]:
-    """The numbered checkpoints of ``folder``, the highest number first."""
+def numbered_checkpoints(folder: Path, filename_tmpl: str) -> list[tuple[int, Path]]:
+    """Numbers and paths of the checkpoints in ``folder``, the highest number first."""
     pattern = re.compile(re.escape(filename_tmpl).replace(r"\{\}", r"(\d+)"))
     numbered = [
         (int(m[1]), path) for path in folder.glob("*") if (m := pattern.fullmatch(path.name))
     ]
-    return [path for _, path in sorted(numbered, reverse=True)]
+    return sorted(numbered, reverse=True)
 
 
 def newest_readable_checkpoint(folder: Path, logger: Any) -> Path | None:
@@ -104,7 +107,7 @@ def newest_readable_checkpoint(folder: Path, logger: Any) -> Path | None:
     Epoch checkpoints count before iteration checkpoints; ``last_checkpoint`` is not asked.
     """
     for template in ("epoch_{}.pth", "iter_{}.pth"):
-        for path in checkpoints_newest_first(folder, template):
+        for _, path in numbered_checkpoints(folder, template):
             try:
                 safe_load(path)
             except WeightsError as error:

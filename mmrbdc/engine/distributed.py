@@ -10,7 +10,8 @@ def prepare_distributed(cfg: Config) -> None:
 
     MMEngine 0.10.7 calls ``torch.cuda.set_device`` on every machine and passes ``device_ids`` to
     DistributedDataParallel. Without a GPU the group is made here first, and the wrapper gets
-    ``device_ids=None``. Does nothing for ``launcher='none'`` or a group that runs already.
+    ``device_ids=None`` and otherwise MMEngine's own defaults. Does nothing for
+    ``launcher='none'`` or a group that runs already.
     """
     launcher = cfg.get("launcher", "none")
     if launcher == "none":
@@ -20,7 +21,12 @@ def prepare_distributed(cfg: Config) -> None:
     if not torch.cuda.is_available():
         env["dist_cfg"]["backend"] = "gloo"
         cfg.model_wrapper_cfg = dict(
-            dict(type="MMDistributedDataParallel", device_ids=None),
+            dict(
+                type="MMDistributedDataParallel",
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=cfg.get("find_unused_parameters", False),
+            ),
             **cfg.get("model_wrapper_cfg", {}),
         )
     if is_distributed():

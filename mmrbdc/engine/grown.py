@@ -19,10 +19,8 @@ class Grown:
     """Initialise a classifier by growing it from parents' files.
 
     Use it on the classifier, ``init_cfg=dict(type='mmrbdc.Grown', parents=[...])``, never on a
-    backbone or a
-    wrapper: MMEngine runs it before the children's own initialisation, which it suppresses by
-        marking every
-    module below as initialised.
+    backbone or a wrapper: MMEngine runs it before the children's own initialisation, which it
+    suppresses by marking every module below as initialised.
 
     Args:
         parents: member files, in the order in which they are placed.

@@ -113,6 +113,8 @@ def prepare_config(
     if not validate:
         for key in ("val_cfg", "val_dataloader", "val_evaluator"):
             cfg[key] = None
+        kept = {k: v for k, v in cfg.get("cfg_options", {}).items() if not k.startswith("val_")}
+        cfg.cfg_options = kept
     if auto_scale_lr:
         if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
             raise ValueError(
@@ -134,9 +136,15 @@ def train(cfg: Config) -> None:
     check_transferred_files(cfg.model)
     check_config_data(cfg)
     prepare_distributed(cfg)
-    if cfg.resume:
-        newest = _newest(cfg)
-        cfg.load_from, cfg.resume = (str(newest), True) if newest else (None, False)
+    newest = _newest(cfg)
+    if newest is not None and not cfg.resume:
+        raise ValueError(
+            f"{cfg.work_dir} holds a run already ({newest.name}); add --resume to go on, or choose "
+            "another --work-dir"
+        )
+    cfg.resume = newest is not None
+    if newest is not None:
+        cfg.load_from = str(newest)
     # MMEngine 0.10.7 reads what stock MMEngine wrote only with an allow-list.
     with torch.serialization.safe_globals(stock_mmengine_globals()):
         Runner.from_cfg(cfg).train()
@@ -163,6 +171,8 @@ def test(
         The figures under short names: ``top1`` in percent, ``bbox_mAP`` and so on from 0 to 1.
     """
     if is_staged(cfg):
+        if show_dir is not None:
+            raise ValueError("--show-dir draws detections; a staged config has none")
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
         metrics = RUNNERS.build(cfg).test(checkpoint, weights=weights)
     else:
@@ -183,13 +193,13 @@ def _test_run(
             f"{cfg.work_dir} holds no checkpoint; train first: python tools/train.py {cfg.filename}"
         )
     content = read_checkpoint(path, weights=weights)
+    for key in list(cfg):
+        if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
+            cfg[key] = None
     check_config_data(cfg)
     prepare_distributed(cfg)
     if show_dir is not None:
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
-    for key in list(cfg):
-        if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
-            cfg[key] = None
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model

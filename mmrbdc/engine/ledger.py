@@ -18,8 +18,7 @@ class LedgerHook(Hook):
 
     The count is in every log line (``TFLOPs``, cumulative over the protocol), in every checkpoint,
     and beside every validation in the run's ``curve.json``. One multiply-add is 2 FLOPs. After a
-    kill the count goes on from the
-    checkpoint: work that was lost is not charged.
+    kill the count goes on from the checkpoint: work that was lost is not charged.
 
     Args:
         members: models that process each sample.

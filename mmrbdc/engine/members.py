@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 import mmrbdc
 from mmrbdc.engine.ledger import LedgerHook
+from mmrbdc.engine.scoring import member_scores, score
 from mmrbdc.engine.wall_clock import WallClockHook
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.registry import HOOKS
@@ -22,8 +23,7 @@ from mmrbdc.weights import WeightsError, read_checkpoint, save_member, write_jso
 
 @HOOKS.register_module()
 class MemberExportHook(Hook):
-    """At the end of a stage write ``members/<i>.pth`` for every member trained, then
-    ``stage.json``.
+    """At the end of a stage write every member's ``members/<i>.pth``, then ``stage.json``.
 
     Args:
         folder: where ``members/`` is.
@@ -55,13 +55,13 @@ class MemberExportHook(Hook):
         self._siblings(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Write the files (rank 0)."""
+        """Score what the files will hold, then write them (rank 0)."""
+        siblings = self._siblings(runner)
+        top1, scores = self._scores(runner, siblings)
         if not is_main_process():
             return
         ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
         clock = next(hook for hook in runner.hooks if isinstance(hook, WallClockHook))
-        siblings = self._siblings(runner)
-        scores = ledger.last_validation.get("members", [None] * len(siblings.indices))
         flops = ledger.stage_flops / ledger.members
         for position, (index, seed) in enumerate(
             zip(siblings.indices, siblings.seeds, strict=True)
@@ -84,7 +84,7 @@ class MemberExportHook(Hook):
             iters=runner.iter,
             flops=ledger.stage_flops,
             wall_s=clock.wall_s,
-            top1=ledger.last_validation.get("top1"),
+            top1=top1,
             member_top1=scores,
         )
         write_json(Path(runner.work_dir) / "stage.json", summary)
@@ -100,9 +100,23 @@ class MemberExportHook(Hook):
                 return hook.ema_model.module
         raise WeightsError(
             "protocol.parents is 'ema', but no EMAHook runs: add dict(type='EMAHook', "
-            "momentum=...) to "
-            "custom_hooks or set protocol.parents='raw'"
+            "momentum=...) to custom_hooks or set protocol.parents='raw'"
         )
+
+    def _scores(
+        self, runner: Runner, siblings: Siblings
+    ) -> tuple[float | None, list[float] | list[None]]:
+        """Top-1 of the ensemble and of each member, of the weights that are written.
+
+        Validation under an EMAHook scores the average; raw weights are then scored here.
+        """
+        averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if averaged and self.weights == "raw" and runner.cfg.get("val_dataloader"):
+            metrics = score(siblings, runner.cfg)
+            return metrics["accuracy/top1"], member_scores(metrics, siblings)
+        ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
+        last = ledger.last_validation
+        return last.get("top1"), last.get("members", [None] * len(siblings.indices))
 
 
 def member_file(stage_dir: Path, index: int) -> Path:

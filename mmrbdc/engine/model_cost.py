@@ -72,6 +72,11 @@ def plan_inputs(
                     f"stages[{i}] sets train_dataloader.{key}={ours}, the protocol has {theirs}; "
                     "all stages share one batch size, so set it for the whole config"
                 )
+        if _sample_source(config) != _sample_source(cfg):
+            raise PlanError(
+                f"stages[{i}] changes the train data set or its sampler; all stages share one and "
+                "may differ in the pipeline only, so set it for the whole config"
+            )
     if batch_size is None:
         batch_size = cfg.get("auto_scale_lr", {}).get("base_batch_size", loader.batch_size)
     return {
@@ -81,6 +86,13 @@ def plan_inputs(
         "batch_size": batch_size,
         "drop_last": loader.get("drop_last", False),
     }
+
+
+def _sample_source(cfg: Config) -> tuple[dict, Any]:
+    """What decides how many samples an epoch has."""
+    dataset = cfg.train_dataloader.dataset.to_dict()
+    dataset.pop("pipeline", None)
+    return dataset, cfg.train_dataloader.get("sampler")
 
 
 def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = None) -> Config:

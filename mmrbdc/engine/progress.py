@@ -50,10 +50,8 @@ class ProgressHook(Hook):
         spent = sum(self.stage_flops[: self.stage]) + own * done / runner.max_iters
         runner.logger.info(
             f"stage {self.stage + 1} of {len(self.stage_flops)}: {done / runner.max_iters:.0%} "
-            f"done, "
-            f"{_clock(stage_left)} left | protocol: {spent / sum(self.stage_flops):.0%} of the "
-            f"FLOPs, "
-            f"{_clock(all_left)} left"
+            f"done, {_clock(stage_left)} left | protocol: "
+            f"{spent / sum(self.stage_flops):.0%} of the FLOPs, {_clock(all_left)} left"
         )
 
 

@@ -39,8 +39,8 @@ def fit_schedulers(
         name = _name(scheduler)
         if name.startswith(UNFITTED):
             raise ValueError(
-                f"param_scheduler {name!r} cannot be fitted to the length of a stage; use a warm-up "
-                "and CosineAnnealingLR, MultiStepLR or another with begin and end"
+                f"param_scheduler {name!r} cannot be fitted to the length of a stage; use a "
+                "warm-up and CosineAnnealingLR, MultiStepLR or another with begin and end"
             )
         if not scheduler.get("by_epoch", True):
             raise ValueError(

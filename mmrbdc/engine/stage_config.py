@@ -28,8 +28,9 @@ def run_config(
     indices: Sequence[int],
     grown: Sequence[dict | None],
 ) -> Config:
-    """The config of a stage's run, without what depends on where it runs (folders, hooks of the
-    protocol).
+    """The config of a stage's run, without what depends on where it runs.
+
+    Folders and the protocol's hooks are added by the runner.
 
     Args:
         config: the staged config as this stage sees it, see ``model_cost.stage_config``.
@@ -40,12 +41,9 @@ def run_config(
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
     """
-    cfg = Config(config.to_dict(), format_python_code=False)
-    for key in STAGED_KEYS:
-        cfg.pop(key, None)
+    cfg = _ordinary(config)
     seeds = [derive_seed("member", seed, stage_index, index) for index in indices]
     member = cfg.model
-    member["data_preprocessor"] = cfg.pop("data_preprocessor", None)
     if any(config is not None for config in grown):
         member.pop("init_cfg", None)
     cfg.model = dict(
@@ -83,6 +81,40 @@ def run_config(
             for position, index in enumerate(indices)
         ]
     cfg.randomness = dict(cfg.get("randomness", {}), seed=seed)
+    return cfg
+
+
+def test_config(config: Config) -> Config:
+    """What scoring a classifier on the test split needs: ``model``, loader and evaluator.
+
+    Args:
+        config: the staged config as the target's stage sees it.
+
+    Raises:
+        PlanError: the config has no test split.
+    """
+    for key in ("test_dataloader", "test_evaluator"):
+        if not config.get(key):
+            raise PlanError(f"the config has no {key}; add it, or take val's: {key}=val_...")
+    cfg = _ordinary(config)
+    _fill_loader(cfg.test_dataloader)
+    return Config(
+        dict(
+            model=cfg.model,
+            test_dataloader=cfg.test_dataloader,
+            test_evaluator=cfg.test_evaluator,
+        )
+    )
+
+
+def _ordinary(config: Config) -> Config:
+    """A copy without the staged keys, the preprocessor inside the model."""
+    cfg = Config(config.to_dict(), format_python_code=False)
+    for key in STAGED_KEYS:
+        cfg.pop(key, None)
+    preprocessor = cfg.pop("data_preprocessor", None)
+    if not cfg.model.get("data_preprocessor"):
+        cfg.model.data_preprocessor = preprocessor
     return cfg
 
 
@@ -191,6 +223,13 @@ def _siblings_optim(wrapper: dict) -> dict:
     elif kind not in ("OptimWrapper", "mmrbdc.SiblingsOptimWrapper"):
         raise PlanError(
             f"optim_wrapper.type {kind!r} is not supported in a staged config; use 'OptimWrapper'"
+        )
+    optimizer = wrapper.get("optimizer", {})
+    if optimizer.get("type") == "Lamb" and optimizer.get("max_grad_norm", 1.0) < 1e30:
+        raise PlanError(
+            "optim_wrapper.optimizer: MMPretrain's Lamb clips by the norm over all members "
+            "(max_grad_norm, default 1), which would couple them; set max_grad_norm=1e30 and "
+            "optim_wrapper.clip_grad=dict(max_norm=1.0), which clips each member by its own norm"
         )
     wrapper.setdefault("constructor", "mmrbdc.MergedGroupsConstructor")
     return dict(type="mmrbdc.SiblingsOptimWrapper", **wrapper)

@@ -19,8 +19,9 @@ from mmrbdc.engine.close import close_run
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.members import versions
+from mmrbdc.engine.model_cost import stage_config
 from mmrbdc.engine.scoring import score
-from mmrbdc.engine.stage_config import differences, dump, run_config
+from mmrbdc.engine.stage_config import differences, dump, run_config, test_config
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.models.siblings import Siblings
@@ -54,6 +55,7 @@ class StagedRunner:
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
         self.protocol = parse_protocol(cfg, name=self.name)
+        _check_evaluator(cfg)
         _check_trainable(architecture_from_config(cfg.model), self.protocol.family)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
         import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
@@ -115,8 +117,11 @@ class StagedRunner:
                 f"{self.cfg.filename or '<this config>'} --work-dir {self.work_dir}"
             )
         prepare_distributed(self.cfg)
-        run = self._run_config(self.stages[-1], [0])
-        siblings = Siblings(run.model["member"], seeds=[0])
+        run = test_config(
+            stage_config(self.cfg, self.protocol.stages[-1], self.cfg.get("cfg_options"))
+        )
+        check_config_data(run)
+        siblings = Siblings(run.model, seeds=[0])
         load_strict(
             siblings.members[0], read_checkpoint(path, weights=weights).state_dict, source=str(path)
         )
@@ -241,18 +246,17 @@ class StagedRunner:
             ),
         ]
         del checkpoints
+        cfg.resume = False
+        if is_main_process():
+            dump(cfg, folder)
         newest = newest_readable_checkpoint(folder, self.logger) if self.resume else None
         if newest is not None:
             cfg.load_from, cfg.resume = str(newest), True
-        else:
-            cfg.resume = False
         self.logger.info(
             f"stage {setup.index + 1} of {len(self.stages)}: {setup.row.name}, "
             f"{setup.architecture.label}, member(s) {', '.join(map(str, indices))}, "
             f"{setup.row.epochs:.2f} epochs" + (f", resumed from {newest}" if newest else "")
         )
-        if is_main_process():
-            dump(cfg, folder)
         runner = Runner.from_cfg(cfg)
         runner.train()
         close_run(runner)
@@ -310,4 +314,15 @@ def _check_trainable(architecture: Architecture, family: str) -> None:
             "DistilledVisionTransformer couples (tools/grow.py) but is not trained here: "
             "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
             "VisionTransformerClsHead"
+        )
+
+
+def _check_evaluator(cfg: Config) -> None:
+    metrics = cfg.get("val_evaluator") or []
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    kinds = [str(metric["type"]).rpartition(".")[-1] for metric in metrics]
+    if metrics and "Accuracy" not in kinds:
+        raise PlanError(
+            f"val_evaluator is {', '.join(kinds)}; junctions and curves need top-1 accuracy: add "
+            "dict(type='Accuracy', topk=(1,))"
         )

@@ -1,4 +1,4 @@
-"""Makes ``tiny_runs.py`` of this folder importable by the tests beside it, and makes their images."""
+"""Makes ``tiny_runs.py`` of this folder importable by the tests beside it, and their images."""
 
 import sys
 from pathlib import Path

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from tiny_runs import differing, one_stage, stage_run, train
 
 from mmrbdc.engine import checkpoint_hook
-from mmrbdc.engine.checkpoint_hook import checkpoints_newest_first, newest_readable_checkpoint
+from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint, numbered_checkpoints
 from mmrbdc.weights import WeightsError, read_checkpoint
 
 LOGGER = logging.getLogger(__name__)
@@ -122,6 +122,17 @@ def test_the_old_one_is_dropped_only_when_the_new_one_is_whole(images, tmp_path,
     assert (folder / "last_checkpoint").read_text().endswith("epoch_2.pth")
 
 
+def test_a_damaged_file_of_a_higher_number_drives_no_good_one_out(images, tmp_path):
+    """It was passed over on resume, and is written again when the run gets there."""
+    run = config(images, tmp_path, max_keep_ckpts=1)
+    folder = Path(run.work_dir)
+    folder.mkdir()
+    (folder / "epoch_9.pth").write_bytes(b"PK\x03\x04")
+    train(run)
+    assert sorted(p.name for p in folder.glob("*.pth")) == ["epoch_3.pth", "epoch_9.pth"]
+    assert newest_readable_checkpoint(folder, LOGGER) == folder / "epoch_3.pth"
+
+
 def test_the_newest_is_the_highest_number(tmp_path):
     for name in (
         "epoch_2.pth",
@@ -131,8 +142,8 @@ def test_the_newest_is_the_highest_number(tmp_path):
         ".epoch_12.pth.tmp",
     ):
         (tmp_path / name).write_bytes(b"")
-    found = [path.name for path in checkpoints_newest_first(tmp_path, "epoch_{}.pth")]
-    assert found == ["epoch_10.pth", "epoch_2.pth"]
+    found = numbered_checkpoints(tmp_path, "epoch_{}.pth")
+    assert found == [(10, tmp_path / "epoch_10.pth"), (2, tmp_path / "epoch_2.pth")]
 
 
 def test_a_damaged_newest_is_passed_over_and_left_alone(finished, tmp_path, caplog):
@@ -197,6 +208,14 @@ def test_a_checkpoint_of_another_model_is_refused(finished, tmp_path, change, me
     errors = (WeightsError, RuntimeError) if finished.custom_hooks else WeightsError
     with pytest.raises(errors, match=message):
         Runner.from_cfg(run).train()
+
+
+def test_fine_tuning_may_start_from_another_model(finished, tmp_path):
+    """``load_from`` without ``resume`` is MMEngine's own matter."""
+    run = resume(finished, 1, tmp_path / "tuned", drop)
+    run.resume = False
+    run.train_cfg.max_iters = 1
+    assert train(run).iter == 1
 
 
 def test_raw_and_average_are_told_apart(finished):

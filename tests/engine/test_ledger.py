@@ -41,7 +41,7 @@ def hook_of(runner, kind=LedgerHook) -> Hook:
     [(dict(epochs=2), 40), (dict(iters=2), 16), (dict(iters=3), 20), (dict(epochs=7 / 3), 48)],
 )
 def test_the_ledger_agrees_with_the_plan(images, tmp_path, length, samples):
-    """20 images in batches of 8: the last batch of an epoch has 4, and the last epoch ends early."""
+    """20 images in batches of 8: an epoch's last batch has 4, and the last epoch ends early."""
     plan, run = run_with_ledger(images, tmp_path, **length)
     hook = hook_of(train(run))
     assert hook.samples == samples == plan.rows[0].samples
@@ -58,7 +58,7 @@ def test_members_are_charged_each(images, tmp_path):
 
 
 def test_every_validation_is_a_point_of_the_curve(images, tmp_path):
-    plan, run = run_with_ledger(images, tmp_path, epochs=7 / 3)
+    _, run = run_with_ledger(images, tmp_path, epochs=7 / 3)
     hook = hook_of(train(run))
     curve = load_json(Path(run.work_dir) / "curve.json")
     assert [(point["epoch"], point["iter"]) for point in curve] == [(1, 3), (2, 6), (3, 7)]

@@ -224,7 +224,7 @@ def test_a_resumed_stage_passes_over_a_damaged_checkpoint(copied, done):
     assert "passing over" in (Path(copied.work_dir) / "protocol.log").read_text()
 
 
-def test_twin_other_workers_do_not_change_the_weights_and_another_seed_does(images, done, tmp_path):
+def test_the_seed_decides_the_weights_and_the_number_of_workers_does_not(images, done, tmp_path):
     for seed, same in ((5, True), (6, False)):
         cfg = protocol(images, tmp_path / str(seed) / "tiny", randomness=dict(seed=seed))
         cfg.custom_hooks = [EMA]

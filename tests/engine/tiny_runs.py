@@ -72,6 +72,7 @@ ADAMW = dict(
 )
 
 _numbers = itertools.count()
+_stages = {}
 
 
 def write_images(root, seed=0, size=16, **splits):
@@ -172,7 +173,10 @@ def stages_of(cfg):
 
 def stage_run(cfg, indices=None, stage=0, grown=None):
     """The config of one stage's run by itself, without the protocol's own hooks."""
-    plan, setups = stages_of(cfg)
+    key = json.dumps(cfg.to_dict(), default=str)
+    if key not in _stages:  # counting FLOPs takes as long as a short run
+        _stages[key] = stages_of(cfg)
+    plan, setups = _stages[key]
     setup = setups[stage]
     indices = setup.members if indices is None else list(indices)
     run = run_config(

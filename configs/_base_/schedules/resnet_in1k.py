@@ -2,7 +2,10 @@
 # 5e-3, weight decay 0.02 on matrices only, warm-up of 5 epochs, cosine to 1e-6.
 # Boundaries are epochs of a recipe of max_epochs; a stage fits them to its own length.
 optim_wrapper = dict(
-    optimizer=dict(type="Lamb", lr=0.005, weight_decay=0.02),
+    # MMPretrain's LAMB clips by the norm of all it optimises, which would couple the members: it is
+    # switched off there, and each member is clipped by its own norm instead.
+    optimizer=dict(type="Lamb", lr=0.005, weight_decay=0.02, max_grad_norm=1e30),
+    clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(bias_decay_mult=0.0, norm_decay_mult=0.0),
 )
 param_scheduler = [
