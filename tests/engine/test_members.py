@@ -7,6 +7,7 @@ import torch
 from tiny_runs import differing, load_json, one_stage, stage_run, stages_of, train
 
 from mmrbdc.engine.members import is_finished, member_file
+from mmrbdc.engine.scoring import member_scores, score
 from mmrbdc.weights import WeightsError
 
 META = dict(
@@ -77,6 +78,18 @@ def test_the_stage_is_summed_up(runner):
     assert (summary["members"], summary["samples"], summary["iters"]) == ([0, 3], 40, 6)
     assert summary["config_hash"] == "abc" and summary["wall_s"] > 0
     assert summary["flops"] == curve[-1]["flops"]
+
+
+def test_accuracies_belong_to_the_weights_that_are_written(images, tmp_path, runner):
+    """Under an EMAHook validation scores the average; the files of this run hold raw weights."""
+    summary = load_json(Path(runner.work_dir) / "stage.json")
+    metrics = score(runner.model, runner.cfg)
+    assert summary["top1"] == metrics["accuracy/top1"]
+    assert summary["member_top1"] == member_scores(metrics, runner.model)
+
+    plain = exported(images, tmp_path, indices=(0, 3))  # no average: what validation found last
+    summary = load_json(Path(plain.work_dir) / "stage.json")
+    curve = load_json(Path(plain.work_dir) / "curve.json")
     assert (summary["top1"], summary["member_top1"]) == (curve[-1]["top1"], curve[-1]["members"])
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmrbdc.analysis import collect
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import read_checkpoint
 
@@ -84,12 +83,6 @@ def test_a_person_can_follow_it(finished):
         r"stage 2 of 3: 50% done, \S+ left \| protocol: \d+% of the FLOPs, \S+ left", lines
     )
     assert "TFLOPs: " in lines
-
-
-def test_its_report_is_read(finished):
-    (row,) = collect([finished]).rows
-    assert row["method"] == "rbdc" and row["family"] == "deit"
-    assert row["train_flops"] == record(finished / "ledger.json")["total_flops"]
 
 
 def test_a_finished_run_is_not_trained_again(main, tiny, finished, monkeypatch):
