@@ -41,7 +41,7 @@ class Tiny:
         config = config or self.config
         return [str(config), "--work-dir", str(work_dir), *more, "--cfg-options", *pairs]
 
-    def run(self, *command, code=0, timeout=300, **environment):
+    def run(self, *command, code=0, timeout=300, cwd=None, **environment):
         """Run a command in the folder and check its exit code; ``None`` lets any pass."""
         environment = {
             **os.environ,
@@ -51,7 +51,7 @@ class Tiny:
         }
         done = subprocess.run(
             [str(part) for part in command],
-            cwd=self.place,
+            cwd=cwd or self.place,
             env=environment,
             capture_output=True,
             text=True,

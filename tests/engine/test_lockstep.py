@@ -4,6 +4,8 @@
 AdamW with parameter groups, and BatchNorm in the ResNet.
 """
 
+import copy
+
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -107,6 +109,7 @@ def learning_rates(run):
     return lrs
 
 
+@pytest.mark.parametrize("config", ["deit"], indirect=True)
 def test_twin_one_norm_for_all_members_couples_them(config, together):
     run = stage_run(config, [0, 1, 3])
     run.optim_wrapper.type = "OptimWrapper"
@@ -115,6 +118,7 @@ def test_twin_one_norm_for_all_members_couples_them(config, together):
         assert differing(state, together[index])
 
 
+@pytest.mark.parametrize("config", ["deit"], indirect=True)
 def test_twin_one_mixup_for_all_members_changes_them(config, together):
     run = stage_run(config, [0, 1, 3])
     runner = Runner.from_cfg(run)
@@ -124,3 +128,22 @@ def test_twin_one_mixup_for_all_members_changes_them(config, together):
     assert not differing(runner.model.member_state_dict(0), together[0])
     for position, index in ((1, 1), (2, 3)):
         assert differing(runner.model.member_state_dict(position), together[index])
+
+
+@pytest.mark.parametrize("config", ["deit"], indirect=True)
+def test_lamb_couples_members_only_by_its_own_clipping(config):
+    """MMPretrain's Lamb, as ResNet-50's recipe has it; the twin has the norm that it comes with."""
+    config = copy.deepcopy(config)
+    config.optim_wrapper.optimizer = dict(
+        type="Lamb", lr=5e-3, weight_decay=0.02, max_grad_norm=1e30
+    )
+    apart, coupled = {}, {}
+    for indices in ([0, 1], [1]):
+        run = stage_run(config, indices)
+        apart[len(indices)] = members_of(run)[1]
+        run = stage_run(config, indices)
+        run.optim_wrapper.pop("clip_grad")
+        run.optim_wrapper.optimizer.max_grad_norm = 0.01
+        coupled[len(indices)] = members_of(run)[1]
+    assert not differing(apart[1], apart[2])
+    assert differing(coupled[1], coupled[2])

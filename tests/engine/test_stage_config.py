@@ -78,6 +78,14 @@ def test_an_optimizer_wrapper_that_couples_members_is_refused(cfg, wrapper, mess
         stage_run(cfg)
 
 
+def test_lamb_is_refused_while_it_clips_all_members_together(cfg):
+    cfg.optim_wrapper.optimizer = dict(type="Lamb", lr=1e-3)
+    with pytest.raises(PlanError, match="max_grad_norm=1e30"):
+        stage_run(cfg)
+    cfg.optim_wrapper.optimizer.max_grad_norm = 1e30
+    assert stage_run(cfg).optim_wrapper.optimizer.type == "Lamb"
+
+
 def test_amp_becomes_autocast_without_a_scaler(cfg):
     cfg.optim_wrapper = dict(ADAMW, type="AmpOptimWrapper", dtype="bfloat16", loss_scale="dynamic")
     wrapper = stage_run(cfg).optim_wrapper

@@ -41,8 +41,8 @@ def test_a_staged_config_tests_its_final_model(run, finished, tmp_path, capsys):
     assert figures["top1"] % 5 == 0  # of 20 digits
     assert f"top1: {figures['top1']:.4g}" in capsys.readouterr().out
     (row,) = collect([work_dir]).rows
-    assert (row["method"], row["family"], row["top1"]) == ("rbdc", "deit", figures["top1"])
-    assert row["train_flops"] == record(work_dir / "ledger.json")["total_flops"]
+    assert (row.method, row.family, row.top1) == ("rbdc", "deit", figures["top1"])
+    assert row.train_flops == record(work_dir / "ledger.json")["total_flops"]
 
 
 @pytest.mark.parametrize("file", [None, f"{NAME}.safetensors", "stage2_1x96/members/0.pth"])
