@@ -76,13 +76,15 @@ _stages = {}
 
 
 def write_images(root, seed=0, size=16, **splits):
-    """Write an ImageFolder a split, ``split=number of images``; the classes take turns."""
+    """Write an ImageFolder a split, ``split=number of images``; a class is dim in one colour."""
     draw = np.random.default_rng(seed)
     for split, count in splits.items():
         for number in range(count):
-            folder = root / split / f"class{number % CLASSES}"
+            label = number % CLASSES
+            folder = root / split / f"class{label}"
             folder.mkdir(parents=True, exist_ok=True)
             image = draw.integers(0, 256, (size, size, 3), dtype=np.uint8)
+            image[..., label] //= 2
             cv2.imwrite(str(folder / f"{number:03}.png"), image)
 
 
