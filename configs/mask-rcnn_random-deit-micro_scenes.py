@@ -5,7 +5,8 @@ mask-rcnn_scratch-deit-micro_scenes.py, which differ in the backbone's weights o
 128 px, batch 8, AdamW.
 
 Data: data/digit_scenes, made by `python tools/make_demo_data.py`.
-Expected: not run yet.
+Expected: box AP 37.4 ± 2.1, mask AP 34.5 ± 2.0 on the test scenes
+(seeds 0 to 4, docs/results/README.md).
 Hardware: 2 CPU cores.
 
     python tools/train.py configs/mask-rcnn_random-deit-micro_scenes.py
