@@ -7,6 +7,7 @@ import mmpretrain.models  # noqa: F401  (fills the registry)
 import pytest
 import torch
 from mmengine.hub import get_config
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
@@ -44,7 +45,8 @@ def resnet_config(backbone: str = "ResNet", **options: Any) -> dict[str, Any]:
 
 def build(model_cfg: Mapping[str, Any], seed: int | None = None) -> nn.Module:
     """A classifier in eval mode; with a seed all weights and statistics are random."""
-    model = MODELS.build(model_cfg)
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        model = MODELS.build(model_cfg)
     if seed is not None:
         generator = torch.Generator().manual_seed(seed)
         for name, tensor in model.state_dict().items():

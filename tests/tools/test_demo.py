@@ -62,8 +62,10 @@ def test_detectors_say_where_their_backbones_came_from(demo):
         assert found == name
 
 
-def test_a_failing_step_stops_the_demo_with_its_log(demo, tmp_path):
-    (tmp_path / "data" / "digits").mkdir(parents=True)  # not ours: never overwritten
+def test_a_failing_step_stops_the_demo_with_its_log(tmp_path):
+    foreign = tmp_path / "data" / "digits" / "train"
+    foreign.mkdir(parents=True)
+    (foreign / "a.txt").write_text("not made by the demo, so never overwritten")
     done = run_demo(tmp_path)
     assert done.returncode == 2
     assert "error: " in done.stderr and "1.log" in done.stderr
