@@ -1,7 +1,10 @@
 # `make demo` and `make test` do everything on a fresh machine; `make` alone lists the targets.
+# STACK=onedl in front of any of them takes the onedl forks instead, in .venv-onedl.
 PYTHON ?= python3
 WORKERS ?= 2
-BIN := .venv/bin
+STACK ?= official
+VENV := .venv$(filter-out -official,-$(STACK))
+BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=20
 
 .DEFAULT_GOAL := help
@@ -10,8 +13,8 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKE
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-env:  ## make, check or repair .venv (about 10 min the first time, then seconds)
-	@$(PYTHON) tools/dev/make_env.py
+env:  ## make, check or repair the environment (about 10 min the first time, then seconds)
+	@$(PYTHON) tools/dev/make_env.py "$(STACK)"
 
 demo: env  ## RBDC against training from scratch on handwritten digits, with Mask R-CNN (15 min on 2 cores)
 	@$(BIN)/python tools/demo.py
@@ -31,6 +34,6 @@ format: env  ## let ruff rewrite what it can
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-clean:  ## remove .venv and caches, not data/ and work_dirs/
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+clean:  ## remove all environments and caches, not data/ and work_dirs/
+	rm -rf .venv .venv-onedl .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find mmrbdc tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,56 +10,29 @@ It works, and says so, where anything is missing: imports and ops run in other p
 import argparse
 import contextlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 from mmrbdc.cli import run_cli
-
-PYTHONS = ((3, 10), (3, 12))
-
-
-@dataclass(frozen=True)
-class Supported:
-    """One import name of the supported stack.
-
-    ``tested`` are the pinned versions, ``lowest`` to (not including) ``below`` is what may work;
-    ``fork`` is the onedl distribution of the same import name.
-    """
-
-    module: str
-    distribution: str
-    tested: tuple[str, ...]
-    lowest: str
-    below: str
-    fork: str | None = None
-
-
-STACK = (
-    Supported("torch", "torch", ("2.11.0",), "2.6", "3"),
-    Supported("torchvision", "torchvision", ("0.26.0",), "0.21", "1"),
-    Supported("numpy", "numpy", ("2.4.6", "2.2.6"), "1.26", "3"),
-    Supported("cv2", "opencv-python-headless", ("5.0.0.93",), "4.5", "6"),
-    Supported("mmengine", "mmengine", ("0.10.7",), "0.10.4", "0.11", "onedl-mmengine"),
-    Supported("mmcv", "mmcv", ("2.1.0",), "2.0.0", "2.2.0", "onedl-mmcv"),
-    Supported("mmdet", "mmdet", ("3.3.0",), "3.3.0", "3.4", "onedl-mmdetection"),
-    Supported("mmpretrain", "mmpretrain", ("1.2.0",), "1.2.0", "1.3", "onedl-mmpretrain"),
-    Supported("pycocotools", "pycocotools", ("2.0.11",), "2.0.8", "3"),
-    Supported("safetensors", "safetensors", ("0.8.0",), "0.4", "1"),
-    Supported("sklearn", "scikit-learn", ("1.9.1", "1.7.2"), "1.2", "2"),
-    Supported("setuptools", "setuptools", ("80.10.2",), "60", "82"),
+from mmrbdc.supported import (
+    OTHER_PROVIDERS,
+    PYTHONS,
+    STACKS,
+    Supported,
+    foreign,
+    modules,
+    pin,
+    pins,
+    providers_of,
+    release,
+    stack_of,
 )
-"""mmdet 3.3.0 refuses mmcv 2.2.0; setuptools 82 has no pkg_resources, which mmengine imports."""
 
-OTHER_PROVIDERS = {
-    "cv2": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
-    "mmcv": ("mmcv-full", "mmcv-lite"),
-}
 IMPORT = """
 import importlib, json, sys
 for module in sys.argv[1:]:
@@ -90,42 +63,38 @@ class Finding:
         return self.state in ("ok", "untested")
 
 
-def release(text: str) -> tuple[int, ...]:
-    """``'2.11.0+cu130'`` -> ``(2, 11)``: numbers to compare, without trailing zeros."""
-    match = re.match(r"\d+(\.\d+)*", text)
-    numbers = [int(part) for part in match.group().split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
 def collect() -> dict[str, Any]:
     """Look at the running environment.
 
     Returns:
-        ``python``, ``executable``, ``make_env`` (whether `make env` looks after it), ``packages``:
-        for each import name its ``distributions`` (name to version) and ``error``, and ``ops``:
-        see :func:`run_ops`.
+        ``python``, ``executable``, ``make_env`` (the command that looks after it, empty if none
+        does), ``packages``: for each import name its ``distributions`` (name to version) and
+        ``error``, and ``ops``: see :func:`run_ops`.
     """
     providers = packages_distributions()
-    errors = import_errors([item.module for item in STACK])
+    errors = import_errors(modules())
     packages: dict[str, Any] = {}
-    for item in STACK:
+    for module in modules():
         # Python 3.10 finds no provider for a distribution without top_level.txt; known names help.
-        others = OTHER_PROVIDERS.get(item.module, ())
-        known = (item.distribution, *([item.fork] if item.fork else []), *others)
         found: dict[str, str] = {}
-        for name in (*providers.get(item.module, ()), *known):
+        for name in (*providers.get(module, ()), *providers_of(module)):
             with contextlib.suppress(PackageNotFoundError):
                 found[name.lower().replace("_", "-")] = version(name)
-        packages[item.module] = {"distributions": found, "error": errors[item.module]}
+        packages[module] = {"distributions": found, "error": errors[module]}
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "executable": sys.executable,
-        "make_env": (Path(sys.prefix).parent / "tools" / "dev" / "make_env.py").exists(),
+        "make_env": make_env_command(Path(sys.prefix)),
         "packages": packages,
         "ops": ops_in_own_process(),
     }
+
+
+def make_env_command(prefix: Path) -> str:
+    """What made the environment in that folder, an empty string when it was not `make env`."""
+    if not (prefix.parent / "tools" / "dev" / "make_env.py").exists():
+        return ""
+    return "STACK=onedl make env" if prefix.name == ".venv-onedl" else "make env"
 
 
 def import_errors(modules: Sequence[str]) -> dict[str, str]:
@@ -194,25 +163,22 @@ def run_nms(device: str) -> str:
 
 
 def judge(facts: Mapping[str, Any]) -> list[Finding]:
-    """Compare what :func:`collect` found with the supported stack."""
+    """Compare what :func:`collect` found with the stack that is installed."""
     oldest, newest = PYTHONS
     wanted = "{}.{} to {}.{}".format(*oldest, *newest)
     in_range = oldest <= release(facts["python"])[:2] <= newest
+    stack = stack_of(facts["packages"])
     findings = [
         Finding("python", "", facts["python"], wanted, "ok" if in_range else "wrong"),
-        *(judge_package(item, facts["packages"][item.module]) for item in STACK),
+        *(judge_package(item, facts["packages"][item.module]) for item in STACKS[stack]),
     ]
-    forks = {item.fork for item in STACK if item.fork}
-    mm = {item.module for item in STACK if item.fork}
-    of_mm = [finding for finding in findings if finding.name in mm and finding.state != "missing"]
-    if len({finding.provided_by in forks for finding in of_mm}) > 1:
-        note = "official and onedl packages are mixed; pip lets one overwrite the other"
-        findings = [
-            Finding(f.name, f.provided_by, f.version, f.wanted, "mixed", note)
-            if f.provided_by in forks
-            else f
-            for f in findings
-        ]
+    note = f"mixed into the {stack} stack; pip lets one overwrite the other"
+    findings = [
+        replace(finding, state="mixed", note=note)
+        if finding.provided_by in foreign(stack)
+        else finding
+        for finding in findings
+    ]
     return findings + judge_ops(facts["ops"])
 
 
@@ -234,8 +200,6 @@ def judge_package(item: Supported, found: Mapping[str, Any]) -> Finding:
     if error:
         return row("broken", error)
     name = next(iter(have))
-    if name == item.fork:
-        return row("untested", f"the fork; this release is tested with {item.distribution}")
     if name != item.distribution and not (
         opencv and set(have) <= {*OTHER_PROVIDERS["cv2"], item.distribution}
     ):
@@ -266,11 +230,13 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     if not bad:
         return []
     if "python" in bad:
-        return [f"make env PYTHON=python3.11   # Python {bad['python'].wanted}"]
+        make_env = facts["make_env"] or "make env"
+        return [f"{make_env} PYTHON=python3.11   # Python {bad['python'].wanted}"]
     if facts["make_env"]:
-        return ["make env"]
+        return [facts["make_env"]]
     pip = f"{facts['executable']} -m pip"
-    stack = {item.module: item for item in STACK if item.module in bad}
+    items = STACKS[stack_of(facts["packages"])]
+    stack = {item.module: item for item in items if item.module in bad}
     lines = []
     strangers = {
         name
@@ -281,8 +247,7 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     if strangers:
         lines.append(f"{pip} uninstall --yes {' '.join(sorted(strangers))}")
     if {"torch", "torchvision"} & set(bad):
-        torches = " ".join(f"{i.distribution}=={i.tested[0]}" for i in STACK[:2])
-        lines.append(f"{pip} install --force-reinstall {torches}")
+        lines.append(f"{pip} install --force-reinstall {pins(items[:2])}")
     rest = [item for item in stack.values() if item.module not in ("torch", "torchvision", "mmcv")]
     first = next(iter(stack), "")
     # A package may fail only because one further up does; that one is repaired first.
@@ -290,17 +255,17 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     damaged = [i for i in rest if bad[i.module].state == "mixed" or is_damaged(bad[i.module])]
     absent = [item for item in rest if item not in damaged]
     if absent:
-        lines.append(f"{pip} install {' '.join(map(pin, absent))}")
+        lines.append(f"{pip} install {pins(absent)}")
     if damaged:
-        lines.append(f"{pip} install --force-reinstall --no-deps {' '.join(map(pin, damaged))}")
+        lines.append(f"{pip} install --force-reinstall --no-deps {pins(damaged)}")
     mmcv_bad = "mmcv" in stack and (bad["mmcv"].state != "broken" or first == "mmcv")
     if mmcv_bad or not stack:
         gpu = "1" if facts["ops"].get("archs") else "0"
-        mmcv = next(pin(item) for item in STACK if item.module == "mmcv")
+        mmcv = next(item for item in items if item.module == "mmcv")
         lines.append(f"{pip} install 'setuptools<81' wheel ninja psutil")
         lines.append(
             f"MMCV_WITH_OPS=1 FORCE_CUDA={gpu} {pip} install --no-cache-dir --no-build-isolation "
-            f"--no-deps --force-reinstall --no-binary mmcv {mmcv}"
+            f"--no-deps --force-reinstall --no-binary {mmcv.distribution} {pin(mmcv)}"
         )
     return lines
 
@@ -308,13 +273,6 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
 def is_damaged(finding: Finding) -> bool:
     """Whether files of the package itself are at fault, rather than a module that it needs."""
     return finding.state == "broken" and "No module named" not in finding.note
-
-
-def pin(item: Supported) -> str:
-    """What to ask pip for; a range where the newest tested version is not for every Python."""
-    if item.module in ("numpy", "sklearn", "setuptools"):
-        return f"'{item.distribution}>={item.lowest},<{item.below}'"
-    return f"{item.distribution}=={item.tested[0]}"
 
 
 def report(facts: Mapping[str, Any]) -> tuple[list[str], bool]:

@@ -23,8 +23,11 @@ def derive_seed(*key: int | str) -> int:
 
 
 def seed_all(*key: int | str) -> None:
-    """Seed Python's, numpy's and torch's global generators (all devices) from ``key``."""
+    """Seed Python's, numpy's and torch's global generators (CPU, and CUDA once it is in use)."""
     seed = derive_seed(*key)
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    # torch.manual_seed formats a stack trace for every kind of device not in use: 0.7 ms.
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

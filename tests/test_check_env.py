@@ -1,6 +1,5 @@
 """check_env: every way in which an environment can be wrong is seen and gets its line."""
 
-import copy
 import os
 import re
 import subprocess
@@ -9,25 +8,37 @@ from pathlib import Path
 
 import pytest
 
-from mmrbdc import check_env
+from mmrbdc import check_env, supported
 
 ROOT = Path(check_env.__file__).parents[1]
 
 
-@pytest.fixture
-def facts():
-    """An environment that fits, outside of a clone's own .venv."""
+def fitting(stack):
+    """An environment of that stack that fits, outside of a clone's own .venv."""
     packages = {
-        item.module: {"distributions": {item.distribution: item.tested[0]}, "error": ""}
-        for item in check_env.STACK
+        module: {"distributions": {}, "error": f"No module named '{module}'"}
+        for module in supported.modules()
     }
+    for item in supported.STACKS[stack]:
+        found = {"distributions": {item.distribution: item.tested[0]}, "error": ""}
+        packages[item.module] = found
     return {
         "python": "3.11.7",
         "executable": "python",
-        "make_env": False,
+        "make_env": "",
         "packages": packages,
         "ops": {"torch": "2.11.0+cu130", "torch_cuda": "13.0", "archs": [], "cpu": ""},
     }
+
+
+@pytest.fixture
+def facts():
+    return fitting("official")
+
+
+@pytest.fixture
+def onedl():
+    return fitting("onedl")
 
 
 def states(facts):
@@ -40,20 +51,29 @@ def repair(facts):
     return "\n".join(lines[lines.index("Not ready. To repair it, then run this again:") + 1 :])
 
 
-def test_the_supported_stack_fits(facts):
-    lines, fits = check_env.report(facts)
+@pytest.mark.parametrize("stack", supported.STACKS)
+def test_each_supported_stack_fits(stack):
+    lines, fits = check_env.report(fitting(stack))
     assert fits and lines[-1] == "All fits."
-    assert set(states(facts).values()) == {"ok"}
+    assert set(states(fitting(stack)).values()) == {"ok"}
 
 
-def test_the_tested_versions_are_the_pinned_ones():
+@pytest.mark.parametrize("stack", supported.STACKS)
+def test_the_tested_versions_are_the_pinned_ones(stack):
     pins = {}
-    for file in ("official.txt", "official-mmcv.txt"):
+    for file in (f"{stack}.txt", f"{stack}-mmcv.txt"):
         text = (ROOT / "requirements" / file).read_text()
         for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE):
             pins.setdefault(name, set()).add(version)
-    for item in check_env.STACK:
+    for item in supported.STACKS[stack]:
         assert set(item.tested) == pins[item.distribution], item.module
+
+
+def test_tested_versions_are_in_the_range_that_may_work():
+    for item in (item for items in supported.STACKS.values() for item in items):
+        for tested in map(supported.release, item.tested):
+            lowest, below = supported.release(item.lowest), supported.release(item.below)
+            assert lowest <= tested < below, item
 
 
 def test_a_missing_package_is_named_and_installed(facts):
@@ -112,18 +132,40 @@ def test_without_torch_the_op_is_not_run(facts):
     assert states(facts)["mmcv op, cpu"] == "missing"
 
 
-def test_forks_alone_are_only_untested(facts):
-    for item in check_env.STACK:
-        if item.fork:
-            facts["packages"][item.module]["distributions"] = {item.fork: "9.9"}
-    assert {states(facts)[name] for name in ("mmengine", "mmcv", "mmdet")} == {"untested"}
-    assert check_env.report(facts)[1]
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("2.3.6", "ok"), ("2.3.5", "untested"), ("2.4.0", "wrong"), ("2.1.0", "wrong")],
+)
+def test_forks_are_judged_by_their_own_versions(onedl, version, state):
+    onedl["packages"]["mmcv"]["distributions"] = {"onedl-mmcv": version}
+    assert states(onedl)["mmcv"] == state
+    assert check_env.report(onedl)[1] == (state != "wrong")
 
 
-def test_a_mix_of_forks_and_official_packages_is_seen(facts):
-    facts["packages"]["mmcv"]["distributions"] = {"onedl-mmcv": "2.3.6"}
-    assert states(facts)["mmcv"] == "mixed"
-    assert "uninstall --yes onedl-mmcv" in repair(facts)
+def test_a_wrong_fork_is_repaired_with_forks(onedl):
+    onedl["packages"]["mmcv"]["distributions"] = {"onedl-mmcv": "2.4.0"}
+    onedl["packages"]["imgaug"] = {"distributions": {}, "error": "No module named 'imgaug'"}
+    onedl["packages"]["mmdet"]["error"] = "ModuleNotFoundError: No module named 'imgaug'"
+    fix = repair(onedl)
+    assert "--no-binary onedl-mmcv onedl-mmcv==2.3.6" in fix
+    assert "install imaug==0.4.2" in fix
+    assert "mmdet" not in fix and " mmcv" not in fix
+
+
+@pytest.mark.parametrize("module", ["mmengine", "mmcv", "mmdet", "mmpretrain"])
+@pytest.mark.parametrize(("stack", "other"), [("official", "onedl"), ("onedl", "official")])
+def test_a_package_of_the_other_stack_is_refused_and_replaced(stack, other, module):
+    facts = fitting(stack)
+    own, stranger = (
+        next(item for item in supported.STACKS[name] if item.module == module)
+        for name in (stack, other)
+    )
+    facts["packages"][module]["distributions"] = {stranger.distribution: stranger.tested[0]}
+    assert states(facts)[module] == "mixed"
+    assert [name for name, state in states(facts).items() if state != "ok"] == [module]
+    fix = repair(facts)
+    assert f"uninstall --yes {stranger.distribution}\n" in fix
+    assert f" {own.distribution}=={own.tested[0]}" in fix.splitlines()[-1]
 
 
 def test_two_distributions_of_one_name_are_seen(facts):
@@ -149,11 +191,17 @@ def test_python_out_of_range(facts, python):
     assert states(facts)["python"] == "wrong" and "3.10 to 3.12" in repair(facts)
 
 
-def test_in_a_clone_the_fix_is_make_env(facts):
-    broken = copy.deepcopy(facts)
-    broken["make_env"] = True
-    broken["packages"]["numpy"]["error"] = "ImportError: ..."
-    assert repair(broken).strip() == "make env"
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [(".venv", "make env"), (".venv-onedl", "STACK=onedl make env"), ("elsewhere/.venv", "")],
+)
+def test_in_a_clone_the_fix_is_make_env(facts, tmp_path, folder, command):
+    (tmp_path / "tools" / "dev").mkdir(parents=True)
+    (tmp_path / "tools" / "dev" / "make_env.py").touch()
+    facts["make_env"] = check_env.make_env_command(tmp_path / folder)
+    assert facts["make_env"] == command
+    facts["packages"]["numpy"]["error"] = "ImportError: ..."
+    assert (repair(facts).strip() == command) == bool(command)
 
 
 def test_a_crash_while_importing_is_told_and_the_rest_still_looked_at(tmp_path, monkeypatch):

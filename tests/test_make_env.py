@@ -15,21 +15,23 @@ import make_env
 import mmcv_wheel
 import pytest
 import pythons
+import stacks
 from lock import locked
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from steps import SetupError, Steps, clock
 
+STACKS = [stacks.Stack(name, make_env.ROOT) for name in stacks.NAMES]
 PYTHON = pythons.Python("python3", (3, 11, 7), headers=True, ensurepip=True, pip=True)
 
 
 # --- the pins
 
 
-def pins(python):
-    """Name -> pinned version for one Python, from all requirement files."""
+def pins(stack, python):
+    """Name -> pinned version for one Python, from all requirement files of a stack."""
     found = {}
-    for file in [*make_env.REQUIREMENTS, make_env.MMCV_REQUIREMENT]:
+    for file in [*stack.requirements, stack.mmcv_requirement]:
         for line in file.read_text().splitlines():
             if text := line.split("#")[0].strip():
                 requirement = Requirement(text)
@@ -41,16 +43,30 @@ def pins(python):
     return found
 
 
+@pytest.mark.parametrize("stack", STACKS, ids=stacks.NAMES)
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
-def test_every_python_has_one_exact_pin_of_each_package(python):
-    found = pins(python)
-    assert {"torch", "mmcv", "mmdet", "mmengine", "mmpretrain", "pytest"} <= set(found)
+def test_every_python_has_one_exact_pin_of_each_package(stack, python):
+    found = pins(stack, python)
+    fork = "onedl-" if stack.name == "onedl" else ""
+    mm = {"official": {"mmdet"}, "onedl": {"onedl-mmdetection", "imaug"}}[stack.name]
+    mm |= {f"{fork}mmcv", f"{fork}mmengine", f"{fork}mmpretrain"}
+    assert {"torch", "pytest", *mm} <= set(found)
+    assert not set(installed.rivals_of(set(found))) & set(found)
     assert "opencv-python" not in found
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
+def test_the_stacks_share_the_pins_of_what_they_share(python):
+    official, onedl = (pins(stack, python) for stack in STACKS)
+    shared = set(official) & set(onedl)
+    assert len(shared) > 80
+    assert {name: official[name] for name in shared} == {name: onedl[name] for name in shared}
 
 
 def test_the_closure_is_complete():
     """--no-deps is safe: what pinned packages ask for is pinned, in a version that they accept."""
-    have = pins(f"{sys.version_info[0]}.{sys.version_info[1]}")
+    here = next((stack for stack in STACKS if str(stack.venv) == sys.prefix), STACKS[0])
+    have = pins(here, f"{sys.version_info[0]}.{sys.version_info[1]}")
     for name in have:
         try:
             wanted = importlib.metadata.requires(name) or []
@@ -103,6 +119,13 @@ def test_damage_is_seen(package):
     assert installed.fault(None, Requirement("thing==1.0")) == "not installed"
 
 
+def test_only_rivals_of_what_is_wanted_are_strangers():
+    assert installed.rivals_of({"mmcv"}) == ["onedl-mmcv", "mmcv-full", "mmcv-lite"]
+    assert installed.rivals_of({"onedl-mmcv"}) == ["mmcv", "mmcv-full", "mmcv-lite"]
+    assert installed.rivals_of({"onedl-mmdetection"}) == ["mmdet"]
+    assert installed.rivals_of({"numpy"}) == []
+
+
 def test_a_distribution_without_metadata_has_no_name(package):
     distribution = importlib.metadata.Distribution.at(package / "thing-1.0.dist-info")
     assert installed.name_of(distribution) == "thing"
@@ -113,59 +136,69 @@ def test_a_distribution_without_metadata_has_no_name(package):
 # --- when the environment is trusted
 
 
-@pytest.fixture
-def empty_root(tmp_path, monkeypatch):
-    """make_env looking at an empty folder."""
-    folder = tmp_path / ".venv"
+@pytest.fixture(params=stacks.NAMES)
+def stack(request, tmp_path, monkeypatch):
+    """A stack in an empty folder, which make_env takes for its clone."""
     monkeypatch.setattr(make_env, "ROOT", tmp_path)
-    monkeypatch.setattr(make_env, "VENV", folder)
-    monkeypatch.setattr(make_env, "STAMP", folder / ".mmrbdc-env.json")
-    monkeypatch.setattr(make_env, "LOG", folder / "make_env.log")
-    monkeypatch.setattr(make_env, "VENV_PYTHON", folder / "bin" / "python")
-    monkeypatch.setattr(make_env, "sources_hash", lambda: "now")
-    return tmp_path
+    monkeypatch.setattr(make_env, "sources_hash", lambda stack: "now")
+    return stacks.Stack(request.param, tmp_path)
 
 
-def test_a_set_up_is_trusted_only_when_it_is_finished_current_and_here(empty_root):
-    assert make_env.why_not_ready() == "there is no .venv yet"
-    (empty_root / ".venv" / "bin").mkdir(parents=True)
-    (empty_root / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")
-    assert make_env.why_not_ready() == "there is no .venv yet"
-    (empty_root / ".venv" / "bin" / "python").unlink()
-    (empty_root / ".venv" / "bin" / "python").write_text("not a python")
-    assert make_env.why_not_ready() == "the last set-up did not finish"
-    make_env.STAMP.write_text("{ torn")
-    assert make_env.why_not_ready() == "the last set-up did not finish"
-    make_env.STAMP.write_text(json.dumps({"root": "/elsewhere", "sources": "now"}))
-    assert make_env.why_not_ready() == ".venv was made in /elsewhere"
-    make_env.STAMP.write_text(json.dumps({"root": str(empty_root), "sources": "before"}))
-    assert make_env.why_not_ready() == "the requirements or the set-up changed"
-    make_env.STAMP.write_text(json.dumps({"root": str(empty_root), "sources": "now"}))
-    assert "does not work" in make_env.why_not_ready()
-    assert make_env.usable_venv() is None
+def test_stacks_lie_side_by_side():
+    official, onedl = STACKS
+    assert official.venv.name == ".venv" and onedl.venv.name == ".venv-onedl"
+    assert official.mmcv == "mmcv==2.1.0" and onedl.mmcv == "onedl-mmcv==2.3.6"
+    assert make_env.sources_hash(official) != make_env.sources_hash(onedl)
 
 
-def test_somebody_elses_venv_is_not_touched(empty_root, capsys):
-    (empty_root / ".venv" / "bin").mkdir(parents=True)
-    (empty_root / ".venv" / "mine.txt").write_text("keep")
+@pytest.mark.parametrize("name", ["", "Onedl", "openmmlab"])
+def test_an_unknown_stack_is_refused_with_the_known_ones(name, capsys):
     with pytest.raises(SystemExit) as caught:
-        make_env.main()
+        make_env.main([name])
+    assert caught.value.code == 1
+    assert f"STACK is '{name}'; it can be official or onedl" in capsys.readouterr().err
+
+
+def test_a_set_up_is_trusted_only_when_it_is_finished_current_and_here(stack):
+    assert make_env.why_not_ready(stack) == f"there is no {stack.venv.name} yet"
+    stack.python.parent.mkdir(parents=True)
+    stack.python.symlink_to("/nowhere/python3")
+    assert make_env.why_not_ready(stack) == f"there is no {stack.venv.name} yet"
+    stack.python.unlink()
+    stack.python.write_text("not a python")
+    assert make_env.why_not_ready(stack) == "the last set-up did not finish"
+    stack.stamp.write_text("{ torn")
+    assert make_env.why_not_ready(stack) == "the last set-up did not finish"
+    stack.stamp.write_text(json.dumps({"root": "/elsewhere", "sources": "now"}))
+    assert make_env.why_not_ready(stack) == f"{stack.venv.name} was made in /elsewhere"
+    stack.stamp.write_text(json.dumps({"root": str(stack.root), "sources": "before"}))
+    assert make_env.why_not_ready(stack) == "the requirements or the set-up changed"
+    stack.stamp.write_text(json.dumps({"root": str(stack.root), "sources": "now"}))
+    assert "does not work" in make_env.why_not_ready(stack)
+    assert make_env.usable_venv(stack) is None
+
+
+def test_somebody_elses_venv_is_not_touched(stack, capsys):
+    stack.python.parent.mkdir(parents=True)
+    (stack.venv / "mine.txt").write_text("keep")
+    with pytest.raises(SystemExit) as caught:
+        make_env.main([stack.name])
     assert caught.value.code == 1
     assert "was not made by `make env`" in capsys.readouterr().err
-    assert (empty_root / ".venv" / "mine.txt").read_text() == "keep"
+    assert (stack.venv / "mine.txt").read_text() == "keep"
 
 
-def test_too_little_room_is_said_first(empty_root, monkeypatch):
+def test_too_little_room_is_said_first(stack, monkeypatch):
     monkeypatch.setattr(make_env, "NEEDED_BYTES", 2**70)
     with pytest.raises(SetupError, match="GiB free"):
-        make_env.check_machine()
+        make_env.check_machine(stack)
 
 
 # --- mmcv's wheel
 
 
 def target(**changes):
-    facts = {"python": "cp311", "torch": "2.11.0+cu130", "mmcv": "2.1.0", **changes}
+    facts = {"python": "cp311", "torch": "2.11.0+cu130", "mmcv": "mmcv==2.1.0", **changes}
     return mmcv_wheel.Target(**facts)
 
 
@@ -175,7 +208,8 @@ def test_every_part_of_a_build_is_in_its_key():
         target(),
         target(python="cp312"),
         target(torch="2.11.0+cpu"),
-        target(mmcv="2.0.1"),
+        target(mmcv="mmcv==2.0.1"),
+        target(mmcv="onedl-mmcv==2.1.0"),
         target(**gpu),
         target(**{**gpu, "cuda": "13.1"}),
         target(**{**gpu, "archs": ("8.0", "9.0")}),
@@ -183,6 +217,12 @@ def test_every_part_of_a_build_is_in_its_key():
     keys = {one.key for one in targets}
     assert len(keys) == len(targets)
     assert all(re.fullmatch(r"[\w.-]+", key) for key in keys)
+
+
+def test_keys_of_wheels_that_are_kept_already_stay_as_they_are():
+    start = "cp311-torch2.11.0-cu130-"
+    assert target().key.startswith(start + "mmcv2.1.0-cpu-")
+    assert target(mmcv="onedl-mmcv==2.3.6").key.startswith(start + "onedl-mmcv2.3.6-cpu-")
 
 
 def test_a_cpu_build_cannot_see_a_gpu():
@@ -197,10 +237,10 @@ def test_a_cpu_build_cannot_see_a_gpu():
 def test_cuda_ops_are_built_where_nvcc_fits_torch(monkeypatch, nvcc, cuda):
     monkeypatch.setattr(mmcv_wheel, "find_nvcc", lambda: nvcc)
     facts = {"torch": "2.11.0+cu130", "torch_cuda": "13.0", "archs": ["9.0"]}
-    found, remark = mmcv_wheel.target_for(PYTHON, "2.1.0", facts)
+    found, remark = mmcv_wheel.target_for(PYTHON, "mmcv==2.1.0", facts)
     assert found.cuda == cuda
     assert bool(remark) == (cuda is None)
-    without_gpu, remark = mmcv_wheel.target_for(PYTHON, "2.1.0", {**facts, "archs": []})
+    without_gpu, remark = mmcv_wheel.target_for(PYTHON, "mmcv==2.1.0", {**facts, "archs": []})
     assert without_gpu.cuda is None and not remark
 
 
@@ -216,12 +256,21 @@ def test_ops_that_the_target_promises_must_work():
 def test_the_wheel_folder_is_the_users_choice(tmp_path, monkeypatch):
     monkeypatch.setenv("MMRBDC_WHEELS", str(tmp_path))
     assert mmcv_wheel.wheel_folder() == tmp_path
-    assert not mmcv_wheel.maybe_cached(PYTHON, "2.1.0")
+    assert not mmcv_wheel.maybe_cached(PYTHON, "mmcv==2.1.0")
     folder = tmp_path / target().key
     folder.mkdir()
     (folder / "mmcv-2.1.0-cp311-cp311-linux_x86_64.whl").touch()
-    assert mmcv_wheel.maybe_cached(PYTHON, "2.1.0")
-    assert not mmcv_wheel.maybe_cached(PYTHON, "2.0.1")
+    assert mmcv_wheel.maybe_cached(PYTHON, "mmcv==2.1.0")
+    assert not mmcv_wheel.maybe_cached(PYTHON, "mmcv==2.0.1")
+
+
+def test_a_wheel_of_one_distribution_is_not_taken_for_the_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMRBDC_WHEELS", str(tmp_path))
+    folder = tmp_path / target(mmcv="onedl-mmcv==2.1.0").key
+    folder.mkdir()
+    (folder / "onedl_mmcv-2.1.0-cp311-cp311-linux_x86_64.whl").touch()
+    assert mmcv_wheel.maybe_cached(PYTHON, "onedl-mmcv==2.1.0")
+    assert not mmcv_wheel.maybe_cached(PYTHON, "mmcv==2.1.0")
 
 
 def test_a_failed_build_leaves_no_wheel_folder(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.growth import OPERATORS
+from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,6 +39,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--operator", default="block-diagonal", choices=sorted(OPERATORS), help="growth operator"
     )
+    parser.add_argument(
+        "--depth-operator",
+        choices=DEPTH_OPERATORS,
+        help="deepen parents that have fewer blocks than the child: the whole stack again, or each "
+        "block next to its copies (deit)",
+    )
+    parser.add_argument(
+        "--resize-positions",
+        action="store_true",
+        help="resize the position tables of parents of another image size",
+    )
     parser.add_argument("--report", metavar="FILE", help="write what was done as JSON")
     parser.add_argument(
         "--weights", choices=("raw", "ema"), help="which weights to take from files with both"
@@ -67,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         weights=args.weights,
         allow_equal=args.allow_equal_parents,
         seed=args.seed,
+        depth_operator=args.depth_operator,
+        resize_positions=args.resize_positions,
     )
     print("\n".join(grown.lines()))
     write_grown(grown, args.out, args.report)

@@ -2,6 +2,7 @@
 
 python tools/train.py configs/rbdc/deit-micro_2step_digits.py
 python tools/train.py configs/rbdc/deit-micro_2step_digits.py --resume
+python tools/train.py configs/rbdc/deit-b_2step_in1k.py --stage 0 --member 2
 python tools/train.py configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dataloader.batch_size=4
 """
 
@@ -20,6 +21,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--resume",
         action="store_true",
         help="go on from what the work dir holds, if it holds anything",
+    )
+    parser.add_argument(
+        "--stage",
+        type=int,
+        metavar="I",
+        help="of a protocol, train this stage only (0 is the narrowest)",
+    )
+    parser.add_argument(
+        "--member",
+        type=int,
+        nargs="+",
+        metavar="J",
+        help="of --stage, train these members only, beside other jobs that train the others",
     )
     parser.add_argument(
         "--seed", type=int, help="seed of everything that is drawn (default: the config's)"
@@ -50,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         auto_scale_lr=args.auto_scale_lr,
         launcher=args.launcher,
     )
-    train(cfg)
+    train(cfg, args.stage, args.member)
 
 
 if __name__ == "__main__":

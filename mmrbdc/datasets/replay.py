@@ -5,12 +5,13 @@ its worker drew before. Here the sampler sends a key with every index and the da
 from it: a sample's augmentation depends on (seed, epoch, rank, position in the epoch) alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
+from mmrbdc.datasets.views import Views
 from mmrbdc.registry import DATA_SAMPLERS, DATASETS
 from mmrbdc.seeding import seed_all
 
@@ -47,17 +48,27 @@ class ReplayableSampler(Sampler):
         self.seed = seed
         self.rank = get_dist_info()[0]
         self.epoch = 0
+        self.offset = 0
 
     def __iter__(self) -> Iterator[Draw]:
         for position, index in enumerate(self.sampler):
-            yield Draw(index, (self.seed, self.epoch, self.rank, position))
+            if position >= self.offset:
+                yield Draw(index, (self.seed, self.epoch, self.rank, position))
 
     def __len__(self) -> int:
         return len(self.sampler)
 
+    def skip(self, samples: int) -> None:
+        """Leave out this rank's first samples of the epoch that comes next.
+
+        None of them is loaded; those that follow are drawn as if it had been.
+        """
+        self.offset = samples
+
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order and augmentations come next."""
+        """Choose the epoch whose order and augmentations come next, from its first sample."""
         self.epoch = epoch
+        self.offset = 0
         if hasattr(self.sampler, "set_epoch"):
             self.sampler.set_epoch(epoch)
 
@@ -69,10 +80,14 @@ class ReplayableDataset(Dataset):
     Args:
         dataset: config of the data set; its pipeline may draw from any of the three global
             generators.
+        views: one seed a member, to load an image once and augment it for each of them. A sample
+            then has lists of k ``inputs`` and k ``data_samples``, which ``default_collate`` makes
+            k batches of N. ``None`` for one augmentation that all members share.
     """
 
-    def __init__(self, dataset: dict) -> None:
+    def __init__(self, dataset: dict, views: Sequence[int] | None = None) -> None:
         self.dataset = DATASETS.build(dataset)
+        self.views = None if views is None else Views(self.dataset, views)
 
     @property
     def metainfo(self) -> dict:
@@ -89,4 +104,5 @@ class ReplayableDataset(Dataset):
 
     def __getitem__(self, draw: Draw) -> Any:
         seed_all("sample", *draw.key)
-        return self.dataset[draw.sample]
+        sample = self.dataset[draw.sample]
+        return sample if self.views is None else self.views(sample, draw.key)

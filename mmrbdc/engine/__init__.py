@@ -2,12 +2,15 @@
 
 from mmrbdc.engine.buffers import AverageBuffersHook
 from mmrbdc.engine.checkpoint_hook import CheckpointHook
+from mmrbdc.engine.finite import FiniteLossHook
 from mmrbdc.engine.grown import Grown
+from mmrbdc.engine.joint_norm import JointNormRampHook
 from mmrbdc.engine.ledger import LedgerHook
 from mmrbdc.engine.loop import StageLoop
 from mmrbdc.engine.members import MemberExportHook
 from mmrbdc.engine.metrics import MemberAccuracy
 from mmrbdc.engine.optim import MergedGroupsConstructor, SiblingsOptimWrapper
+from mmrbdc.engine.preemption import PreemptionHook
 from mmrbdc.engine.progress import ProgressHook
 from mmrbdc.engine.staged_runner import StagedRunner
 from mmrbdc.engine.wall_clock import WallClockHook
@@ -15,11 +18,14 @@ from mmrbdc.engine.wall_clock import WallClockHook
 __all__ = [
     "AverageBuffersHook",
     "CheckpointHook",
+    "FiniteLossHook",
     "Grown",
+    "JointNormRampHook",
     "LedgerHook",
     "MemberAccuracy",
     "MemberExportHook",
     "MergedGroupsConstructor",
+    "PreemptionHook",
     "ProgressHook",
     "SiblingsOptimWrapper",
     "StageLoop",

@@ -19,12 +19,14 @@ from mmrbdc.weights.atomic import atomic_write, commit
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
-    """MMEngine's ``CheckpointHook`` with three changes.
+    """MMEngine's ``CheckpointHook`` with four changes.
 
     A checkpoint is written beside, synced and renamed, and only then are older ones dropped. It
     holds tensors and plain types only, so ``torch.load(weights_only=True)`` reads it with no
     allow-list; the message hub's log buffers, which are objects, are left out. On resume its keys
-    and shapes must be exactly the model's.
+    and shapes must be exactly the model's. One can be written in the middle of an epoch
+    (``epoch_<e>_iter_<n>.pth``: e whole epochs and n iterations), but never while gradients are
+    half accumulated: a checkpoint that is due then waits for the next optimizer step.
 
     Args: as for MMEngine's hook; ``max_keep_ckpts`` defaults to 2, so that a damaged newest file
         has a predecessor.
@@ -32,31 +34,80 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     def __init__(self, *args: Any, max_keep_ckpts: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
+        self.saved_iter = -1
+        self._owed = False
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Save when due, or put it off to the next optimizer step."""
+        if self.by_epoch and not _at_optimizer_step(runner):
+            self._owed = True
+            return
+        super().after_train_epoch(runner)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Save when due, and what was put off."""
+        if not _at_optimizer_step(runner):
+            due = self.every_n_train_iters(runner, self.interval, self.save_begin)
+            self._owed |= due and not self.by_epoch
+            return
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        if self._owed:
+            self._owed = False
+            self.save_now(runner, runner.epoch, runner.iter + 1)
+
+    def save_now(self, runner: Runner, epoch: int, iteration: int) -> Path:
+        """Write a checkpoint outside the interval.
+
+        Args:
+            runner: the run; every rank must call this.
+            epoch: whole epochs that are done.
+            iteration: iterations that are done, over all epochs.
+        """
+        begun = iteration - epoch * len(runner.train_dataloader)
+        step = f"{epoch}_iter_{begun}" if self.by_epoch else iteration
+        meta = dict(epoch=epoch, iter=iteration)
+        self._write(runner, self.filename_tmpl.format(step), meta)
+        return Path(self.last_ckpt)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        name = self.filename_tmpl.format(step)
+        self._write(runner, self.filename_tmpl.format(step), meta)
+
+    def _write(self, runner: Runner, name: str, meta: dict) -> None:
         folder = Path(self.out_dir)
         self.last_ckpt = str(folder / name)
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
-        partial = f".{name}.tmp"
-        runner.save_checkpoint(
-            self.out_dir,
-            partial,
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            **self.args,
-        )
+        partial = folder / f".{name}.tmp"
+        try:
+            runner.save_checkpoint(
+                self.out_dir,
+                partial.name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                **self.args,
+            )
+            if is_main_process():
+                commit(partial, folder / name)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            kept = [path.name for _, path in numbered_checkpoints(folder, self.filename_tmpl)]
+            raise OSError(
+                f"cannot write {folder / name}: {error}; kept is {', '.join(kept) or 'nothing'}. "
+                "Make room on the disk and go on with --resume"
+            ) from error
+        self.saved_iter = meta["iter"]
         if not is_main_process():
             return
-        commit(folder / partial, folder / name)
         atomic_write(
             Path(runner.work_dir) / "last_checkpoint",
             lambda file: file.write(self.last_ckpt.encode()) and None,
         )
         if self.max_keep_ckpts > 0:
             numbered = numbered_checkpoints(folder, self.filename_tmpl)
+            step = next(step for step, path in numbered if path.name == name)
             older = [path for number, path in numbered if number < step]
             for old in older[self.max_keep_ckpts - 1 :]:
                 old.unlink()
@@ -91,13 +142,30 @@ class CheckpointHook(MMEngineCheckpointHook):
             )
 
 
-def numbered_checkpoints(folder: Path, filename_tmpl: str) -> list[tuple[int, Path]]:
-    """Numbers and paths of the checkpoints in ``folder``, the highest number first."""
-    pattern = re.compile(re.escape(filename_tmpl).replace(r"\{\}", r"(\d+)"))
+def checkpoint_hook(runner: Runner) -> CheckpointHook:
+    """The run's checkpoint hook."""
+    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+
+
+def numbered_checkpoints(folder: Path, filename_tmpl: str) -> list[tuple[tuple[int, int], Path]]:
+    """Numbers and paths of the checkpoints in ``folder``, the highest number first.
+
+    A number is (epochs, iterations of the next one), or (iterations, 0) where the template counts
+    iterations.
+    """
+    before, _, after = filename_tmpl.partition("{}")
+    pattern = re.compile(rf"{re.escape(before)}(\d+)(?:_iter_(\d+))?{re.escape(after)}")
     numbered = [
-        (int(m[1]), path) for path in folder.glob("*") if (m := pattern.fullmatch(path.name))
+        ((int(m[1]), int(m[2] or 0)), path)
+        for path in folder.glob("*")
+        if (m := pattern.fullmatch(path.name))
     ]
     return sorted(numbered, reverse=True)
+
+
+def _at_optimizer_step(runner: Runner) -> bool:
+    """Whether the last iteration ended in an optimizer step, so that no gradient is pending."""
+    return runner.optim_wrapper.should_update()
 
 
 def newest_readable_checkpoint(folder: Path, logger: Any) -> Path | None:

@@ -1,15 +1,17 @@
 """Grow checkpoint files into a checkpoint file: what ``tools/grow.py`` does."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from mmengine.config import Config
-from mmengine.hub import get_config
+from torch import Tensor
 
+from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.engine.members import versions
 from mmrbdc.families import (
     Architecture,
@@ -29,11 +31,13 @@ class Parent:
         checkpoint: Its weights.
         architecture: Its architecture; ``None`` when neither a config nor the file says it.
         source: Where the architecture is from, in words.
+        changes: What was done to it before it was grown, in words.
     """
 
     checkpoint: Checkpoint
     architecture: Architecture | None
     source: str
+    changes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,6 +77,9 @@ class GrownFile:
                 f"{'' if i else 'parents':<7}  {parent.name:<{names}}  {known} ({parent.source}), "
                 f"{parent.checkpoint.weights} weights"
             )
+        for changes in dict.fromkeys(parent.changes for parent in self.parents if parent.changes):
+            who = [parent.name for parent in self.parents if parent.changes == changes]
+            lines.append(f"first    {', '.join(changes)}: {', '.join(who)}")
         if self.head_sizes:
             silent = [parent.name for parent in self.parents if parent.architecture is None]
             source = "stated for every parent"
@@ -92,6 +99,7 @@ class GrownFile:
                     "weights": parent.checkpoint.weights,
                     "architecture": parent.architecture and parent.architecture.to_dict(),
                     "architecture_source": parent.source,
+                    "changes": list(parent.changes),
                 }
                 for parent in self.parents
             ],
@@ -125,20 +133,13 @@ def load_model_config(source: str) -> Any:
         OSError: No such file.
     """
     if "::" in source:
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-                config = get_config(source)
-        except (ValueError, OSError) as error:
-            raise ValueError(
-                f"there is no config '{source}'; expected a package and a path, like "
-                "mmpretrain::deit/deit-base_16xb64_in1k.py"
-            ) from error
-    else:
-        try:
+        source = _shipped_config(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
             config = Config.fromfile(source)
-        except SyntaxError as error:
-            raise ValueError(f"{source} is not a config file: {error}") from error
+    except SyntaxError as error:
+        raise ValueError(f"{source} is not a config file: {error}") from error
     if "model" not in config:
         raise ValueError(f"the config {source} has no 'model'")
     return config.model
@@ -153,6 +154,8 @@ def grow_files(
     weights: Literal["raw", "ema"] | None = None,
     allow_equal: bool = False,
     seed: int = 0,
+    depth_operator: str | None = None,
+    resize_positions: bool = False,
 ) -> GrownFile:
     """Grow checkpoint files into a child.
 
@@ -164,6 +167,8 @@ def grow_files(
         weights: Which weights to take from files that hold both.
         allow_equal: Accept parents with the same weights.
         seed: Of operators that draw.
+        depth_operator: How to deepen parents of fewer blocks; ``None`` refuses them.
+        resize_positions: Resize the position tables of parents of another image size.
 
     Raises:
         ValueError: A config, a file or a set of parents that does not fit; nothing is written.
@@ -179,28 +184,45 @@ def grow_files(
     if len(declared) == 1:
         declared *= len(parents)
         parent_configs = [*parent_configs] * len(parents)
-    found = tuple(
+    found = [
         _identify(
             read_checkpoint(path, weights=weights),
             declared[i] if declared else None,
             parent_configs[i] if declared else "",
         )
         for i, path in enumerate(parents)
-    )
+    ]
     _check_one_kind(found)
-    for parent in found:
+    states = []
+    for i, parent in enumerate(found):
         if parent.architecture is not None:
-            child.check_parent(parent.architecture, parent.name)
-            _check_widths(parent, child)
+            child.check_parent(
+                parent.architecture,
+                parent.name,
+                depth=depth_operator is not None,
+                positions=resize_positions,
+            )
+        fitted = fit_parent(
+            parent.checkpoint.state_dict,
+            parent.architecture,
+            child,
+            depth_operator=depth_operator,
+            positions=resize_positions,
+            who=parent.name,
+        )
+        if parent.architecture is not None:
+            _check_widths(parent, fitted.state_dict, child)
+        found[i] = replace(parent, changes=fitted.changes)
+        states.append(fitted.state_dict)
     result = grow(
-        [parent.checkpoint.state_dict for parent in found],
+        states,
         child.layout(),
         operator=operator,
         generator=torch.Generator().manual_seed(seed),
         allow_equal=allow_equal,
         names=[parent.name for parent in found],
     )
-    return GrownFile(child, found, operator, result)
+    return GrownFile(child, tuple(found), operator, result)
 
 
 def write_grown(grown: GrownFile, out: str | Path, report: str | Path | None = None) -> None:
@@ -234,6 +256,22 @@ def check_targets(
         taken[target.resolve()] = "named twice"
 
 
+def _shipped_config(source: str) -> str:
+    """The file of ``package::path``, found without the package's model index, which takes MMEngine
+    a second to read.
+    """
+    package, _, path = source.partition("::")
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        file = Path(folder) / ".mim" / "configs" / path
+        if file.is_file():
+            return str(file)
+    raise ValueError(
+        f"there is no config '{source}'; expected a package and a path, like "
+        "mmpretrain::deit/deit-base_16xb64_in1k.py"
+    )
+
+
 def _identify(checkpoint: Checkpoint, declared: Architecture | None, config: str) -> Parent:
     """Find out a parent's architecture: from its config, else from its file's meta."""
     written = checkpoint.meta.get("architecture")
@@ -259,10 +297,10 @@ def _check_one_kind(parents: Sequence[Parent]) -> None:
         )
 
 
-def _check_widths(parent: Parent, child: Architecture) -> None:
+def _check_widths(parent: Parent, state: Mapping[str, Tensor], child: Architecture) -> None:
     """Check that a parent's tensors are as wide as its architecture says."""
     assert parent.architecture is not None
-    sizes = child.layout().space_sizes(parent.checkpoint.state_dict, parent.name)
+    sizes = child.layout().space_sizes(state, parent.name)
     for name, space in parent.architecture.layout().spaces.items():
         if sizes[name] != space.size:
             raise GrowthError(

@@ -8,8 +8,9 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from torch import nn
 
+from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.families import Architecture, architecture_from_dict
-from mmrbdc.growth import GrowthResult, grow
+from mmrbdc.growth import GrowthResult, centre_stream, grow, scale_stream
 from mmrbdc.registry import WEIGHT_INITIALIZERS
 from mmrbdc.weights import Checkpoint, WeightsError, load_strict, read_checkpoint
 
@@ -30,6 +31,12 @@ class Grown:
         weights: ``'raw'``, ``'ema'``, or ``None`` for files that hold only one of the two.
         allow_equal: accept parents with equal weights.
         seed: of the operators that draw.
+        depth_operator: how to deepen parents that have fewer blocks than the child, ``'stack'`` or
+            ``'adjacent'``; ``None`` refuses them.
+        resize_positions: resize the position tables of parents of another image size, instead of
+            refusing them.
+        stream_factors: centre the parents' residual streams and scale each by its factor, see
+            ``mmrbdc.growth.streams``; ``None`` leaves them as they are.
 
     Raises:
         WeightsError, GrowthError, FamilyError: a file that cannot be read, or parents that do not
@@ -44,6 +51,9 @@ class Grown:
         weights: Literal["raw", "ema"] | None = None,
         allow_equal: bool = False,
         seed: int = 0,
+        depth_operator: Literal["stack", "adjacent"] | None = None,
+        resize_positions: bool = False,
+        stream_factors: Sequence[float] | None = None,
     ) -> None:
         self.parents = list(parents)
         self.operator = operator
@@ -51,6 +61,9 @@ class Grown:
         self.weights = weights
         self.allow_equal = allow_equal
         self.seed = seed
+        self.depth_operator = depth_operator
+        self.resize_positions = resize_positions
+        self.stream_factors = stream_factors
 
     def __call__(self, module: nn.Module) -> None:
         """Grow, load strictly, and keep MMEngine from initialising what is below."""
@@ -67,16 +80,52 @@ class Grown:
         """Read the parents and make the child's state dict."""
         checkpoints = [read_checkpoint(path, weights=self.weights) for path in self.parents]
         child = self._child_architecture(checkpoints)
-        known = [c.meta["architecture"] for c in checkpoints if "architecture" in c.meta]
+        own = [
+            architecture_from_dict(c.meta["architecture"]) if "architecture" in c.meta else None
+            for c in checkpoints
+        ]
+        known = [architecture for architecture in own if architecture is not None]
         if len(known) == len(checkpoints):
-            child.check_parents([architecture_from_dict(entry) for entry in known])
+            child.check_parents(
+                known, depth=self.depth_operator is not None, positions=self.resize_positions
+            )
+        fitted = [
+            fit_parent(
+                checkpoint.state_dict,
+                architecture,
+                child,
+                depth_operator=self.depth_operator,
+                positions=self.resize_positions,
+                who=str(checkpoint.path),
+            )
+            for checkpoint, architecture in zip(checkpoints, own, strict=True)
+        ]
+        logger = MMLogger.get_current_instance()
+        for parent, path in zip(fitted, self.parents, strict=True):
+            if parent.changes:
+                logger.info(f"{path}, before it is grown: {', '.join(parent.changes)}")
+        states = [parent.state_dict for parent in fitted]
+        if self.stream_factors is not None:
+            layouts = [self._known(parent.architecture).layout() for parent in fitted]
+            states = [
+                scale_stream(centre_stream(state, layout), layout, factor)
+                for state, layout, factor in zip(states, layouts, self.stream_factors, strict=True)
+            ]
         return grow(
-            [checkpoint.state_dict for checkpoint in checkpoints],
+            states,
             child.layout(),
             operator=self.operator,
             generator=torch.Generator().manual_seed(self.seed),
             allow_equal=self.allow_equal,
         )
+
+    def _known(self, architecture: Architecture | None) -> Architecture:
+        if architecture is None:
+            raise WeightsError(
+                f"stream_factors needs parents that say their architecture; one of "
+                f"{', '.join(self.parents)} does not: use files that this project's training wrote"
+            )
+        return architecture
 
     def _child_architecture(self, checkpoints: Sequence[Checkpoint]) -> Architecture:
         if self.architecture is not None:

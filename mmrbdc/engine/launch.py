@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from mmengine.utils import import_modules_from_strings
 from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.distributed import prepare_distributed
+from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.weights import load_strict, read_checkpoint, write_json
@@ -126,16 +128,27 @@ def prepare_config(
     return cfg
 
 
-def train(cfg: Config) -> None:
-    """Train a prepared config: a protocol by the staged runner, anything else by MMEngine's."""
+def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None = None) -> None:
+    """Train a prepared config: a protocol by the staged runner, anything else by MMEngine's.
+
+    Args:
+        cfg: the config.
+        stage: of a protocol, only this stage.
+        members: of that stage, only these.
+    """
     if is_staged(cfg):
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
-        RUNNERS.build(cfg).train()
+        RUNNERS.build(cfg).train(stage, members)
         return
+    if stage is not None or members is not None:
+        raise ValueError(
+            f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
+        )
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
     check_transferred_files(cfg.model)
     check_config_data(cfg)
     prepare_distributed(cfg)
+    lock_folder(cfg.work_dir)
     newest = _newest(cfg)
     if newest is not None and not cfg.resume:
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import write_json
@@ -24,21 +25,29 @@ class LedgerHook(Hook):
         members: models that process each sample.
         flops_per_sample: training FLOPs (forward and backward) of one member for one sample.
         flops_before: FLOPs spent by the stages before this one.
+        flops_once: one-off FLOPs of this stage's junction.
     """
 
     priority = "ABOVE_NORMAL"  # before the logger, so that its lines carry the count
 
-    def __init__(self, members: int, flops_per_sample: float, flops_before: float = 0.0) -> None:
+    def __init__(
+        self,
+        members: int,
+        flops_per_sample: float,
+        flops_before: float = 0.0,
+        flops_once: float = 0.0,
+    ) -> None:
         self.members = members
         self.flops_per_sample = flops_per_sample
         self.flops_before = flops_before
+        self.flops_once = flops_once
         self.samples = 0
         self._curve: list[dict[str, Any]] = []
 
     @property
     def stage_flops(self) -> float:
         """FLOPs of this stage so far, all members."""
-        return self.samples * self.members * self.flops_per_sample
+        return self.samples * self.members * self.flops_per_sample + self.flops_once
 
     @property
     def flops(self) -> float:
@@ -62,7 +71,10 @@ class LedgerHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Charge one batch on every rank."""
-        self.samples += len(data_batch["inputs"]) * get_world_size()
+        samples = data_batch["data_samples"]
+        if not isinstance(samples[0], BaseDataElement):  # a view of every image for each member
+            samples = samples[0]
+        self.samples += len(samples) * get_world_size()
         runner.message_hub.update_info("ledger_samples", self.samples)
         runner.message_hub.update_scalar("train/TFLOPs", self.flops / 1e12)
 

@@ -1,11 +1,18 @@
 """The training loop of a stage."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmrbdc.datasets import DataError
 from mmrbdc.registry import LOOPS
+
+
+class WorkerDied(OSError):
+    """A data worker was killed from outside, mostly because memory ran out."""
 
 
 @LOOPS.register_module()
@@ -13,8 +20,9 @@ class StageLoop(EpochBasedTrainLoop):
     """Epochs as in MMEngine's loop, but a length in iterations: the last epoch may be a part of
     one.
 
-    A run resumed after an epoch that was due to be validated validates it first, since the
-    checkpoint of an epoch is written before its validation.
+    A run resumed in the middle of an epoch goes on with the batch that comes next; the batches
+    before it are not loaded again. A run resumed after an epoch that was due to be validated
+    validates it first, since the checkpoint of an epoch is written before its validation.
 
     Args:
         max_iters: the stage's length in iterations.
@@ -37,24 +45,33 @@ class StageLoop(EpochBasedTrainLoop):
         self._max_epochs = math.ceil(max_iters / len(self.dataloader))
 
     def run(self) -> torch.nn.Module:
-        """Train to ``max_iters``, from where the checkpoint left off if there was one."""
-        self.runner.call_hook("before_train")
-        if self._epoch > 0:
-            self._validate_if_due()
-        while self._epoch < self._max_epochs and not self.stop_training:
-            self.run_epoch()
-            self._validate_if_due()
-        self.runner.call_hook("after_train")
+        """Train to ``max_iters``, from where the checkpoint left off if there was one.
+
+        Raises:
+            DataError: an image that cannot be read.
+            WorkerDied: a data worker was killed.
+        """
+        with _loading_errors_in_words(self):
+            self.runner.call_hook("before_train")
+            if self._epoch > 0 and self._iter <= self._epoch * len(self.dataloader):
+                self._validate_if_due()
+            while self._epoch < self._max_epochs and not self.stop_training:
+                self.run_epoch()
+                self._validate_if_due()
+            self.runner.call_hook("after_train")
         return self.runner.model
 
     def run_epoch(self) -> None:
-        """One epoch, or what of it lies before ``max_iters``."""
+        """One epoch, or what of it is left, as far as it lies before ``max_iters``."""
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        for idx, data_batch in enumerate(self.dataloader):
-            if self._iter >= self._max_iters:
-                break
-            self.run_iter(idx, data_batch)
+        done = self._iter - self._epoch * len(self.dataloader)
+        if done:
+            self.dataloader.sampler.skip(done * self.dataloader.batch_size)
+        end = min(self._max_iters - self._epoch * len(self.dataloader), len(self.dataloader))
+        if end > done:
+            for idx, data_batch in zip(range(done, end), self.dataloader, strict=False):
+                self.run_iter(idx, data_batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 
@@ -62,3 +79,21 @@ class StageLoop(EpochBasedTrainLoop):
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
         if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
             self.runner.val_loop.run()
+
+
+@contextmanager
+def _loading_errors_in_words(loop: StageLoop) -> Iterator[None]:
+    """PyTorch reports a killed worker wherever the main process happens to be, and adds its own
+    traceback to what a worker raised.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).rpartition("DataError: ")[2].strip()) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise WorkerDied(
+            f"a data worker died at iteration {loop.iter} of the stage ({error}); mostly memory "
+            "ran out: lower num_workers or batch_size of the data loaders, and go on with --resume"
+        ) from None

@@ -10,26 +10,17 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from mmrbdc.engine.image_size import inner_dataset, input_size, set_image_size
 from mmrbdc.families import architecture_from_config
-from mmrbdc.families.base import type_name
 from mmrbdc.plan import (
     PlanError,
     Protocol,
     Stage,
     StageModel,
+    check_image_sizes,
     forward_flops,
     training_flops_per_sample,
 )
-
-_SIZE_ARGUMENT = {
-    "CenterCrop": "crop_size",
-    "EfficientNetCenterCrop": "crop_size",
-    "EfficientNetRandomCrop": "scale",
-    "RandomCrop": "crop_size",
-    "RandomResizedCrop": "scale",
-    "Resize": "scale",
-}
-"""Transforms after which every image has one size, and the argument that says which."""
 
 
 def plan_inputs(
@@ -54,7 +45,8 @@ def plan_inputs(
         ``stage_models``, ``reference_model``, ``samples``, ``batch_size`` and ``drop_last``.
 
     Raises:
-        PlanError: Samples or input size are unknown, or a stage changes the batch size.
+        PlanError: Samples or input size are unknown, image sizes fall, or a stage changes the
+            batch size.
     """
     samples = samples if samples is not None else protocol.train_samples
     if samples is None:
@@ -62,6 +54,7 @@ def plan_inputs(
             "the number of training samples is unknown; set protocol.train_samples in the config, "
             "or give --samples"
         )
+    check_image_sizes(protocol.stages, input_size(cfg))
     configs = [stage_config(cfg, stage, options) for stage in protocol.stages]
     loader = cfg.train_dataloader
     for i, config in enumerate(configs):
@@ -91,62 +84,61 @@ def plan_inputs(
 def _sample_source(cfg: Config) -> tuple[dict, Any]:
     """What decides how many samples an epoch has."""
     dataset = cfg.train_dataloader.dataset.to_dict()
-    dataset.pop("pipeline", None)
+    inner_dataset(dataset).pop("pipeline", None)
     return dataset, cfg.train_dataloader.get("sampler")
 
 
 def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = None) -> Config:
-    """Copy a staged config as one stage sees it: its overrides merged, its model narrowed.
+    """Copy a staged config as one stage sees it.
+
+    Its overrides are merged, its model is as wide and deep as the stage says, its images as large.
 
     Args:
         cfg: The staged config, ``options`` already merged.
-        stage: Overrides and width.
+        stage: Overrides, width, depth and image size.
         options: Command-line overrides (``--cfg-options``): they win over the stage's own. Those
             that reach into ``stages`` took effect when ``stage`` was parsed.
+
+    Raises:
+        PlanError: The stage has an image size, and overrides that change it another way.
+        FamilyError: A width, depth or image size that the family cannot have.
     """
     config = Config(cfg.to_dict())
     config.merge_from_dict(stage.overrides)
     config.merge_from_dict(
         {key: value for key, value in (options or {}).items() if key.split(".")[0] != "stages"}
     )
-    narrow = architecture_from_config(config.model).scaled(stage.width)
-    config.model = narrow.classifier_config(config.model)
+    member = architecture_from_config(config.model).scaled(stage.width).at_depth(stage.depth)
+    if stage.img_size is not None:
+        member = member.at_image_size(stage.img_size)
+        (height, width), target = input_size(config), input_size(cfg)
+        if (height, width) != target:
+            raise PlanError(
+                f"a stage has img_size={stage.img_size} and an override that changes its images "
+                f"from {target[0]}x{target[1]} to {height}x{width} px; leave one of them out"
+            )
+        set_image_size(config, stage.img_size)
+    config.model = member.classifier_config(config.model)
     return config
 
 
-def input_size(cfg: Config) -> tuple[int, int]:
-    """Height and width in pixels of the images that the model of ``cfg`` is trained on.
-
-    Taken from the config's ``input_size``, or else from the last transform of the train pipeline
-    that fixes a size, or else from the backbone's ``img_size``.
-    """
-    size = cfg.get("input_size") or _pipeline_size(cfg.train_dataloader.dataset)
-    size = size or cfg.model.backbone.get("img_size")
-    if size is None:
-        raise PlanError(
-            "the input size is unknown: neither the train pipeline nor the backbone fixes one; "
-            "set input_size (pixels) at the top of the config"
-        )
-    height, width = (size, size) if isinstance(size, int) else size
-    return height, width
-
-
-def stage_model(model_cfg: Mapping[str, Any], input_size: tuple[int, int]) -> StageModel:
+def stage_model(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
     """Build a classifier without weights and count its parameters and FLOPs.
 
     Args:
         model_cfg: Config of an MMPretrain ``ImageClassifier``.
-        input_size: Height and width of an image in pixels.
+        image_size: Height and width of an image in pixels.
     """
     architecture = architecture_from_config(model_cfg)
     model = build_on_meta(model_cfg)
-    image = torch.zeros(1, 3, *input_size, device="meta")
+    image = torch.zeros(1, 3, *image_size, device="meta")
     return StageModel(
         label=architecture.label,
         width=architecture.width,
         params=sum(parameter.numel() for parameter in model.parameters()),
         forward_flops=forward_flops(model, image),
         train_flops_per_sample=training_flops_per_sample(model, image),
+        img_size=image_size,
     )
 
 
@@ -183,13 +175,3 @@ def _without_init(config: Any) -> Any:
     if isinstance(config, list | tuple):
         return type(config)(_without_init(item) for item in config)
     return config
-
-
-def _pipeline_size(dataset: Mapping[str, Any]) -> int | tuple[int, int] | None:
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    for transform in reversed(dataset.get("pipeline", [])):
-        argument = _SIZE_ARGUMENT.get(type_name(transform, "a transform of the train pipeline"))
-        if argument in transform:
-            return transform[argument]
-    return None

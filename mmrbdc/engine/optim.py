@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 
+from mmrbdc.engine.finite import NonFiniteLoss
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
@@ -29,10 +30,18 @@ class SiblingsOptimWrapper(OptimWrapper):
         autocast_dtype: ``'bfloat16'`` to run the forward pass under autocast, without a loss
             scaler; ``None`` for full precision. float16 is not offered: with one loss scaler an
             inf in one member would skip every member's step.
+        skip_nonfinite: how many optimizer steps of a member may be left out in a stage because its
+            gradient is NaN or infinite; the other members take theirs. 0 checks nothing.
         kwargs: as for ``OptimWrapper``.
     """
 
-    def __init__(self, *args: Any, autocast_dtype: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        autocast_dtype: str | None = None,
+        skip_nonfinite: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         if autocast_dtype not in AUTOCAST_DTYPES:
             raise ValueError(
@@ -40,6 +49,7 @@ class SiblingsOptimWrapper(OptimWrapper):
                 f"{autocast_dtype!r}; float16 needs a loss scaler, and members must not share one"
             )
         self.autocast_dtype = AUTOCAST_DTYPES[autocast_dtype]
+        self.skip_nonfinite = skip_nonfinite
         self._members: list[tuple[int, list[nn.Parameter]]] = []
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
@@ -55,6 +65,33 @@ class SiblingsOptimWrapper(OptimWrapper):
             (index, list(member.parameters()))
             for index, member in zip(siblings.indices, siblings.members, strict=True)
         ]
+
+    def step(self, **kwargs: Any) -> None:
+        """Take the optimizer step, without the members whose gradient is no number."""
+        if self.skip_nonfinite:
+            for index, parameters in self._members:
+                self._leave_out_nonfinite(index, parameters)
+        super().step(**kwargs)
+
+    def _leave_out_nonfinite(self, index: int, parameters: list[nn.Parameter]) -> None:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients or torch.stack(torch._foreach_norm(gradients)).isfinite().all():
+            return
+        for parameter in parameters:
+            parameter.grad = None
+        name = f"skipped_steps_member{index}"
+        skipped = self.message_hub.runtime_info.get(name, 0) + 1
+        self.message_hub.update_info(name, skipped)
+        if skipped > self.skip_nonfinite:
+            raise NonFiniteLoss(
+                f"member {index}: its gradient was NaN or infinite in {skipped} steps, and "
+                f"optim_wrapper.skip_nonfinite is {self.skip_nonfinite}; lower the learning rate "
+                "or clip gradients (optim_wrapper.clip_grad)"
+            )
+        MMLogger.get_current_instance().warning(
+            f"member {index}: gradient is NaN or infinite, step left out ({skipped} of at most "
+            f"{self.skip_nonfinite})"
+        )
 
     def _clip_grad(self) -> None:
         for index, parameters in self._members:

@@ -6,20 +6,28 @@ from collections.abc import Sequence
 MAX_WARMUP_SHARE = 0.1
 """A warm-up takes at most this share of a stage."""
 
+SHORTEST_WARMUP = 2
+"""In iterations: MMEngine's LinearLR of one iteration never leaves its start."""
+
 UNFITTED = ("OneCycle", "CosineRestart", "ReduceOnPlateau")
 """Beginnings of the names of schedulers whose shape has no one meaning at another length."""
 
 
 def fit_schedulers(
-    schedulers: Sequence[dict], recipe_epochs: float, stage_iters: int, iters_per_epoch: int
+    schedulers: Sequence[dict],
+    recipe_epochs: float,
+    stage_iters: int,
+    iters_per_epoch: int,
+    warmup_iters: int | None = None,
 ) -> list[dict]:
     """Fit ``param_scheduler`` of a recipe of ``recipe_epochs`` epochs to a stage of
     ``stage_iters`` iterations.
 
     A warm-up (a scheduler that begins at 0 and ends before the recipe does) keeps its length in
-    epochs, up to a tenth of the stage, and is left out where that is less than two iterations;
-    what follows it is stretched from the rest of the recipe to the rest of the stage. The result
-    counts iterations, so a stage may be shorter than an epoch.
+    epochs, up to a tenth of the stage, and is left out where that is less than two iterations,
+    unless ``warmup_iters`` says how long it is; what follows it is stretched from the rest of the
+    recipe to the rest of the stage. The result counts iterations, so a stage may be shorter than an
+    epoch.
 
     Args:
         schedulers: MMEngine scheduler configs with boundaries in epochs (``by_epoch`` True or
@@ -27,13 +35,14 @@ def fit_schedulers(
         recipe_epochs: the length they were written for.
         stage_iters: length of the stage, iterations.
         iters_per_epoch: iterations an epoch.
+        warmup_iters: exact length of the stage's warm-up, 0 for none; default as above.
 
     Returns:
         Configs with boundaries in iterations and ``by_epoch=False``.
 
     Raises:
-        ValueError: a scheduler that counts iterations already, one that cannot be stretched, or a
-            boundary beyond the recipe.
+        ValueError: a scheduler that counts iterations already, one that cannot be stretched, a
+            boundary beyond the recipe, or a ``warmup_iters`` that stage or recipe cannot have.
     """
     for scheduler in schedulers:
         name = _name(scheduler)
@@ -55,11 +64,13 @@ def fit_schedulers(
         if s.get("begin", 0) == 0 and 0 < s.get("end", recipe_epochs) < recipe_epochs
     ]
     warmup = max(warmups, default=0)
-    stage_warmup = 0
-    if warmup:
+    if warmup_iters is None:
         stage_warmup = round(min(warmup * iters_per_epoch, MAX_WARMUP_SHARE * stage_iters))
-        if stage_warmup < 2:  # MMEngine's LinearLR of one iteration never leaves its start
+        if stage_warmup < SHORTEST_WARMUP:
             stage_warmup = 0
+    else:
+        _check_warmup(warmup_iters, stage_iters, has_warmup=bool(warmup))
+        stage_warmup = warmup_iters
 
     def fit(epoch: float) -> int:
         if epoch > recipe_epochs:
@@ -95,6 +106,25 @@ def fit_schedulers(
         if scheduler["end"] > scheduler["begin"]:
             fitted.append(scheduler)
     return fitted
+
+
+def _check_warmup(warmup_iters: int, stage_iters: int, *, has_warmup: bool) -> None:
+    if warmup_iters < 0 or warmup_iters >= stage_iters:
+        raise ValueError(
+            f"a warm-up of {warmup_iters} iterations does not fit a stage of {stage_iters}; it "
+            "must be at least 0 and shorter than the stage"
+        )
+    if 0 < warmup_iters < SHORTEST_WARMUP:
+        raise ValueError(
+            f"a warm-up of {warmup_iters} iteration(s) would hold its first rate for the whole "
+            f"stage; choose 0 or at least {SHORTEST_WARMUP}"
+        )
+    if warmup_iters and not has_warmup:
+        raise ValueError(
+            f"a warm-up of {warmup_iters} iterations is asked for, but param_scheduler has none to "
+            "give that length; add dict(type='LinearLR', start_factor=..., begin=0, end=...), and "
+            "let what follows begin at its end"
+        )
 
 
 def _name(scheduler: dict) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 
+from mmrbdc.engine.batch import count_accumulated
+from mmrbdc.engine.image_size import inner_dataset
+from mmrbdc.engine.lockstep import lockstep_options
 from mmrbdc.engine.schedule import fit_schedulers
 from mmrbdc.plan import PlanError, PlanRow
 from mmrbdc.seeding import derive_seed
 
-STAGED_KEYS = ("runner_type", "stages", "protocol", "cfg_options")
+STAGED_KEYS = ("runner_type", "stages", "protocol", "lockstep", "cfg_options")
 """Top-level keys of a staged config that an ordinary run does not have."""
 
 
@@ -24,6 +27,7 @@ def run_config(
     stage_index: int,
     row: PlanRow,
     iters_per_epoch: int,
+    warmup: float | None,
     seed: int,
     indices: Sequence[int],
     grown: Sequence[dict | None],
@@ -37,11 +41,13 @@ def run_config(
         stage_index: 0 for the narrowest.
         row: the stage's row of the plan.
         iters_per_epoch: iterations in one epoch.
+        warmup: epochs of warm-up; ``None`` for the recipe's.
         seed: the protocol's seed.
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
     """
     cfg = _ordinary(config)
+    lockstep = lockstep_options(config)
     seeds = [derive_seed("member", seed, stage_index, index) for index in indices]
     member = cfg.model
     if any(config is not None for config in grown):
@@ -52,11 +58,16 @@ def run_config(
         seeds=seeds,
         indices=list(indices),
         init_cfgs=list(grown),
+        compute=lockstep["compute"],
+        channels_last=lockstep["channels_last"],
     )
     data_seed = derive_seed("data", seed, stage_index)
     cfg.train_dataloader = _replayable(cfg.train_dataloader, data_seed)
+    if lockstep["augmentation"] == "own":
+        cfg.train_dataloader.dataset.views = seeds
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         _fill_loader(cfg.get(name))
+    count_accumulated(cfg)
     cfg.optim_wrapper = _siblings_optim(cfg.optim_wrapper)
     recipe_epochs = cfg.train_cfg.get("max_epochs")
     if recipe_epochs is None:
@@ -66,7 +77,13 @@ def run_config(
     schedulers = cfg.get("param_scheduler") or []
     if isinstance(schedulers, dict):
         schedulers = [schedulers]
-    cfg.param_scheduler = fit_schedulers(schedulers, recipe_epochs, row.iters, iters_per_epoch)
+    cfg.param_scheduler = fit_schedulers(
+        schedulers,
+        recipe_epochs,
+        row.iters,
+        iters_per_epoch,
+        warmup_iters=None if warmup is None else round(warmup * iters_per_epoch),
+    )
     cfg.train_cfg = dict(
         type="mmrbdc.StageLoop",
         max_iters=row.iters,
@@ -127,7 +144,13 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
         world_size: number of processes.
     """
     train = copy.deepcopy(run.train_dataloader.to_dict())
-    for name in ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor"):
+    for name in (
+        "num_workers",
+        "persistent_workers",
+        "pin_memory",
+        "prefetch_factor",
+        "worker_init_fn",
+    ):
         train.pop(name, None)
     content = dict(
         model=run.model.to_dict(),
@@ -142,6 +165,8 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
     )
     if run.get("auto_scale_lr", {}).get("enable"):
         content["auto_scale_lr"] = run.auto_scale_lr.to_dict()
+    if run.get("compile"):
+        content["compile"] = run.compile
     return json.loads(json.dumps(content, default=str, sort_keys=True))
 
 
@@ -196,9 +221,15 @@ def _replayable(loader: ConfigDict, seed: int) -> ConfigDict:
 
 
 def _fill_loader(loader: dict | None) -> None:
-    """Defaults that MMPretrain's own training script gives every loader."""
+    """Defaults that MMPretrain's own training script gives every loader, and our ways to read and
+    to stop.
+    """
     if not loader:
         return
+    loader.setdefault("worker_init_fn", dict(type="mmrbdc.leave_sigterm_to_parent"))
+    for transform in inner_dataset(loader["dataset"]).get("pipeline", []):
+        if transform["type"] == "LoadImageFromFile":
+            transform["type"] = "mmrbdc.LoadImageFromFile"
     loader.setdefault("collate_fn", dict(type="default_collate"))
     loader.setdefault("pin_memory", torch.cuda.is_available())
     loader.setdefault("persistent_workers", True)

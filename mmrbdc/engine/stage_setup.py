@@ -82,12 +82,13 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
     setups: list[StageSetup] = []
     for index, (stage, row) in enumerate(zip(protocol.stages, plan.rows, strict=True)):
         config = stage_config(cfg, stage, cfg.get("cfg_options"))
-        operator = dict(operator=protocol.operator, parents=protocol.parents)
+        operator = _operator(protocol, index)
         run = run_config(
             config,
             stage_index=index,
             row=row,
             iters_per_epoch=plan.feed.iters_per_epoch,
+            warmup=protocol.warmup if index else None,
             seed=seed,
             indices=range(row.members),
             grown=[operator if index else None] * row.members,
@@ -105,6 +106,20 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             )
         )
     return setups
+
+
+def _operator(protocol: Protocol, index: int) -> dict[str, Any]:
+    """What decides how a stage's members are made of their parents; the paper's rule says nothing
+    beyond the operator.
+    """
+    operator: dict[str, Any] = dict(operator=protocol.operator, parents=protocol.parents)
+    if index and protocol.stages[index - 1].depth != protocol.stages[index].depth:
+        operator["depth_operator"] = protocol.depth_operator
+    if protocol.streams != "plain":
+        operator["streams"] = protocol.streams
+    if protocol.norm_ramp:
+        operator["norm_ramp"] = protocol.norm_ramp
+    return operator
 
 
 def read_ledger(stages: list[StageSetup]) -> dict[str, Any]:

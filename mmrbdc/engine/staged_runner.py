@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,16 +15,22 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
+from mmrbdc.engine.apart import chosen_members, merge_curves, run_folder
+from mmrbdc.engine.batch import batch_warnings
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.close import close_run
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.junction import score_junction
+from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.members import versions
 from mmrbdc.engine.model_cost import stage_config
+from mmrbdc.engine.preemption import listening, stop_if_requested
 from mmrbdc.engine.scoring import score
 from mmrbdc.engine.stage_config import differences, dump, run_config, test_config
+from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
-from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.engine.staged_checks import check_staged
+from mmrbdc.engine.starts import matched_streams
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
@@ -55,8 +62,7 @@ class StagedRunner:
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
         self.protocol = parse_protocol(cfg, name=self.name)
-        _check_evaluator(cfg)
-        _check_trainable(architecture_from_config(cfg.model), self.protocol.family)
+        check_staged(cfg, self.protocol)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
         import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
         DefaultScope.get_instance(f"{self.name}-{time.time_ns()}", scope_name="mmpretrain")
@@ -87,24 +93,57 @@ class StagedRunner:
         """All stages, with the hashes that tie each to the ones before."""
         return set_up_stages(self.cfg, self.plan, self.seed, self.work_dir)
 
-    def train(self) -> Path:
-        """Run what is not finished yet and return the final model's file."""
+    def train(self, stage: int | None = None, members: Sequence[int] | None = None) -> Path | None:
+        """Run what is not finished yet.
+
+        Args:
+            stage: run this stage only, whose parents must be finished.
+            members: of that stage, only these, as a run of their own. Runs of different members
+                may work side by side.
+
+        Returns:
+            The final model's file, or ``None`` where only a part was asked for.
+        """
+        if members is not None and stage is None:
+            raise PlanError("--member needs --stage: members are numbered within their stage")
         prepare_distributed(self.cfg)
         check_config_data(self.cfg)
-        self._enter_work_dir()
+        contents = [setup.content for setup in self.stages]
+        lock_folder(self.work_dir, shared=members is not None)
+        self._enter_work_dir(contents, part=stage is not None)
         for line in plan_lines(self.plan):
             self.logger.info(line)
-        for setup in self.stages:
-            missing = setup.missing()
-            if not missing:
-                self.logger.info(
-                    f"{setup.row.name}: all {setup.row.members} member(s) are finished"
-                )
-                continue
-            if setup.index:
-                self._score_junction(setup)
+        for line in batch_warnings(self.cfg):
+            self.logger.warning(line)
+        with listening():
+            if stage is not None:
+                self._train_part(stage, members)
+                return None
+            for setup in self.stages:
+                self._train_stage(setup)
+            return self._publish()
+
+    def _train_part(self, stage: int, members: Sequence[int] | None) -> None:
+        indices = chosen_members(self.stages, stage, members)
+        setup = self.stages[stage]
+        if members is None:
+            self._train_stage(setup)
+        elif indices:
+            self._run_stage(setup, indices)
+        else:
+            self.logger.info(f"{setup.row.name}: these members are finished")
+
+    def _train_stage(self, setup: StageSetup) -> None:
+        if setup.index:
+            self._score_junction(setup)
+        stop_if_requested()
+        missing = setup.missing()
+        if missing:
             self._run_stage(setup, missing)
-        return self._publish()
+        else:
+            self.logger.info(f"{setup.row.name}: all {setup.row.members} member(s) are finished")
+        if is_main_process():
+            merge_curves(setup, self._spent_before(setup))
 
     def test(
         self, checkpoint: str | None = None, weights: Literal["raw", "ema"] | None = None
@@ -128,9 +167,8 @@ class StagedRunner:
         metrics = score(siblings, run, "test")
         return {name: value for name, value in metrics.items() if not name.startswith("member")}
 
-    def _enter_work_dir(self) -> None:
+    def _enter_work_dir(self, contents: list[dict[str, Any]], part: bool) -> None:
         path = self.work_dir / "plan.json"
-        contents = [setup.content for setup in self.stages]
         trained = next(self.work_dir.rglob("*.pth"), None)
         if path.is_file() and trained:  # a run that left no weights is simply begun anew
             old = json.loads(path.read_text())["fingerprints"]
@@ -144,7 +182,7 @@ class StagedRunner:
                     "Choose another --work-dir, or give the options that it was started with"
                 )
             begun = any(setup.missing() for setup in self.stages)
-            if begun and not self.resume:
+            if begun and not self.resume and not part:
                 raise PlanError(
                     f"{self.work_dir} holds an unfinished run of this protocol; add --resume "
                     "to go on, or choose another --work-dir"
@@ -157,12 +195,16 @@ class StagedRunner:
     def _run_config(self, setup: StageSetup, indices: list[int]) -> Config:
         grown: list[dict | None] = [None] * len(indices)
         if setup.index:
+            streams = self._streams(setup)
             grown = [
                 dict(
                     type="mmrbdc.Grown",
                     parents=[str(path) for path in self._parents(setup, index)],
                     operator=self.protocol.operator,
                     architecture=setup.architecture.to_dict(),
+                    depth_operator=self.protocol.depth_operator,
+                    resize_positions=True,
+                    stream_factors=streams[index]["factors"] if streams else None,
                 )
                 for index in indices
             ]
@@ -171,10 +213,18 @@ class StagedRunner:
             stage_index=setup.index,
             row=setup.row,
             iters_per_epoch=self.plan.feed.iters_per_epoch,
+            warmup=self.protocol.warmup if setup.index else None,
             seed=self.seed,
             indices=indices,
             grown=grown,
         )
+
+    def _streams(self, setup: StageSetup) -> list[dict[str, Any]]:
+        if not setup.index or self.protocol.streams == "plain":
+            return []
+        before = self.stages[setup.index - 1]
+        groups = [self._parents(setup, index) for index in setup.members]
+        return matched_streams(setup, before, groups, self.seed)
 
     def _parents(self, setup: StageSetup, index: int) -> list[Path]:
         before = self.stages[setup.index - 1]
@@ -191,10 +241,10 @@ class StagedRunner:
         before = self.stages[setup.index - 1]
         result = score_junction(
             self._run_config(setup, setup.members),
-            self._run_config(before, before.members).model["member"],
+            self._run_config(before, before.members),
             [self._parents(setup, index) for index in setup.members],
+            blocks_apart=self.protocol.norm_ramp > 0,
         )
-        spent = sum(entry["flops"] for entry in self._ledger()["stages"])
         for index, entry in enumerate(result):
             self.logger.info(
                 f"junction to {setup.row.name}, child {index}: parents "
@@ -203,53 +253,42 @@ class StagedRunner:
                 + f"; child before its first step {entry['child']:.2f}"
             )
         if is_main_process():
-            write_json(path, dict(config_hash=setup.hash, flops=spent, children=result))
+            write_json(
+                path,
+                dict(config_hash=setup.hash, flops=self._spent_before(setup), children=result),
+            )
 
     def _run_stage(self, setup: StageSetup, indices: list[int]) -> None:
-        whole = indices == setup.members
-        folder = setup.folder if whole else setup.folder / f"only_{'-'.join(map(str, indices))}"
+        folder = run_folder(setup, indices)
+        if folder != setup.folder:
+            lock_folder(folder)
         cfg = self._run_config(setup, indices)
         cfg.work_dir = str(folder)
         cfg.experiment_name = f"{self.name}-{setup.row.name}"
         parents = [self._parents(setup, i) if setup.index else [] for i in indices]
         checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]
+        streams = self._streams(setup)
         cfg.custom_hooks = [
             *cfg.get("custom_hooks", []),
-            dict(type="mmrbdc.AverageBuffersHook"),
-            dict(type="mmrbdc.WallClockHook"),
-            dict(
-                type="mmrbdc.LedgerHook",
-                members=len(indices),
-                flops_per_sample=setup.row.train_flops_per_sample,
-                flops_before=sum(row.flops for row in self.plan.rows[: setup.index]),
-            ),
-            dict(
-                type="mmrbdc.MemberExportHook",
-                folder=str(setup.folder),
-                weights=self.protocol.parents,
-                meta=dict(
-                    name=self.name,
-                    method=self.protocol.method,
-                    family=self.protocol.family,
-                    architecture=setup.architecture.to_dict(),
-                    stage=setup.index,
-                    config_hash=setup.hash,
-                ),
-                parents=[[c.sha256 for c in group] for group in checkpoints],
-                parents_flops=[sum(c.meta["train_flops"] for c in group) for group in checkpoints],
-            ),
-            dict(
-                type="mmrbdc.ProgressHook",
-                stage=setup.index,
-                stage_flops=[float(row.flops) for row in self.plan.rows],
-                interval=cfg.get("default_hooks", {}).get("logger", {}).get("interval", 50),
+            *protocol_hooks(
+                cfg,
+                self.plan,
+                setup,
+                indices,
+                checkpoints,
+                flops_once=sum(streams[i]["flops"] for i in indices) if streams else 0.0,
             ),
         ]
         del checkpoints
         cfg.resume = False
         if is_main_process():
             dump(cfg, folder)
-        newest = newest_readable_checkpoint(folder, self.logger) if self.resume else None
+        newest = newest_readable_checkpoint(folder, self.logger)
+        if newest is not None and not self.resume:
+            raise PlanError(
+                f"{folder} holds an unfinished run ({newest.name}); add --resume to go on, or "
+                "choose another --work-dir"
+            )
         if newest is not None:
             cfg.load_from, cfg.resume = str(newest), True
         self.logger.info(
@@ -268,6 +307,9 @@ class StagedRunner:
     def _ledger(self) -> dict[str, Any]:
         return read_ledger(self.stages)
 
+    def _spent_before(self, setup: StageSetup) -> float:
+        return sum(entry["flops"] for entry in read_ledger(self.stages[: setup.index])["stages"])
+
     def _publish(self) -> Path:
         last = self.stages[-1]
         final = read_checkpoint(last.member(0))
@@ -281,6 +323,8 @@ class StagedRunner:
                     dict(
                         members=row.members,
                         width=row.width,
+                        depth=row.depth,
+                        img_size=list(row.img_size or []),
                         epochs=row.epochs,
                         flops=float(row.flops),
                     )
@@ -301,28 +345,3 @@ class StagedRunner:
             )
         barrier()
         return Path(f"{stem}.pth")
-
-
-def _check_trainable(architecture: Architecture, family: str) -> None:
-    if architecture.family != family:
-        raise PlanError(
-            f"protocol.family is {family!r}, but the model is a {architecture.family} "
-            f"({architecture.label}); set protocol.family={architecture.family!r}"
-        )
-    if getattr(architecture, "distilled", False):
-        raise PlanError(
-            "DistilledVisionTransformer couples (tools/grow.py) but is not trained here: "
-            "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
-            "VisionTransformerClsHead"
-        )
-
-
-def _check_evaluator(cfg: Config) -> None:
-    metrics = cfg.get("val_evaluator") or []
-    metrics = [metrics] if isinstance(metrics, dict) else metrics
-    kinds = [str(metric["type"]).rpartition(".")[-1] for metric in metrics]
-    if metrics and "Accuracy" not in kinds:
-        raise PlanError(
-            f"val_evaluator is {', '.join(kinds)}; junctions and curves need top-1 accuracy: add "
-            "dict(type='Accuracy', topk=(1,))"
-        )

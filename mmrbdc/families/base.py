@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, TypeVar
 
+from torch import Tensor
+
 from mmrbdc.growth import Layout
 
 Self = TypeVar("Self", bound="Architecture")
@@ -30,6 +32,10 @@ class Architecture(ABC):
     """MMPretrain's backbone classes that belong to the family, without scope."""
     width_fields: ClassVar[tuple[str, ...]]
     """Fields that scale with the width."""
+    depth_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that change when depth grows; none in a family whose depth cannot grow."""
+    image_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that change with the size of the training image; none where no tensor does."""
 
     @property
     @abstractmethod
@@ -56,7 +62,51 @@ class Architecture(ABC):
 
     @abstractmethod
     def _resize_config(self, model_cfg: Any) -> None:
-        """Write this architecture's widths into a classifier config that is ours to change."""
+        """Write widths, depth and image size into a classifier config that is ours to change."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the position table; ``None`` where there is none."""
+        return None
+
+    def at_depth(self: Self, fraction: Fraction) -> Self:
+        """The same architecture with a fraction of its blocks.
+
+        Raises:
+            FamilyError: A family whose depth cannot grow, or a number of blocks that is not whole.
+        """
+        if fraction == 1:
+            return self
+        raise FamilyError(
+            f"{self.label} at depth {fraction}: depth growth is for deit, whose blocks are all "
+            "alike; leave depth out of the stages"
+        )
+
+    def at_image_size(self: Self, pixels: int) -> Self:
+        """The same architecture for square training images of another size.
+
+        Raises:
+            FamilyError: A size that the architecture cannot take.
+        """
+        return self
+
+    def fitted(self: Self, state_dict: Mapping[str, Tensor], who: str) -> Self:
+        """This architecture at the depth and with the position table of some tensors.
+
+        For files that do not say their architecture. Widths stay as they are.
+
+        Args:
+            state_dict: Tensors of the family.
+            who: What messages call them.
+
+        Raises:
+            FamilyError: A position table whose grid cannot be told from its length.
+        """
+        return self
+
+    def taking(self: Self, other: "Architecture", fields: Sequence[str]) -> Self:
+        """This architecture with some fields of another of its family."""
+        return dataclasses.replace(self, **{name: getattr(other, name) for name in fields})
 
     def scaled(self: Self, fraction: Fraction | float) -> Self:
         """The same architecture at a fraction of its width.
@@ -77,58 +127,83 @@ class Architecture(ABC):
         return dataclasses.replace(self, **changed)
 
     def classifier_config(self, model_cfg: Mapping[str, Any]) -> Any:
-        """A copy of a classifier config at this architecture's width.
+        """A copy of a classifier config at this architecture's width, depth and image size.
 
         Args:
-            model_cfg: Config of an ``ImageClassifier`` that differs from this architecture in its
-                width only. Everything that has no width (neck, loss, augmentation) is kept.
+            model_cfg: Config of an ``ImageClassifier`` that differs from this architecture in
+                these only. Everything else (neck, loss, augmentation) is kept.
 
         Raises:
-            FamilyError: It differs in more than the width.
+            FamilyError: It differs in more.
         """
         own = self.from_config(model_cfg)
-        others = self.differences(own, ignore=self.width_fields)
+        changeable = (*self.width_fields, *self.depth_fields, *self.image_fields)
+        others = self.differences(own, ignore=changeable)
         if others:
             raise FamilyError(
                 f"the config is {own.label} and cannot be resized to {self.label}: "
-                f"{'; '.join(others)}; only widths can be changed"
+                f"{'; '.join(others)}; only {', '.join(changeable)} can be changed"
             )
         resized: Any = copy.deepcopy(model_cfg)
         if own != self:
             self._resize_config(resized)
         return resized
 
-    def check_parent(self, parent: "Architecture", who: str) -> None:
+    def check_parent(
+        self, parent: "Architecture", who: str, *, depth: bool = False, positions: bool = False
+    ) -> None:
         """Check that an architecture differs from this one in its widths only.
 
         Args:
             parent: The narrower architecture.
             who: What messages call it.
+            depth: Accept a parent of fewer blocks: it will be deepened.
+            positions: Accept another image size: the position table will be resized.
 
         Raises:
-            FamilyError: Another family, or a field other than the widths that differs.
+            FamilyError: Another family, or another field that differs.
         """
-        found = self.differences(parent, ignore=self.width_fields)
+        free = [
+            *self.width_fields,
+            *(self.depth_fields if depth else ()),
+            *(self.image_fields if positions else ()),
+        ]
+        found = self.differences(parent, ignore=free)
         if found:
             raise FamilyError(
                 f"{who} ({parent.label}) cannot be a parent of {self.label}: "
                 f"{'; '.join(found)}; parents may differ from their child in width only"
+                f"{self._next_step(parent, depth, positions)}"
+            )
+        if any(getattr(parent, field) > getattr(self, field) for field in self.depth_fields):
+            raise FamilyError(
+                f"{who} ({parent.label}) cannot be a parent of {self.label}: it is deeper, and "
+                "depth only grows; choose a child that is at least as deep"
             )
 
-    def check_parents(self, parents: Sequence["Architecture"], names: Sequence[str] = ()) -> None:
+    def check_parents(
+        self,
+        parents: Sequence["Architecture"],
+        names: Sequence[str] = (),
+        *,
+        depth: bool = False,
+        positions: bool = False,
+    ) -> None:
         """Check that architectures can be the parents of this one.
 
         Args:
             parents: One per parent.
             names: What messages call them; their indices by default.
+            depth: Accept parents of fewer blocks: they will be deepened.
+            positions: Accept other image sizes: position tables will be resized.
 
         Raises:
-            FamilyError: Another family, a field other than the widths that differs, or widths that
-                do not sum to this one's.
+            FamilyError: Another family, a field other than these that differs, or widths that do
+                not sum to this one's.
         """
         names = names or [f"parent {i}" for i in range(len(parents))]
         for parent, who in zip(parents, names, strict=True):
-            self.check_parent(parent, who)
+            self.check_parent(parent, who, depth=depth, positions=positions)
         for field in self.width_fields:
             widths = [getattr(parent, field) for parent in parents]
             if sum(widths) != getattr(self, field):
@@ -137,6 +212,16 @@ class Architecture(ABC):
                     f"the child {self.label} has {getattr(self, field)}; choose a child whose "
                     "width is the sum of its parents'"
                 )
+
+    def _next_step(self, parent: "Architecture", depth: bool, positions: bool) -> str:
+        """What makes a parent of another depth or image size fit, for messages."""
+        steps = []
+        if parent.family == self.family:
+            if not depth and any(getattr(parent, f) < getattr(self, f) for f in self.depth_fields):
+                steps.append("--depth-operator stack or adjacent deepens it")
+            if not positions and self.grid != parent.grid:
+                steps.append("--resize-positions resizes its position table")
+        return f", but {' and '.join(steps)}" if steps else ""
 
     def differences(self, other: "Architecture", ignore: Sequence[str] = ()) -> list[str]:
         """In what another architecture differs, in words; empty when in nothing.

@@ -1,8 +1,12 @@
 """DeiT and plain ViT: MMPretrain's ``VisionTransformer`` and ``DistilledVisionTransformer``."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, ClassVar
+
+from torch import Tensor
 
 from mmrbdc.families.base import Architecture, FamilyError, pair, refuse_options, type_name
 from mmrbdc.growth import Axis, Entry, Layout, Space
@@ -55,6 +59,8 @@ class DeiT(Architecture):
     family: ClassVar[str] = "deit"
     backbone_types: ClassVar[tuple[str, ...]] = ("VisionTransformer", "DistilledVisionTransformer")
     width_fields: ClassVar[tuple[str, ...]] = ("embed_dims", "num_heads", "feedforward_channels")
+    depth_fields: ClassVar[tuple[str, ...]] = ("depth",)
+    image_fields: ClassVar[tuple[str, ...]] = ("img_size",)
 
     depth: int
     embed_dims: int
@@ -174,12 +180,77 @@ class DeiT(Architecture):
         return Layout({space.name: space for space in self._spaces()}, entries)
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches, the last ones padded."""
+        (height, width), (patch_height, patch_width) = self.img_size, self.patch_size
+        return -(-height // patch_height), -(-width // patch_width)
+
+    @property
     def num_tokens(self) -> int:
-        """Length of the position table: patches, the last row and column padded, and tokens."""
-        rows, columns = (
-            -(-image // patch) for image, patch in zip(self.img_size, self.patch_size, strict=True)
-        )
-        return rows * columns + int(self.with_cls_token) + int(self.distilled)
+        """Length of the position table: patches and tokens."""
+        return self.grid[0] * self.grid[1] + self._extra_tokens
+
+    @property
+    def _extra_tokens(self) -> int:
+        return int(self.with_cls_token) + int(self.distilled)
+
+    def at_depth(self, fraction: Fraction) -> "DeiT":
+        """The same architecture with a fraction of its layers.
+
+        Raises:
+            FamilyError: A number of layers that is not whole.
+        """
+        depth = self.depth * fraction
+        if depth.denominator != 1 or depth <= 0:
+            raise FamilyError(
+                f"{self.label} at depth {fraction}: {self.depth} x {fraction} = {depth} layers; "
+                f"choose a fraction that gives whole layers, such as '1/{self.depth}'"
+            )
+        return replace(self, depth=int(depth))
+
+    def at_image_size(self, pixels: int) -> "DeiT":
+        """The same architecture for square training images of another size.
+
+        Raises:
+            FamilyError: A size that is not a multiple of the patches'.
+        """
+        if any(pixels % patch for patch in self.patch_size):
+            raise FamilyError(
+                f"img_size={pixels} is not a multiple of the patch size {self.patch_size} of "
+                f"{self.label}; choose a multiple, so that no patch is padded"
+            )
+        return replace(self, img_size=(pixels, pixels))
+
+    def fitted(self, state_dict: Mapping[str, Tensor], who: str) -> "DeiT":
+        """This architecture at the depth and with the position table of some tensors.
+
+        A table of another length than this architecture's is taken for a grid of the same
+        proportions.
+
+        Args:
+            state_dict: Tensors of the family.
+            who: What messages call them.
+
+        Raises:
+            FamilyError: No such grid has the length of the table.
+        """
+        depth = 0
+        while f"backbone.layers.{depth}.ln1.weight" in state_dict:
+            depth += 1
+        sized = replace(self, depth=depth)
+        table = state_dict.get("backbone.pos_embed")
+        if table is None or table.ndim != 3 or table.shape[1] == self.num_tokens:
+            return sized
+        patches = table.shape[1] - self._extra_tokens
+        rows = math.isqrt(max(0, patches * self.grid[0] // self.grid[1]))
+        columns = rows * self.grid[1] // self.grid[0]
+        if rows * columns != patches or patches < 1:
+            raise FamilyError(
+                f"{who}: its position table has {table.shape[1]} tokens, which make no grid of "
+                f"the proportions {self.grid}; say its image size with --parent-config"
+            )
+        size = (rows * self.patch_size[0], columns * self.patch_size[1])
+        return replace(sized, img_size=size)
 
     def _spaces(self) -> list[Space]:
         layers = [f"backbone.layers.{i}" for i in range(self.depth)]
@@ -215,7 +286,11 @@ class DeiT(Architecture):
 
     def _resize_config(self, model_cfg: Any) -> None:
         backbone = model_cfg["backbone"]
-        arch = backbone.get("arch")
+        kind = type_name(backbone, "backbone")
+        arch = backbone.get("arch", DEFAULT_ARCH[kind])
+        if _read_arch(arch, kind)["num_layers"] != self.depth:
+            last = {"out_indices": (-1, [-1], (-1,))}
+            refuse_options(backbone, last, f"{kind} config, at another depth")
         rest = dict(arch) if isinstance(arch, Mapping) else {}
         backbone["arch"] = {
             **rest,
@@ -225,6 +300,9 @@ class DeiT(Architecture):
             "feedforward_channels": self.feedforward_channels,
         }
         model_cfg["head"]["in_channels"] = self.embed_dims
+        if pair(backbone.get("img_size", 224)) != self.img_size:
+            height, width = self.img_size
+            backbone["img_size"] = height if height == width else self.img_size
 
     def _compared(self, other: Architecture) -> list[tuple[str, Any, Any]]:
         assert isinstance(other, DeiT)

@@ -1,12 +1,22 @@
 """How weights grow: pure functions on state dicts. Needs torch and nothing else."""
 
+from mmrbdc.growth.depth import DEPTH_OPERATORS, deepen
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Axis, Entry, Layout, Space
 from mmrbdc.growth.placement import Block, Placement
+from mmrbdc.growth.positions import resize_positions
 from mmrbdc.growth.report import GrowthReport
 from mmrbdc.growth.run import OPERATORS, GrowthResult, Operator, get_operator, grow
+from mmrbdc.growth.streams import (
+    centre_stream,
+    check_streams,
+    matching_factors,
+    scale_stream,
+    stream_norms,
+)
 
 __all__ = [
+    "DEPTH_OPERATORS",
     "OPERATORS",
     "Axis",
     "Block",
@@ -18,6 +28,13 @@ __all__ = [
     "Operator",
     "Placement",
     "Space",
+    "centre_stream",
+    "check_streams",
+    "deepen",
     "get_operator",
     "grow",
+    "matching_factors",
+    "resize_positions",
+    "scale_stream",
+    "stream_norms",
 ]

@@ -162,10 +162,12 @@ class Layout:
                 if axis.space is None:
                     if length != axis.size:
                         what = axis.meaning or f"axis {dim}"
+                        resizes = ", or --resize-positions" if entry.role == "position" else ""
                         raise GrowthError(
                             f"{self._shapes(who, name, shape)}: {what} is {length} here and "
                             f"{axis.size} in the child, and only widths may differ; train the "
                             "parent with the child's setting or change the child's config"
+                            f"{resizes}"
                         )
                     continue
                 size = self._size_from_axis(axis, length, name, shape, who)
@@ -210,7 +212,10 @@ class Layout:
         if len(missing) == len(self.entries):
             hint = "not one name is the same: is it another family, or another library's file?"
         elif gone := self._blocks_gone(set(missing)):
-            hint = f"no tensor of block {gone} is there: is the parent less deep?"
+            hint = (
+                f"no tensor of block {gone} is there: is the parent less deep? "
+                "--depth-operator deepens parents"
+            )
         else:
             hint = "parents and child must be the same architecture apart from their width"
         raise GrowthError(f"{who}: names differ from the child's: {'; '.join(parts)}; {hint}")

@@ -204,7 +204,7 @@ def make_report(
                 block=entry.block,
                 rule=placements[name].rule,
                 blocks=placements[name].blocks,
-                zeros=int((child[name] == 0).sum()),
+                zeros=child[name].numel() - int(child[name].count_nonzero()),
             )
             for name, entry in layout.entries.items()
         ),

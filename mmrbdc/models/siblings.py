@@ -8,20 +8,31 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from mmengine.model import BaseDataPreprocessor, BaseModel, BaseModule
+from mmengine.structures import BaseDataElement
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.structures import DataSample
 
+from mmrbdc.models.channels_last import check_channels_last, set_memory_format
+from mmrbdc.models.stacked import check_stackable, stacked_losses
 from mmrbdc.registry import MODELS
 from mmrbdc.seeding import seed_all
 
+COMPUTE = ("loop", "stacked")
 
-def _current_iteration() -> int:
-    return MessageHub.get_current_instance().get_info("iter", 0)
+
+@torch.compiler.disable
+def _seed_draw(kind: str, *seeds: int) -> None:
+    """Seed all generators for what is drawn from ``seeds`` in this iteration on this rank."""
+    iteration = MessageHub.get_current_instance().get_info("iter", 0)
+    seed_all(kind, *seeds, iteration, get_rank())
 
 
 @MODELS.register_module()
 class SiblingsDataPreprocessor(BaseDataPreprocessor):
     """Normalise a batch once, then mix it once per member.
+
+    A batch of a :class:`mmrbdc.datasets.ReplayableDataset` with ``views`` holds one view a member
+    (k tensors and k lists of samples); then every member has its own view normalised and mixed.
 
     Args:
         base: config of the classifier's own preprocessor, without batch augmentations.
@@ -29,9 +40,16 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
             ``(seeds[i], iteration, rank)``, so it draws the same alone as among others.
         batch_augments: arguments of MMPretrain's ``RandomBatchAugment`` (``augments``, ``probs``),
             or ``None``. They need one-hot labels, which ``base`` is told to make.
+        channels_last: give out images in torch's channels-last memory format.
     """
 
-    def __init__(self, base: dict, seeds: Sequence[int], batch_augments: dict | None = None):
+    def __init__(
+        self,
+        base: dict,
+        seeds: Sequence[int],
+        batch_augments: dict | None = None,
+        channels_last: bool = False,
+    ):
         super().__init__()
         base = dict(base)
         self.batch_augments = None
@@ -40,23 +58,41 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
             base["to_onehot"] = True
         self.base = MODELS.build(base)
         self.seeds = list(seeds)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Return ``inputs`` (N, 3, H, W) and ``data_samples`` (N); in training, lists by member."""
-        data = self.base(data, training=training)
         if not training:
-            return data
+            return self._normalise(data, training)
         inputs, samples = [], []
-        for seed in self.seeds:
-            member_inputs, member_samples = self._mix(data, seed)
+        for data_of_member, seed in zip(self._by_member(data), self.seeds, strict=True):
+            member_inputs, member_samples = self._mix(data_of_member, seed)
             inputs.append(member_inputs)
             samples.append(member_samples)
         return dict(inputs=inputs, data_samples=samples)
 
+    def _by_member(self, data: dict) -> list[dict]:
+        samples = data["data_samples"]
+        if isinstance(samples[0], BaseDataElement):
+            return [self._normalise(data, True)] * len(self.seeds)
+        if len(samples) != len(self.seeds):
+            raise ValueError(
+                f"SiblingsDataPreprocessor: the batch has {len(samples)} view(s) of every image "
+                f"for {len(self.seeds)} member(s); give mmrbdc.ReplayableDataset one view a member"
+            )
+        views = zip(data["inputs"], samples, strict=True)
+        return [self._normalise(dict(inputs=i, data_samples=s), True) for i, s in views]
+
+    def _normalise(self, data: dict, training: bool) -> dict:
+        data = self.base(data, training=training)
+        return dict(data, inputs=data["inputs"].contiguous(memory_format=self.memory_format))
+
+    # Inductor draws otherwise, and torch 2.11's fails on Mixup's permutation.
+    @torch.compiler.disable
     def _mix(self, data: dict, seed: int) -> tuple[torch.Tensor, list[DataSample]]:
         if self.batch_augments is None:
             return data["inputs"], data["data_samples"]
-        seed_all("mixup", seed, _current_iteration(), get_rank())
+        _seed_draw("mixup", seed)
         scores = torch.stack([sample.gt_score for sample in data["data_samples"]])
         # CutMix writes into its argument; the other members need the batch as it was.
         inputs, scores = self.batch_augments(data["inputs"].clone(), scores)
@@ -89,6 +125,12 @@ class Siblings(BaseModel):
             Defaults to ``0 .. k-1``.
         init_cfgs: one initialiser config a member (``dict(type='mmrbdc.Grown', ...)``), or
             ``None`` for the member's own initialisation.
+        compute: ``'loop'`` runs one member after another. ``'stacked'`` runs all at once
+            (``torch.func``), with the loop's gradients up to rounding; drop-path is then drawn
+            for all members together, so that a member equals the member trained alone only
+            without drop-path, and only up to rounding. It serves training; validation is a loop.
+        channels_last: keep weights and images in torch's channels-last memory format, which
+            changes results by rounding only.
     """
 
     def __init__(
@@ -97,6 +139,8 @@ class Siblings(BaseModel):
         seeds: Sequence[int],
         indices: Sequence[int] | None = None,
         init_cfgs: Sequence[dict | None] | None = None,
+        compute: str = "loop",
+        channels_last: bool = False,
     ) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ValueError(f"Siblings needs one seed a member, all different; got {list(seeds)}")
@@ -108,6 +152,9 @@ class Siblings(BaseModel):
                 f"Siblings: {len(self.seeds)} seeds, {len(self.indices)} indices and "
                 f"{len(init_cfgs)} init_cfgs; give one of each a member"
             )
+        if compute not in COMPUTE:
+            raise ValueError(f"Siblings: compute is 'loop' or 'stacked', got {compute!r}")
+        self.compute = compute
         member = copy.deepcopy(dict(member))
         preprocessor = dict(member.pop("data_preprocessor", None) or {})
         preprocessor.setdefault("type", "ClsDataPreprocessor")
@@ -115,7 +162,10 @@ class Siblings(BaseModel):
         augments = preprocessor.pop("batch_augments", None) or train_cfg
         super().__init__(
             data_preprocessor=SiblingsDataPreprocessor(
-                base=preprocessor, seeds=self.seeds, batch_augments=augments
+                base=preprocessor,
+                seeds=self.seeds,
+                batch_augments=augments,
+                channels_last=channels_last,
             )
         )
         self.members = torch.nn.ModuleList()
@@ -125,12 +175,21 @@ class Siblings(BaseModel):
             if init_cfg is not None:
                 config["init_cfg"] = init_cfg
             self.members.append(MODELS.build(config))
+        if compute == "stacked":
+            check_stackable(self.members[0])
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        if channels_last:
+            check_channels_last(self.members)
+            set_memory_format(self.members, self.memory_format)
 
     def init_weights(self) -> None:
         """Initialise every member from its own seed."""
+        # Random values fill a tensor in the order of its memory.
+        set_memory_format(self.members, torch.contiguous_format)
         for seed, member in zip(self.seeds, self.members, strict=True):
             seed_all("initialisation", seed)
             cast(BaseModule, member).init_weights()
+        set_memory_format(self.members, self.memory_format)
 
     def member_state_dict(self, position: int) -> dict[str, torch.Tensor]:
         """The state dict of the member at ``position``, under a plain classifier's keys."""
@@ -162,14 +221,19 @@ class Siblings(BaseModel):
         raise ValueError(f"Siblings.forward: mode is 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def _losses(self, inputs: Any, data_samples: Any) -> dict[str, torch.Tensor]:
-        losses = {}
-        for position, (index, seed, member) in enumerate(
-            zip(self.indices, self.seeds, self.members, strict=True)
-        ):
-            seed_all("forward", seed, _current_iteration(), get_rank())
-            own = member(inputs[position], data_samples[position], mode="loss")
-            losses.update({f"member{index}.{name}": value for name, value in own.items()})
-        return losses
+        if self.compute == "stacked":
+            _seed_draw("forward", *self.seeds)
+            losses = stacked_losses(list(self.members), inputs, data_samples)
+        else:
+            losses = []
+            for position, (seed, member) in enumerate(zip(self.seeds, self.members, strict=True)):
+                _seed_draw("forward", seed)
+                losses.append(member(inputs[position], data_samples[position], mode="loss"))
+        return {
+            f"member{index}.{name}": value
+            for index, own in zip(self.indices, losses, strict=True)
+            for name, value in own.items()
+        }
 
     def _predict(self, logits: torch.Tensor, data_samples: list | None) -> list[DataSample]:
         head: Any = self.members[0].head

@@ -4,7 +4,14 @@ from mmrbdc.plan.cost import Feed, Plan, PlanRow, StageModel, make_plan
 from mmrbdc.plan.flops import forward_flops, training_flops_per_sample
 from mmrbdc.plan.show import plan_lines, plan_table
 from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
-from mmrbdc.plan.stages import PlanError, Protocol, Stage, parse_protocol, with_epochs
+from mmrbdc.plan.stages import (
+    PlanError,
+    Protocol,
+    Stage,
+    check_image_sizes,
+    parse_protocol,
+    with_epochs,
+)
 
 __all__ = [
     "DEFAULT_RATIO",
@@ -15,6 +22,7 @@ __all__ = [
     "Protocol",
     "Stage",
     "StageModel",
+    "check_image_sizes",
     "forward_flops",
     "make_plan",
     "parse_protocol",

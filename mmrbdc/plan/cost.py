@@ -19,6 +19,7 @@ class StageModel:
         params: Number of parameters.
         forward_flops: FLOPs of one forward pass per image.
         train_flops_per_sample: FLOPs of forward and backward per image.
+        img_size: Height and width of an image in pixels, for people; None where nobody asks.
     """
 
     label: str
@@ -26,6 +27,7 @@ class StageModel:
     params: int
     forward_flops: int
     train_flops_per_sample: int
+    img_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class PlanRow:
         samples: Samples that each member processes.
         flops: Training FLOPs of all members together.
         share: ``flops`` as a share of the reference's.
+        depth: Blocks of one member as a fraction of the target's, such as '1/2'.
+        img_size: Height and width of its images in pixels.
     """
 
     name: str
@@ -103,6 +107,8 @@ class PlanRow:
     samples: int
     flops: int
     share: float
+    depth: str = "1"
+    img_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ class Plan:
             "method": protocol.method,
             "family": protocol.family,
             "operator": protocol.operator,
+            "depth_operator": protocol.depth_operator,
             "parents": protocol.parents,
             "samples_per_epoch": self.feed.samples,
             "batch_size": self.feed.batch_size,
@@ -213,4 +220,6 @@ def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops
         samples=feed.samples_in(iters),
         flops=flops,
         share=flops / reference_flops,
+        depth=str(stage.depth),
+        img_size=model.img_size,
     )

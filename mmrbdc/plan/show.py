@@ -29,11 +29,12 @@ def plan_table(plan: Plan) -> Table:
     for heading in ("FLOPs/\nimage", "MACs/\nimage", "epochs", "iters", "training\nFLOPs"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
+    sized = len({row.img_size for row in (*plan.rows, plan.reference)}) > 1
     for row in plan.rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, sized))
     table.add_section()
     table.add_row("total", *[""] * 6, quantity(plan.total_flops), f"{plan.share:.2%}", style="bold")
-    table.add_row(*_cells(plan.reference), style="dim")
+    table.add_row(*_cells(plan.reference, sized), style="dim")
     return table
 
 
@@ -63,17 +64,20 @@ def stage_lines(protocol: Protocol) -> list[str]:
     lines = ["stages = ["]
     for stage in protocol.stages:
         kept = f"  # and keep: {', '.join(stage.overrides)}" if stage.overrides else ""
+        depth = "" if stage.depth == 1 else f"depth='{stage.depth}', "
+        pixels = "" if stage.img_size is None else f"img_size={stage.img_size}, "
         lines.append(
-            f"    dict(members={stage.members}, width='{stage.width}', "
+            f"    dict(members={stage.members}, width='{stage.width}', {depth}{pixels}"
             f"epochs={stage.epochs:.12g}),{kept}"
         )
     return [*lines, "]"]
 
 
-def _cells(row: PlanRow) -> tuple[str, ...]:
+def _cells(row: PlanRow, sized: bool) -> tuple[str, ...]:
+    """A row's cells; the image size, where it differs between stages, stands behind the model."""
     return (
         row.name,
-        row.label,
+        f"{row.label}, {_pixels(row.img_size)}" if sized and row.img_size else row.label,
         quantity(row.params),
         quantity(row.forward_flops),
         quantity(row.forward_flops / 2),
@@ -82,3 +86,8 @@ def _cells(row: PlanRow) -> tuple[str, ...]:
         quantity(row.flops),
         f"{row.share:.2%}",
     )
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    height, width = size
+    return f"{height}px" if height == width else f"{height}x{width}px"

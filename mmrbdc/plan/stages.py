@@ -8,7 +8,9 @@ A config holds both at top level::
         dict(members=1, width=1, epochs=167, optim_wrapper=dict(optimizer=dict(lr=5e-4))),
     ]
 
-Whatever a stage says beyond members, width and length overrides the config for that stage.
+A stage may be shallower than the target, ``depth='1/2'``, or see smaller images, ``img_size=112``;
+``protocol.depth_operator`` says how depth grows. Neither falls from one stage to the next.
+Whatever a stage says beyond these, members, width and length overrides the config for that stage.
 """
 
 import difflib
@@ -20,19 +22,25 @@ from fractions import Fraction
 from typing import Any
 
 from mmrbdc.families import get_family
+from mmrbdc.growth import DEPTH_OPERATORS
 from mmrbdc.growth.run import get_operator
 
 METHODS = ("rbdc", "scratch")
 WEIGHTS = ("raw", "ema")
+STREAMS = ("plain", "matched")
 PROTOCOL_KEYS = (
     "method",
     "family",
     "operator",
+    "depth_operator",
     "parents",
+    "streams",
+    "norm_ramp",
+    "warmup",
     "reference_epochs",
     "train_samples",
 )
-STAGE_KEYS = ("members", "width", "epochs", "iters")
+STAGE_KEYS = ("members", "width", "depth", "img_size", "epochs", "iters")
 
 _LARGEST_DENOMINATOR = 64
 _WIDTH_TOLERANCE = 1e-3
@@ -52,6 +60,8 @@ class Stage:
         epochs: Length in epochs, not necessarily whole; None where ``iters`` is given.
         iters: Length in iterations; None where ``epochs`` is given.
         overrides: Config overrides of this stage, in the form of ``Config.merge_from_dict``.
+        depth: Their number of blocks as a fraction of the target's.
+        img_size: Height and width of their images in pixels; None for the config's.
     """
 
     members: int
@@ -59,6 +69,8 @@ class Stage:
     epochs: float | None = None
     iters: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    depth: Fraction = Fraction(1)
+    img_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,14 @@ class Protocol:
         stages: From the narrowest to the target.
         reference_epochs: Length of the training from scratch that costs are compared with.
         train_samples: Samples in one epoch; None where only the data set knows.
+        depth_operator: How depth grows at junctions where it does: 'stack' or 'adjacent'.
+        streams: 'plain' couples parents as they are, the paper's rule; 'matched' first centres
+            their residual streams and scales them to one variance, which leaves each parent's
+            function as it is (LayerNorm families).
+        norm_ramp: Epochs over which LayerNorm statistics go from one set a parent, with which the
+            child is exactly its parents' ensemble, to joint ones; 0, the paper's rule, for joint
+            ones from the first step.
+        warmup: Epochs of warm-up after a junction; None for the recipe's.
     """
 
     name: str
@@ -84,6 +104,10 @@ class Protocol:
     stages: tuple[Stage, ...]
     reference_epochs: float
     train_samples: int | None
+    depth_operator: str = "stack"
+    streams: str = "plain"
+    norm_ramp: float = 0.0
+    warmup: float | None = None
 
 
 def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protocol:
@@ -130,6 +154,14 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
             settings.get("reference_epochs", 300), "protocol.reference_epochs"
         ),
         train_samples=None if samples is None else _count(samples, "protocol.train_samples"),
+        depth_operator=_one_of(
+            settings.get("depth_operator", "stack"), DEPTH_OPERATORS, "protocol.depth_operator"
+        ),
+        streams=_one_of(settings.get("streams", "plain"), STREAMS, "protocol.streams"),
+        norm_ramp=_not_negative(settings.get("norm_ramp", 0), "protocol.norm_ramp"),
+        warmup=None
+        if settings.get("warmup") is None
+        else _not_negative(settings["warmup"], "protocol.warmup"),
     )
 
 
@@ -142,6 +174,37 @@ def with_epochs(protocol: Protocol, epochs: Sequence[float]) -> Protocol:
     return replace(protocol, stages=tuple(stages))
 
 
+def check_image_sizes(stages: Sequence[Stage], target: tuple[int, int]) -> None:
+    """Check that images never become smaller and that the last stage sees the target's.
+
+    Args:
+        stages: All stages; those without an image size have the target's.
+        target: Height and width of the config's images in pixels.
+
+    Raises:
+        PlanError: They fall, the last stage has others, or the config's images are not square.
+    """
+    if all(stage.img_size is None for stage in stages):
+        return
+    height, width = target
+    if height != width:
+        raise PlanError(
+            f"stages with an img_size need square images, but the config's are {height}x{width} px"
+        )
+    sizes = [stage.img_size or height for stage in stages]
+    if sizes[-1] != height:
+        raise PlanError(
+            f"the last stage has img_size={sizes[-1]}; it must be the target itself, whose images "
+            f"have {height} px: leave its img_size out"
+        )
+    for i, (low, high) in enumerate(itertools.pairwise(sizes)):
+        if high < low:
+            raise PlanError(
+                f"the image size falls from {low} px in stages[{i}] to {high} px in "
+                f"stages[{i + 1}]; it may only grow: set stages[{i}].img_size={high} or less"
+            )
+
+
 def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
     where = f"stages[{index}]"
     if not isinstance(stage, dict):
@@ -149,6 +212,7 @@ def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
     for key in ("members", "width"):
         if key not in stage:
             raise PlanError(f"{where} has no {key!r}; it says {_listed(stage)}")
+    img_size = stage.get("img_size")
     epochs, iters = stage.get("epochs"), stage.get("iters")
     if (epochs is None) == (iters is None):
         given = "neither epochs nor iters" if epochs is None else f"{epochs=} and {iters=}"
@@ -165,11 +229,13 @@ def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
         epochs=None if epochs is None else _positive(epochs, f"{where}.epochs"),
         iters=None if iters is None else _count(iters, f"{where}.iters"),
         overrides=overrides,
+        depth=_fraction(stage.get("depth", 1), f"{where}.depth"),
+        img_size=None if img_size is None else _count(img_size, f"{where}.img_size"),
     )
 
 
 def _check_sequence(stages: Sequence[Stage], method: str) -> None:
-    """Members of a stage couple in equal groups, and the last stage is the target itself."""
+    """Members couple in equal groups, nothing falls, and the last stage is the target itself."""
     if (method == "scratch") != (len(stages) == 1):
         raise PlanError(
             f"method {method!r} with {len(stages)} stage(s): 'scratch' has exactly one stage and "
@@ -180,6 +246,11 @@ def _check_sequence(stages: Sequence[Stage], method: str) -> None:
         raise PlanError(
             f"the last stage has members={last.members}, width={last.width}; it must be the target "
             "itself: members=1, width=1"
+        )
+    if last.depth != 1:
+        raise PlanError(
+            f"the last stage has depth={last.depth}; it must be the target itself: leave its depth "
+            "out"
         )
     for i, (narrow, wide) in enumerate(itertools.pairwise(stages)):
         group, rest = divmod(narrow.members, wide.members)
@@ -195,18 +266,23 @@ def _check_sequence(stages: Sequence[Stage], method: str) -> None:
                 f"width {narrow.width} sum to {group * narrow.width}; set stages[{i}].width="
                 f"'{wide.width / group}'"
             )
+        if wide.depth < narrow.depth:
+            raise PlanError(
+                f"depth falls from {narrow.depth} in stages[{i}] to {wide.depth} in "
+                f"stages[{i + 1}]; it may only grow: set stages[{i}].depth='{wide.depth}' or less"
+            )
 
 
 def _fraction(value: Any, where: str) -> Fraction:
-    """A width such as 1, 0.25, '1/4' or '0.25'; floats snap to the nearest simple fraction."""
+    """A share such as 1, 0.25, '1/4' or '0.25'; floats snap to the nearest simple fraction."""
     try:
         exact = Fraction(value) if not isinstance(value, bool) else None
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         exact = None
     if exact is None or not 0 < exact <= 1:
         raise PlanError(
-            f"{where} is {value!r}; it must be a fraction of the target's width, above 0 and at "
-            "most 1, such as 0.25 or '1/4'"
+            f"{where} is {value!r}; it must be a fraction of the target's, above 0 and at most 1, "
+            "such as 0.25 or '1/4'"
         )
     simple = exact.limit_denominator(_LARGEST_DENOMINATOR)
     if abs(simple - exact) > _WIDTH_TOLERANCE * exact:
@@ -227,6 +303,10 @@ def _positive(value: Any, where: str) -> float:
     if not number or not math.isfinite(value) or value <= 0:
         raise PlanError(f"{where} is {value!r}; it must be a number above 0")
     return value
+
+
+def _not_negative(value: Any, where: str) -> float:
+    return 0.0 if value == 0 and not isinstance(value, bool) else _positive(value, where)
 
 
 def _one_of(value: Any, choices: Sequence[str], where: str) -> str:

@@ -15,7 +15,7 @@ from .prefixes import strip_wrapper_prefixes
 def save_member(path: str | Path, state_dict: Mapping[str, Tensor], meta: dict[str, Any]) -> None:
     """Write ``dict(state_dict=..., meta=...)`` that ``torch.load(weights_only=True)`` reads as is.
 
-    The tensors are contiguous copies on the CPU without wrapper prefixes, so a slice of a larger
+    The tensors are contiguous, on the CPU and without wrapper prefixes, and a slice of a larger
     tensor does not drag its whole storage into the file. Written atomically.
 
     Args:
@@ -34,11 +34,21 @@ def save_member(path: str | Path, state_dict: Mapping[str, Tensor], meta: dict[s
 
 
 def plain_tensors(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return contiguous copies on the CPU, without gradients and without wrapper prefixes."""
-    return {
-        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, value in strip_wrapper_prefixes(state_dict).items()
-    }
+    """Return contiguous tensors on the CPU, each the whole of a storage of its own, without
+    gradients and without wrapper prefixes.
+
+    What is so already is not copied: a child of hundreds of megabytes exists once.
+    """
+    plain: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, value in strip_wrapper_prefixes(state_dict).items():
+        tensor = value.detach().to("cpu").contiguous()
+        storage = tensor.untyped_storage()
+        if storage.nbytes() != tensor.nbytes or storage.data_ptr() in storages:
+            tensor = tensor.clone()
+        storages.add(tensor.untyped_storage().data_ptr())
+        plain[name] = tensor
+    return plain
 
 
 def check_plain(value: Any, where: str) -> None:

@@ -143,7 +143,7 @@ def test_the_newest_is_the_highest_number(tmp_path):
     ):
         (tmp_path / name).write_bytes(b"")
     found = numbered_checkpoints(tmp_path, "epoch_{}.pth")
-    assert found == [(10, tmp_path / "epoch_10.pth"), (2, tmp_path / "epoch_2.pth")]
+    assert found == [((10, 0), tmp_path / "epoch_10.pth"), ((2, 0), tmp_path / "epoch_2.pth")]
 
 
 def test_a_damaged_newest_is_passed_over_and_left_alone(finished, tmp_path, caplog):

@@ -26,7 +26,8 @@ class Junction:
         self.cfg = staged(images, folder, family, stages=stages)
         _, setups = stages_of(self.cfg)
         architecture = setups[0].architecture
-        self.parent_cfg = stage_run(self.cfg).model.member
+        self.parent_run = stage_run(self.cfg)
+        self.parent_cfg = self.parent_run.model.member
         self.models, paths = [], []
         for i in range(4):
             model = MODELS.build(copy.deepcopy(self.parent_cfg))
@@ -47,7 +48,7 @@ class Junction:
             for group in self.parents
         ]
         self.run = stage_run(self.cfg, stage=1, grown=grown)
-        self.result = score_junction(self.run, self.parent_cfg, self.parents)
+        self.result = score_junction(self.run, self.parent_run, self.parents)
 
     def centre(self, model):
         """Make the answers of random weights depend on the image, by the last layer's bias."""
@@ -105,7 +106,7 @@ def test_twin_a_child_of_other_parents_scores_otherwise(junction):
     """The children are scored in their own order."""
     run = copy.deepcopy(junction.run)
     run.model.init_cfgs = run.model.init_cfgs[::-1]
-    swapped = score_junction(run, junction.parent_cfg, junction.parents)
+    swapped = score_junction(run, junction.parent_run, junction.parents)
     children = [child["child"] for child in junction.result]
     assert children[0] != children[1]
     assert [child["child"] for child in swapped] == children[::-1]

@@ -6,15 +6,17 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmrbdc.engine.image_size import input_size
 from mmrbdc.engine.model_cost import (
     build_on_meta,
-    input_size,
     plan_inputs,
     stage_config,
     stage_model,
 )
+from mmrbdc.families import FamilyError
 from mmrbdc.plan import PlanError, make_plan, parse_protocol, solve_lengths, with_epochs
 
 RESNET = {
@@ -146,6 +148,51 @@ def test_a_stage_at_another_resolution_costs_what_it_sees():
     protocol.stages[0].overrides.clear()
     high = plan_inputs(config, protocol)["stage_models"][0]
     assert low.forward_flops < high.forward_flops / 3
+
+
+def in1k(**stage):
+    """DeiT-B on ImageNet's 224 px from two halves, the first stage changed."""
+    config = staged(model=deit("deit-base", 768))
+    pipeline = [{"type": "RandomResizedCrop", "scale": 224}]
+    config.train_dataloader.dataset.dataset.pipeline = pipeline
+    config.stages[0].update(stage)
+    return config
+
+
+def test_a_stage_of_112_px_costs_what_the_model_counts_there():
+    config = in1k(img_size=112)
+    low, high = plan_inputs(config, parse_protocol(config))["stage_models"]
+    model = build_on_meta(deit("deit-small", 384, img_size=112))
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(torch.zeros(1, 3, 112, 112, device="meta"))
+    assert low.forward_flops == counter.get_total_flops()
+    assert low.train_flops_per_sample == 3 * low.forward_flops
+    assert low.params == sum(parameter.numel() for parameter in model.parameters())
+    assert (low.img_size, high.img_size) == ((112, 112), (224, 224))
+    assert high == plan_inputs(in1k(), parse_protocol(in1k()))["stage_models"][1]
+    whole = stage_model(deit("deit-small", 384), (224, 224)).forward_flops
+    assert 3.9 < whole / low.forward_flops < 4.3, "tokens a quarter, attention a sixteenth"
+
+
+def test_a_stage_of_half_the_depth_has_half_the_blocks():
+    config = in1k(depth="1/2")
+    low = plan_inputs(config, parse_protocol(config))["stage_models"][0]
+    arch = dict(embed_dims=384, num_layers=6, num_heads=6, feedforward_channels=1536)
+    expected = stage_model(deit(arch, 384), (224, 224))
+    assert low == expected and low.label == "deit 6x384, 6 heads"
+    assert low.params < 11.5e6
+
+
+def test_refuses_stages_that_are_no_part_of_the_target():
+    config = in1k(depth="1/5")
+    with pytest.raises(FamilyError, match="12 x 1/5 = 12/5 layers"):
+        plan_inputs(config, parse_protocol(config))
+    config = in1k(img_size=100)
+    with pytest.raises(FamilyError, match="img_size=100 is not a multiple of the patch size"):
+        plan_inputs(config, parse_protocol(config))
+    config = in1k(img_size=448)
+    with pytest.raises(PlanError, match="falls from 448 px"):
+        plan_inputs(config, parse_protocol(config))
 
 
 def test_plan_of_a_config():

@@ -1,6 +1,7 @@
 """One recipe's learning rates, fitted to stages of any length."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -107,6 +108,50 @@ def test_a_stage_of_few_epochs_or_less_than_one_reaches_the_full_rate(recipe, it
 def test_twin_boundaries_in_epochs_leave_a_short_stage_in_its_warm_up():
     unfitted = [dict(s, by_epoch=True) for s in RECIPE]
     assert max(curve(unfitted, PER_EPOCH, convert=True)) < 0.4
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, STEPS])
+@pytest.mark.parametrize("iters, warmup", [(200, 2), (200, 90), (200, 199), (20, 7)])
+def test_a_warm_up_is_as_long_as_it_is_told(recipe, iters, warmup):
+    """Also beyond a tenth of the stage; the rest of the recipe takes the rest of the stage."""
+    told = fit_schedulers(recipe, EPOCHS, iters, PER_EPOCH, warmup_iters=warmup)
+    assert told[0]["end"] == warmup
+    rates = curve(told, iters)
+    assert rates[0] == pytest.approx(recipe[0]["start_factor"])
+    assert all(low < high for low, high in itertools.pairwise(rates[:warmup]))
+    assert rates.index(max(rates)) == warmup - 1 and max(rates) == pytest.approx(1)
+
+
+def test_twin_without_being_told_a_warm_up_is_another():
+    assert fitted(RECIPE, 200)[0]["end"] not in (2, 90, 199)
+
+
+@pytest.mark.parametrize("iters", [1, 20, WHOLE])
+def test_a_warm_up_of_nothing_starts_at_the_full_rate(iters):
+    told = fit_schedulers(RECIPE, EPOCHS, iters, PER_EPOCH, warmup_iters=0)
+    assert [s["type"] for s in told] == ["CosineAnnealingLR"]
+    assert (told[0]["begin"], told[0]["end"]) == (0, iters)
+    assert curve(told, iters)[0] == 1
+
+
+def test_a_recipe_without_a_warm_up_may_be_told_to_have_none():
+    recipe = [dict(type="CosineAnnealingLR", T_max=60)]
+    assert fit_schedulers(recipe, EPOCHS, 90, PER_EPOCH, 0) == fitted(recipe, 90)
+
+
+@pytest.mark.parametrize(
+    "recipe, warmup, message",
+    [
+        (RECIPE, 100, "100 iterations does not fit a stage of 100"),
+        (RECIPE, -3, "-3 iterations does not fit"),
+        (RECIPE, 1, "would hold its first rate"),
+        ([dict(type="CosineAnnealingLR")], 10, "add dict\\(type='LinearLR'"),
+        ([], 10, "add dict\\(type='LinearLR'"),
+    ],
+)
+def test_a_warm_up_that_cannot_be_is_refused(recipe, warmup, message):
+    with pytest.raises(ValueError, match=message):
+        fit_schedulers(recipe, EPOCHS, 100, PER_EPOCH, warmup_iters=warmup)
 
 
 def test_milestones_and_steps_are_stretched():

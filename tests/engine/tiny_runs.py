@@ -186,6 +186,7 @@ def stage_run(cfg, indices=None, stage=0, grown=None):
         stage_index=stage,
         row=setup.row,
         iters_per_epoch=plan.feed.iters_per_epoch,
+        warmup=None,
         seed=cfg.randomness.seed,
         indices=indices,
         grown=grown or [None] * len(indices),

@@ -1,5 +1,8 @@
 """The plan as people see it."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import pytest
 
 from mmrbdc.plan import StageModel, make_plan, parse_protocol, plan_lines
@@ -61,3 +64,22 @@ def test_stage_lines_are_a_configs_own_syntax(plan):
     exec("\n".join(lines), pasted)
     assert [stage["epochs"] for stage in pasted["stages"]] == [176.419, 117.613]
     assert "keep: optim_wrapper" in lines[2]
+
+
+def test_image_sizes_show_where_they_differ(plan):
+    assert "px" not in "\n".join(plan_lines(plan))
+    rows = [replace(plan.rows[0], img_size=(160, 160)), replace(plan.rows[1], img_size=(224, 224))]
+    mixed = replace(plan, rows=tuple(rows), reference=replace(plan.reference, img_size=(224, 192)))
+    lines = plan_lines(mixed)
+    text = "\n".join(lines)
+    assert "160px" in text and "224px" in text and "224x192px" in text
+    assert max(map(len, lines)) <= 100
+
+
+def test_pasted_stages_keep_depth_and_image_size(plan):
+    first, last = plan.protocol.stages
+    stages = (replace(first, depth=Fraction(1, 2), img_size=112), last)
+    pasted: dict = {}
+    exec("\n".join(stage_lines(replace(plan.protocol, stages=stages))), pasted)
+    assert pasted["stages"][0]["depth"] == "1/2" and pasted["stages"][0]["img_size"] == 112
+    assert pasted["stages"][1].keys() == {"members", "width", "epochs"}

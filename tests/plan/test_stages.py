@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from mmrbdc.plan import PlanError, parse_protocol, with_epochs
+from mmrbdc.plan import PlanError, check_image_sizes, parse_protocol, with_epochs
 
 CFG = {
     "protocol": {"method": "rbdc", "family": "deit", "train_samples": 1000},
@@ -69,6 +69,43 @@ def test_widths_snap_to_simple_fractions(width):
     assert parse_protocol(cfg(stages=stages)).stages[0].width == Fraction(1, 3)
 
 
+def test_stages_of_less_depth_and_smaller_images():
+    config = cfg(stage=(0, {"depth": "1/2", "img_size": 16}), depth_operator="adjacent")
+    protocol = parse_protocol(config)
+    assert [stage.depth for stage in protocol.stages] == [Fraction(1, 2), 1, 1]
+    assert [stage.img_size for stage in protocol.stages] == [16, None, None]
+    assert protocol.stages[0].overrides == {}
+    assert protocol.depth_operator == "adjacent"
+    assert parse_protocol(CFG).depth_operator == "stack"
+    check_image_sizes(protocol.stages, (32, 32))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "target", "words"),
+    [
+        ((24, 16, None), (32, 32), r"falls from 24 px in stages\[0\] to 16 px in stages\[1\]"),
+        ((None, 16, None), (32, 32), "falls from 32 px"),
+        ((64, 64, None), (32, 32), "falls from 64 px"),
+        ((16, 16, 16), (32, 32), "img_size=16; it must be the target itself, whose images have 32"),
+        ((16, None, None), (32, 48), "square images, but the config's are 32x48"),
+    ],
+)
+def test_refuses_images_that_become_smaller(sizes, target, words):
+    config = copy.deepcopy(CFG)
+    for stage, size in zip(config["stages"], sizes, strict=True):
+        stage["img_size"] = size
+    with pytest.raises(PlanError, match=words):
+        check_image_sizes(parse_protocol(config).stages, target)
+
+
+@pytest.mark.parametrize("sizes", [(16, 16, None), (16, 24, 32), (None, None, 32), (32,) * 3])
+def test_images_that_grow_or_stay(sizes):
+    config = copy.deepcopy(CFG)
+    for stage, size in zip(config["stages"], sizes, strict=True):
+        stage["img_size"] = size
+    check_image_sizes(parse_protocol(config).stages, (32, 32))
+
+
 def test_none_unsets_a_length_as_a_command_line_needs_it():
     protocol = parse_protocol(cfg(stage=(0, {"epochs": None, "iters": 3})))
     assert protocol.stages[0].iters == 3
@@ -121,6 +158,16 @@ def test_with_epochs_replaces_every_length():
         (cfg(stage=(0, {"iters": 5})), "epochs=6 and iters=5"),
         (cfg(stage=(0, {"epochs": None})), "neither"),
         (cfg(stage=(2, {"members": 2})), "members=2"),
+        (cfg(stage=(0, {"depth": 0})), r"stages\[0\].depth is 0.*above 0"),
+        (cfg(stage=(0, {"depth": "half"})), "'half'"),
+        (cfg(stage=(2, {"depth": "1/2"})), "the last stage has depth=1/2"),
+        (
+            cfg(stage=(1, {"depth": "1/2"})),
+            r"falls from 1 in stages\[0\] to 1/2 in stages\[1\].*stages\[0\].depth='1/2'",
+        ),
+        (cfg(stage=(0, {"img_size": 0})), r"stages\[0\].img_size is 0"),
+        (cfg(stage=(0, {"img_size": [16, 16]})), "img_size is"),
+        (cfg(depth_operator="mirror"), "'mirror'.*'stack', 'adjacent'"),
         (cfg(stage=(0, {"optim_wraper": {}})), "did you mean 'optim_wrapper'"),
         (cfg(stages=[{"width": 1, "epochs": 1}]), "no 'members'"),
         (cfg(stages=[{"members": 1, "epochs": 1}]), "no 'width'"),

@@ -16,7 +16,7 @@ model = dict(
         type='VisionTransformer',
         arch=dict(embed_dims={width}, num_layers={depth}, num_heads={heads},
                   feedforward_channels={hidden}),
-        img_size=32,
+        img_size={size},
         patch_size={patch}),
     head=dict(type='VisionTransformerClsHead', num_classes={classes}, in_channels={width}))
 """
@@ -36,9 +36,15 @@ class Files:
         self.root = root
         self.child = self.config("child.py")
 
-    def config(self, name, width=32, depth=2, heads=4, patch=8, classes=5, more=""):
+    def config(self, name, width=32, depth=2, heads=4, patch=8, classes=5, size=32, more=""):
         text = DEIT.format(
-            width=width, depth=depth, heads=heads, patch=patch, classes=classes, hidden=2 * width
+            width=width,
+            depth=depth,
+            heads=heads,
+            patch=patch,
+            classes=classes,
+            size=size,
+            hidden=2 * width,
         )
         (self.root / name).write_text(text + more)
         return name

@@ -109,6 +109,33 @@ def test_a_grown_file_is_a_parent_again(files, main):
     assert shape == (192, 64)
 
 
+@pytest.mark.parametrize("make", ["parent", "member"])
+def test_parents_of_less_depth_and_smaller_images(files, main, capsys, make):
+    """Whether the files say it or their tensors do."""
+    parents = [getattr(files, make)(f"{i}.pth", i, depth=1, size=24) for i in (1, 2)]
+    options = ["--depth-operator", "stack", "--resize-positions", "--report", "report.json"]
+    main(command(files.child, parents, *options))
+    text = capsys.readouterr().out
+    assert "first    positions 3x3 -> 4x4, blocks 1 -> 2 (stack): 1.pth, 2.pth" in text
+    report = json.loads(Path("report.json").read_text())
+    assert report["parents"][0]["changes"] == ["positions 3x3 -> 4x4", "blocks 1 -> 2 (stack)"]
+    state = read_checkpoint("out.pth").state_dict
+    weights = [state[f"backbone.layers.{i}.attn.qkv.weight"] for i in range(2)]
+    assert torch.equal(*weights) and state["backbone.pos_embed"].shape == (1, 17, 32)
+    assert files.architecture("child.py").layout().space_sizes(state, "out.pth")
+
+
+@pytest.mark.parametrize("make", ["parent", "member"])
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [(dict(depth=1), "--depth-operator"), (dict(size=24), "--resize-positions")],
+)
+def test_a_refusal_names_the_option(files, main, capsys, make, options, word):
+    parents = [files.parent("a.pth", 1), getattr(files, make)("b.pth", 2, **options)]
+    message = error_of(main, capsys, command(files.child, parents))
+    assert "b.pth" in message and word in message
+
+
 def test_what_is_printed(files, main, capsys):
     main(command(files.child, [files.parent("a.pth", 1), files.member("b.pth", 2)]))
     text = capsys.readouterr().out

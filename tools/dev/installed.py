@@ -11,26 +11,27 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
-STRANGERS = (
-    "opencv-python",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-    "onedl-mmengine",
-    "onedl-mmcv",
-    "onedl-mmdetection",
-    "onedl-mmpretrain",
-    "mmcv-full",
-    "mmcv-lite",
-    "mmcls",
+RIVALS = (
+    (
+        "opencv-python",
+        "opencv-python-headless",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    ),
+    ("mmengine", "onedl-mmengine"),
+    ("mmcv", "onedl-mmcv", "mmcv-full", "mmcv-lite"),
+    ("mmdet", "onedl-mmdetection"),
+    ("mmpretrain", "onedl-mmpretrain", "mmcls"),
+    ("imaug", "imgaug"),
 )
-"""They bring the same import names as the pinned packages; pip lets both lie over each other."""
+"""Groups that bring the same import names; pip lets several of a group lie over each other."""
 
 
 def requirements(files: list[str]) -> Iterator[Requirement]:
@@ -66,6 +67,12 @@ def fault(distribution: Distribution | None, requirement: Requirement) -> str:
     return ""
 
 
+def rivals_of(wanted: Set[str]) -> list[str]:
+    """The distributions that would overwrite files of the wanted ones."""
+    groups = [group for group in RIVALS if not wanted.isdisjoint(group)]
+    return [name for group in groups for name in group if name not in wanted]
+
+
 def name_of(distribution: Distribution) -> str:
     """Canonical name, or an empty string where the metadata is gone."""
     text = distribution.read_text("METADATA") or ""
@@ -92,7 +99,7 @@ def main(files: list[str]) -> None:
             problem = "installed twice"
         if problem:
             broken[f"{requirement.name}{requirement.specifier}"] = problem
-    strangers = [name for name in STRANGERS if name in have and name not in wanted]
+    strangers = [name for name in rivals_of(wanted) if name in have]
     json.dump({"broken": broken, "strangers": strangers}, sys.stdout)
 
 

@@ -29,7 +29,8 @@ MEMORY_PER_JOB = 2 * 2**30
 class Target:
     """What a wheel is compiled for.
 
-    ``cuda`` is nvcc's version, ``None`` for CPU ops; ``archs`` are the GPUs' compute capabilities.
+    ``mmcv`` is what pip is asked for (``mmcv==2.1.0`` or ``onedl-mmcv==2.3.6``), ``cuda`` nvcc's
+    version, ``None`` for CPU ops; ``archs`` are the GPUs' compute capabilities.
     """
 
     python: str
@@ -44,7 +45,7 @@ class Target:
         """Name of the folder: ``cp311-torch2.11.0-cu130-mmcv2.1.0-cpu-linux_x86_64``."""
         device = f"nvcc{self.cuda}-sm{'-'.join(self.archs)}" if self.cuda else "cpu"
         platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
-        parts = (self.python, f"torch{self.torch}", f"mmcv{self.mmcv}", device, platform)
+        parts = (self.python, f"torch{self.torch}", self.mmcv.replace("==", ""), device, platform)
         return "-".join(re.sub(r"[^\w.-]", "-", part) for part in parts)
 
     def environ(self) -> dict[str, str]:
@@ -80,7 +81,9 @@ def wheel_folder() -> Path:
 
 def maybe_cached(python: Python, mmcv: str) -> bool:
     """Whether some wheel for this Python and mmcv is kept: asked before torch is there."""
-    pattern = f"{python_tag(python)}-torch*-mmcv{mmcv}-*/*.whl"
+    # The wheel is named too: after `torch*` the folder of onedl-mmcv matches that of mmcv.
+    wheel = mmcv.replace("-", "_").replace("==", "-")
+    pattern = f"{python_tag(python)}-torch*-{mmcv.replace('==', '')}-*/{wheel}-*.whl"
     return any(wheel_folder().glob(pattern))
 
 
@@ -176,7 +179,7 @@ def install(
             shutil.rmtree(folder)
             facts = ask(venv_python, root)
             raise SetupError(
-                f"mmcv {target.mmcv} was compiled, but its ops do not run: {facts.get('cpu')} "
+                f"{target.mmcv} was compiled, but its ops do not run: {facts.get('cpu')} "
                 f"{facts.get('cuda', '')}\nThe build's output: {steps.log}"
             )
 
@@ -196,7 +199,7 @@ def compile_wheel(
 ) -> Path:
     """Compile mmcv into ``folder``, which appears only when it is complete; return the wheel."""
     minutes = max(1, round(CORE_MINUTES / jobs()))
-    say(f"      compiling mmcv {target.mmcv}, {jobs()} files at a time, for {target.key}")
+    say(f"      compiling {target.mmcv}, {jobs()} files at a time, for {target.key}")
     say(
         f"      (about {minutes} min; only once, the wheel is kept in {folder})"
         if target.cuda is None
@@ -213,15 +216,16 @@ def compile_wheel(
         "--no-build-isolation",
         "--no-deps",
     ]
+    name = target.mmcv.split("==")[0]
     # ninja, which compiles in parallel, is looked for on the PATH.
     path = f"{venv_python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     steps.run(
-        [*command, "--no-binary", "mmcv", "--wheel-dir", build, f"mmcv=={target.mmcv}"],
+        [*command, "--no-binary", name, "--wheel-dir", build, target.mmcv],
         "compiling mmcv",
         {**target.environ(), **headers, "PATH": path},
     )
-    wheels = sorted(build.glob("mmcv-*.whl"))
+    wheels = sorted(build.glob("*.whl"))
     if not wheels:
-        raise SetupError(f"pip made no mmcv wheel:\n{tail(steps.log)}")
+        raise SetupError(f"pip made no wheel of {name}:\n{tail(steps.log)}")
     build.rename(folder)
     return folder / wheels[0].name

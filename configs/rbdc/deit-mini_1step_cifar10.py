@@ -1,0 +1,22 @@
+"""A mini DeiT on CIFAR-10 by RBDC: 2 members of width 64 -> 1 of 128.
+
+As many training FLOPs as configs/baselines/deit-mini_scratch_cifar10.py, all three models counted.
+
+Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
+Expected: not measured yet; `python benchmarks/real_images.py --data data/cifar10` does it.
+Hardware: planned for 1 CPU core, about 6 to 8 minutes.
+
+    python tools/train.py configs/rbdc/deit-mini_1step_cifar10.py
+"""
+
+_base_ = [
+    "../_base_/models/deit-mini.py",
+    "../_base_/datasets/cifar10.py",
+    "../_base_/schedules/deit-mini.py",
+    "../_base_/staged_runtime.py",
+]
+protocol = dict(method="rbdc", family="deit", reference_epochs=2.5, train_samples=50000)
+stages = [
+    dict(members=2, width="1/2", epochs=2.098),
+    dict(members=1, width=1, epochs=1.399),
+]

@@ -1,0 +1,35 @@
+"""The real batch of an optimizer step, and the learning rate that belongs to it."""
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+
+
+def real_batch(cfg: Config) -> int:
+    """Samples behind one optimizer step: batch size x processes x accumulated batches."""
+    accumulated = cfg.optim_wrapper.get("accumulative_counts", 1)
+    return cfg.train_dataloader.batch_size * get_world_size() * accumulated
+
+
+def batch_warnings(cfg: Config) -> list[str]:
+    """What to tell a user whose batch is not the one that the learning rate was chosen for."""
+    scaling = cfg.get("auto_scale_lr") or {}
+    base, real = scaling.get("base_batch_size"), real_batch(cfg)
+    if base is None or base == real or scaling.get("enable"):
+        return []
+    return [
+        f"an optimizer step sees {real} samples ({cfg.train_dataloader.batch_size} x "
+        f"{get_world_size()} process(es) x "
+        f"{cfg.optim_wrapper.get('accumulative_counts', 1)} accumulated), but the learning rate is "
+        f"meant for {base}, and scaling is off: add --auto-scale-lr, or change "
+        "train_dataloader.batch_size or optim_wrapper.accumulative_counts"
+    ]
+
+
+def count_accumulated(cfg: Config) -> None:
+    """Let MMEngine's learning-rate scaling, which knows batch size and processes only, see the
+    accumulated batches too; changes ``cfg``.
+    """
+    scaling = cfg.get("auto_scale_lr") or {}
+    accumulated = cfg.optim_wrapper.get("accumulative_counts", 1)
+    if scaling.get("enable") and accumulated > 1:
+        scaling["base_batch_size"] = scaling["base_batch_size"] / accumulated

@@ -1,0 +1,37 @@
+"""How the members of a stage share their run: the config's ``lockstep``."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from mmrbdc.plan import PlanError
+
+LOCKSTEP: dict[str, tuple[Any, ...]] = dict(
+    compute=("loop", "stacked"),
+    channels_last=(False, True),
+    augmentation=("shared", "own"),
+)
+"""Every option and its values, the default first.
+
+``compute`` and ``channels_last`` are those of :class:`mmrbdc.models.Siblings`. With
+``augmentation='shared'`` all members see the same augmented images (mixup is each member's own
+anyway); with ``'own'`` an image is decoded once and augmented for every member by itself.
+"""
+
+
+def lockstep_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a staged config, defaults filled in.
+
+    Raises:
+        PlanError: an option or a value that there is not.
+    """
+    given = config.get("lockstep") or {}
+    for name, value in given.items():
+        if name not in LOCKSTEP:
+            close = difflib.get_close_matches(name, LOCKSTEP, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it may say {', '.join(LOCKSTEP)}"
+            raise PlanError(f"lockstep has an unknown key {name!r}; {hint}")
+        if value not in LOCKSTEP[name]:
+            choices = " or ".join(repr(choice) for choice in LOCKSTEP[name])
+            raise PlanError(f"lockstep.{name} is {value!r}; it must be {choices}")
+    return {name: given.get(name, values[0]) for name, values in LOCKSTEP.items()}

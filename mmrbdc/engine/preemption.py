@@ -1,0 +1,100 @@
+"""Preemption: SIGTERM saves and ends the run with a code that says "start me again"."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import all_reduce, barrier, get_world_size
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from mmrbdc.engine.checkpoint_hook import checkpoint_hook
+from mmrbdc.registry import HOOKS
+
+EXIT_PREEMPTED = 75
+"""Exit code of a run that SIGTERM ended: what it did is saved, ``--resume`` goes on. The number is
+``EX_TEMPFAIL`` of ``sysexits.h``."""
+
+_received = False
+
+
+class Preempted(SystemExit):
+    """Ends the process with :data:`EXIT_PREEMPTED`."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_PREEMPTED)
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Take SIGTERM as a request to save and stop, as Slurm sends it before it takes a node away."""
+    global _received
+    previous = signal.signal(signal.SIGTERM, _note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _received = False
+
+
+def _note(number: int, frame: Any) -> None:
+    global _received
+    _received = True
+
+
+def requested() -> bool:
+    """Whether any rank was asked to stop; every rank must ask at the same point."""
+    if get_world_size() == 1:
+        return _received
+    flag = torch.tensor(int(_received), device=get_device())
+    all_reduce(flag, op="max")
+    return bool(flag)
+
+
+def stop_if_requested() -> None:
+    """End the process where there is nothing to save.
+
+    Raises:
+        Preempted: SIGTERM came.
+    """
+    if requested():
+        MMLogger.get_current_instance().warning(
+            f"SIGTERM: stopping; --resume goes on (exit code {EXIT_PREEMPTED})"
+        )
+        raise Preempted
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """After SIGTERM save at the next iteration, in the middle of an epoch too, and stop.
+
+    Under gradient accumulation it waits for the next optimizer step. A validation is given up when
+    the checkpoint before it was written.
+    """
+
+    priority = "LOWEST"  # when every other hook is done with the iteration
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Save and stop, if asked to."""
+        if not requested() or not runner.optim_wrapper.should_update():
+            return
+        path = checkpoint_hook(runner).save_now(runner, runner.epoch, runner.iter + 1)
+        barrier()
+        runner.logger.warning(
+            f"SIGTERM: wrote {path} and stopping; --resume goes on from iteration "
+            f"{runner.iter + 1} (exit code {EXIT_PREEMPTED})"
+        )
+        raise Preempted
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Stop, if asked to and nothing would be lost."""
+        if checkpoint_hook(runner).saved_iter == runner.iter:
+            stop_if_requested()

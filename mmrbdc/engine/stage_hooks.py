@@ -1,0 +1,68 @@
+"""The hooks that a protocol adds to each of its stages' runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from mmrbdc.engine.stage_setup import StageSetup
+from mmrbdc.plan import Plan
+from mmrbdc.weights import Checkpoint
+
+
+def protocol_hooks(
+    cfg: Config,
+    plan: Plan,
+    setup: StageSetup,
+    indices: Sequence[int],
+    parents: Sequence[Sequence[Checkpoint]],
+    flops_once: float,
+) -> list[dict[str, Any]]:
+    """Hook configs of one run.
+
+    Args:
+        cfg: the run's.
+        plan: the protocol's.
+        setup: the stage.
+        indices: the members that are trained.
+        parents: of each of them; empty in the first stage.
+        flops_once: one-off FLOPs of these members' junctions.
+    """
+    protocol = plan.protocol
+    ramp = round(protocol.norm_ramp * plan.feed.iters_per_epoch) if setup.index else 0
+    ramps = [dict(type="mmrbdc.JointNormRampHook", groups=len(parents[0]), iters=ramp)]
+    return [
+        dict(type="mmrbdc.FiniteLossHook"),
+        dict(type="mmrbdc.AverageBuffersHook"),
+        dict(type="mmrbdc.WallClockHook"),
+        dict(
+            type="mmrbdc.LedgerHook",
+            members=len(indices),
+            flops_per_sample=setup.row.train_flops_per_sample,
+            flops_before=sum(row.flops for row in plan.rows[: setup.index]),
+            flops_once=flops_once,
+        ),
+        dict(
+            type="mmrbdc.MemberExportHook",
+            folder=str(setup.folder),
+            weights=protocol.parents,
+            meta=dict(
+                name=protocol.name,
+                method=protocol.method,
+                family=protocol.family,
+                architecture=setup.architecture.to_dict(),
+                stage=setup.index,
+                config_hash=setup.hash,
+            ),
+            parents=[[c.sha256 for c in group] for group in parents],
+            parents_flops=[sum(c.meta["train_flops"] for c in group) for group in parents],
+        ),
+        dict(
+            type="mmrbdc.ProgressHook",
+            stage=setup.index,
+            stage_flops=[float(row.flops) for row in plan.rows],
+            interval=cfg.get("default_hooks", {}).get("logger", {}).get("interval", 50),
+        ),
+        dict(type="mmrbdc.PreemptionHook"),
+        *(ramps if ramp else []),
+    ]

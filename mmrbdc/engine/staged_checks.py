@@ -1,0 +1,63 @@
+"""What a staged config must have, checked before anything runs."""
+
+import itertools
+
+from mmengine.config import Config
+
+from mmrbdc.engine.joint_norm import set_norm_blend
+from mmrbdc.engine.model_cost import build_on_meta
+from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.growth import check_streams
+from mmrbdc.plan import PlanError, Protocol
+
+
+def check_staged(cfg: Config, protocol: Protocol) -> None:
+    """Check a staged config beyond its stages.
+
+    Raises:
+        PlanError, GrowthError, ValueError: what is wrong with it.
+    """
+    _check_evaluator(cfg)
+    _check_checkpoint_hook(cfg)
+    architecture = architecture_from_config(cfg.model)
+    _check_trainable(architecture, protocol.family)
+    if protocol.streams != "plain":
+        check_streams(architecture.layout())
+    if protocol.norm_ramp:
+        for narrow, wide in itertools.pairwise(protocol.stages):
+            groups = narrow.members // wide.members
+            set_norm_blend(build_on_meta(cfg.model), groups, 0.0)
+
+
+def _check_trainable(architecture: Architecture, family: str) -> None:
+    if architecture.family != family:
+        raise PlanError(
+            f"protocol.family is {family!r}, but the model is a {architecture.family} "
+            f"({architecture.label}); set protocol.family={architecture.family!r}"
+        )
+    if getattr(architecture, "distilled", False):
+        raise PlanError(
+            "DistilledVisionTransformer couples (tools/grow.py) but is not trained here: "
+            "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
+            "VisionTransformerClsHead"
+        )
+
+
+def _check_evaluator(cfg: Config) -> None:
+    metrics = cfg.get("val_evaluator") or []
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    kinds = [str(metric["type"]).rpartition(".")[-1] for metric in metrics]
+    if metrics and "Accuracy" not in kinds:
+        raise PlanError(
+            f"val_evaluator is {', '.join(kinds)}; junctions and curves need top-1 accuracy: add "
+            "dict(type='Accuracy', topk=(1,))"
+        )
+
+
+def _check_checkpoint_hook(cfg: Config) -> None:
+    kind = (cfg.get("default_hooks", {}).get("checkpoint") or {}).get("type")
+    if kind != "mmrbdc.CheckpointHook":
+        raise PlanError(
+            f"default_hooks.checkpoint is {kind!r}; a stage is saved and resumed through "
+            "dict(type='mmrbdc.CheckpointHook', interval=1)"
+        )

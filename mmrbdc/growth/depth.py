@@ -1,0 +1,158 @@
+"""Growing depth: the blocks of a deeper model are copies of a shallower one's.
+
+With *B* blocks in the parent and *N* in the deeper model, block *j* of the deeper model copies
+
+* ``stack``: block *j* mod *B*, the whole stack again behind itself. StackBERT (ICML 2019) for
+  doubling; among the best depth operators in "Stacking Your Transformers" (arXiv 2405.15319);
+* ``adjacent``: block floor(*j* *B* / *N*), each block next to its copies. The index map of AutoProg
+  (CVPR 2022, arXiv 2203.14509), often called interpolation.
+
+Norms are copied with their block; everything outside of blocks is kept.
+
+Neither keeps the function: a copied block adds its branch to the stream again. So depth grows
+before parents are coupled, and a junction's scores show what it cost. Traps:
+
+* a copy gets the gradient of its own place, so copies part from the first step on; no noise is
+  added;
+* drop-path rates rise with the block number: the deeper model spreads them over its own depth;
+* AutoProg's paper takes *new* blocks from an average of the weights, its released code *all*
+  blocks; here both come from the file that is given (the protocol's ``parents='raw' | 'ema'``);
+* where *B* does not divide *N*, some blocks are copied once more than others: ``adjacent`` spreads
+  these over the depth, AutoProg takes the last ones. For multiples the two maps are the same.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mmrbdc.growth.errors import GrowthError
+from mmrbdc.growth.layout import Layout
+
+DEPTH_OPERATORS = ("stack", "adjacent")
+"""All depth operators by name."""
+
+
+def block_sources(operator: str, parent_depth: int, depth: int) -> list[int]:
+    """Which of the parent's blocks each block of the deeper model copies.
+
+    Args:
+        operator: ``stack`` or ``adjacent``.
+        parent_depth: Blocks of the parent.
+        depth: Blocks of the deeper model, at least as many.
+
+    Raises:
+        GrowthError: An unknown operator, or a depth that falls.
+    """
+    if operator not in DEPTH_OPERATORS:
+        raise GrowthError(
+            f"unknown depth operator '{operator}'; there is {', '.join(DEPTH_OPERATORS)}"
+        )
+    if not 0 < parent_depth <= depth:
+        raise GrowthError(
+            f"depth cannot grow from {parent_depth} to {depth} blocks; the parent needs at least "
+            "one block and no more than its child"
+        )
+    if operator == "stack":
+        return [j % parent_depth for j in range(depth)]
+    return [j * parent_depth // depth for j in range(depth)]
+
+
+def deepen(
+    state_dict: Mapping[str, Tensor],
+    layout: Layout,
+    deeper: Layout,
+    operator: str,
+    who: str = "the parent",
+) -> dict[str, Tensor]:
+    """Make a deeper model's state dict out of a shallower one's.
+
+    Args:
+        state_dict: The parent's tensors; not changed, and no memory is shared with them.
+        layout: Layout at the parent's depth. Widths may be others than the tensors'.
+        deeper: Layout of the same architecture at the depth to reach.
+        operator: ``stack`` or ``adjacent``.
+        who: What messages call the parent.
+
+    Returns:
+        Tensors under the names of ``deeper``, in its order.
+
+    Raises:
+        GrowthError: A parent that does not fit ``layout``, layouts that differ in more than how
+            many equal blocks they have, an unknown operator, or a depth that falls.
+    """
+    layout.space_sizes(state_dict, who)
+    sources = source_names(layout, deeper, operator)
+    return {name: state_dict[sources[name]].clone() for name in deeper.entries}
+
+
+def source_names(layout: Layout, deeper: Layout, operator: str) -> dict[str, str]:
+    """Which of the parent's tensors each tensor of the deeper model copies, by name.
+
+    Args:
+        layout: Layout at the parent's depth.
+        deeper: Layout of the same architecture at the depth to reach.
+        operator: ``stack`` or ``adjacent``.
+
+    Raises:
+        GrowthError: As for :func:`deepen`.
+    """
+    ours, theirs = _by_block(layout), _by_block(deeper)
+    outside, outside_deeper = ours.pop(None, []), theirs.pop(None, [])
+    _check_same(outside, outside_deeper, "outside of the blocks")
+    found = {name: name for name in outside}
+    for block, source in enumerate(block_sources(operator, len(ours), len(theirs))):
+        renamed = {_renumbered(name, source, block): name for name in ours[source]}
+        _check_same([*renamed], theirs[block], f"of block {block}, a copy of block {source}")
+        found |= renamed
+    for name, source_name in found.items():
+        if not _alike(layout, source_name, deeper, name):
+            raise GrowthError(
+                f"'{name}' of the deeper model cannot be a copy of '{source_name}': role or axes "
+                "differ; depth grows only where all blocks are alike, as in deit"
+            )
+    return found
+
+
+def _by_block(layout: Layout) -> dict[int | None, list[str]]:
+    """Names of the tensors of each block; ``None`` for those outside of blocks."""
+    names: dict[int | None, list[str]] = {}
+    for name, entry in layout.entries.items():
+        names.setdefault(entry.block, []).append(name)
+    return names
+
+
+def _renumbered(name: str, source: int, block: int) -> str:
+    """A tensor's name in another block: the block number is the first number of a dotted name."""
+    parts = name.split(".")
+    numbers = [i for i, part in enumerate(parts) if part.isdigit()]
+    if not numbers or int(parts[numbers[0]]) != source:
+        raise GrowthError(
+            f"'{name}' belongs to block {source}, but its name does not say so; depth grows only "
+            "in a family that numbers its blocks through, as deit does"
+        )
+    parts[numbers[0]] = str(block)
+    return ".".join(parts)
+
+
+def _check_same(found: list[str], expected: list[str], where: str) -> None:
+    different = set(found) ^ set(expected)
+    if different:
+        raise GrowthError(
+            f"tensors {where} differ between the two depths: {', '.join(sorted(different)[:3])}; "
+            "depth grows only where all blocks are alike, as in deit"
+        )
+
+
+def _alike(layout: Layout, name: str, deeper: Layout, other: str) -> bool:
+    """Whether two entries have one role and axes of the same kind, unit and fusion."""
+    one, two = layout.entries[name], deeper.entries[other]
+    if one.role != two.role or len(one.axes) != len(two.axes):
+        return False
+    for mine, yours in zip(one.axes, two.axes, strict=True):
+        if (mine.mode, mine.fused, mine.size) != (yours.mode, yours.fused, yours.size):
+            return False
+        if mine.space is not None and yours.space is not None:
+            space, twin = layout.spaces[mine.space], deeper.spaces[yours.space]
+            if (space.kind, space.size, space.unit) != (twin.kind, twin.size, twin.unit):
+                return False
+    return True

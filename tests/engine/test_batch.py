@@ -1,0 +1,37 @@
+"""The real batch behind an optimizer step, and the learning rate that belongs to it."""
+
+import pytest
+from mmengine.runner import Runner
+from tiny_runs import BATCH, one_stage, stage_run
+
+from mmrbdc.engine.batch import batch_warnings, real_batch
+
+
+def config(images, tmp_path, accumulated=1, **scaling):
+    cfg = one_stage(images, tmp_path, overrides=dict(epochs=1))
+    cfg.optim_wrapper.accumulative_counts = accumulated
+    cfg.auto_scale_lr = scaling
+    return cfg
+
+
+@pytest.mark.parametrize("accumulated", [1, 4])
+def test_accumulated_batches_count(images, tmp_path, accumulated):
+    assert real_batch(config(images, tmp_path, accumulated)) == BATCH * accumulated
+
+
+def test_a_batch_that_the_learning_rate_is_not_for_is_told(images, tmp_path):
+    (line,) = batch_warnings(config(images, tmp_path, 2, base_batch_size=64, enable=False))
+    assert "16 samples" in line and "meant for 64" in line and "--auto-scale-lr" in line
+    assert not batch_warnings(config(images, tmp_path, 8, base_batch_size=64))
+    assert not batch_warnings(config(images, tmp_path, 2, base_batch_size=64, enable=True))
+    assert not batch_warnings(config(images, tmp_path))
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_scaling_follows_the_real_batch(images, tmp_path, accumulated):
+    cfg = config(images, tmp_path, accumulated, base_batch_size=32, enable=True)
+    runner = Runner.from_cfg(stage_run(cfg))
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.scale_lr(wrapper, runner.auto_scale_lr)
+    expected = cfg.optim_wrapper.optimizer.lr * BATCH * accumulated / 32
+    assert wrapper.get_lr()["lr"][0] == pytest.approx(expected)

@@ -1,0 +1,157 @@
+"""``lockstep`` of a staged config: what it changes in a run, and that nothing else is."""
+
+import copy
+import importlib.util
+import shutil
+
+import pytest
+import torch
+from tiny_runs import ADAMW, differing, one_stage, stage_run, staged, stages_of, train
+
+from mmrbdc.engine import LedgerHook
+from mmrbdc.engine.lockstep import lockstep_options
+from mmrbdc.engine.stage_config import differences
+from mmrbdc.plan import PlanError
+
+NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
+DEFAULTS = dict(compute="loop", channels_last=False, augmentation="shared")
+
+
+def run_of(images, work_dir, family="deit", indices=None, iters=4, **changes):
+    cfg = one_stage(images, work_dir, family, 4, dict(iters=iters), **NO_VALIDATION, **changes)
+    return stage_run(cfg, indices)
+
+
+def test_defaults_are_what_nothing_given_means(images, tmp_path):
+    assert lockstep_options({}) == lockstep_options(dict(lockstep=dict())) == DEFAULTS
+    plain = run_of(images, tmp_path)
+    told = run_of(images, tmp_path, lockstep=DEFAULTS)
+    assert plain.model == told.model and plain.train_dataloader == told.train_dataloader
+    assert "lockstep" not in told
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (dict(comput="loop"), "'comput'; did you mean 'compute'"),
+        (dict(x=1), "'x'; it may say compute, channels_last, augmentation"),
+        (dict(compute="vmap"), "lockstep.compute is 'vmap'; it must be 'loop' or 'stacked'"),
+        (dict(channels_last="yes"), "'yes'; it must be False or True"),
+    ],
+)
+def test_what_there_is_not_is_refused(given, message):
+    with pytest.raises(PlanError) as error:
+        lockstep_options(dict(lockstep=given))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "option", [dict(compute="stacked"), dict(channels_last=True), dict(augmentation="own")]
+)
+def test_every_option_is_in_the_fingerprint(images, tmp_path, option):
+    """And may be one stage's own."""
+    contents = [stages_of(staged(images, tmp_path))[1]]
+    contents.append(stages_of(staged(images, tmp_path, lockstep=option))[1])
+    assert contents[0][0].hash != contents[1][0].hash
+    changed = differences(contents[0][0].content, contents[1][0].content)
+    assert len(changed) == 1
+    cfg = staged(images, tmp_path, lockstep={})
+    cfg.stages[1].lockstep = option
+    own = stages_of(cfg)[1]
+    assert own[0].hash == contents[0][0].hash and own[1].hash != contents[0][1].hash
+
+
+@pytest.fixture(scope="module")
+def own(images, tmp_path_factory):
+    """Four members with their own augmentation, and the ledger of their run."""
+    run = run_of(images, tmp_path_factory.mktemp("own"), lockstep=dict(augmentation="own"))
+    run.custom_hooks = [dict(type="mmrbdc.LedgerHook", members=4, flops_per_sample=10.0)]
+    return train(run)
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_with_its_own_augmentation_a_member_is_still_the_member_alone(images, tmp_path, own, index):
+    run = run_of(images, tmp_path, indices=[index], lockstep=dict(augmentation="own"))
+    alone = train(run).model
+    assert not differing(own.model.member_state_dict(index), alone.member_state_dict(0))
+
+
+def test_twin_a_shared_augmentation_is_another_one(images, tmp_path, own):
+    shared = train(run_of(images, tmp_path)).model
+    assert all(
+        differing(own.model.member_state_dict(i), shared.member_state_dict(i)) for i in range(4)
+    )
+
+
+def test_a_view_is_no_sample_more_in_the_ledger(own):
+    """4 iterations of 8, 8, 4 and 8 images, whatever the members see of them."""
+    hook = next(hook for hook in own.hooks if isinstance(hook, LedgerHook))
+    assert hook.samples == 28
+    assert hook.flops == 28 * 4 * 10.0
+
+
+def test_a_batch_with_too_few_views_is_refused(images, tmp_path):
+    run = run_of(images, tmp_path, lockstep=dict(augmentation="own"))
+    run.train_dataloader.dataset.views = run.model.seeds[:2]
+    with pytest.raises(ValueError, match=r"2 view\(s\) of every image for 4 member"):
+        train(run)
+
+
+def without_drop_path(run):
+    run.model.member.backbone.drop_path_rate = 0.0
+    return run
+
+
+def largest_difference(one, other):
+    """Of all tensors, relative to each tensor's largest value, key biases left out.
+
+    A key's bias has no true gradient, and Adam makes steps of its rounding noise.
+    """
+    pairs = [
+        (one[name], other[name])
+        for name in one
+        if one[name].is_floating_point() and "qkv.bias" not in name
+    ]
+    return max(((a - b).abs().max() / a.abs().max().clamp(1e-2)).item() for a, b in pairs)
+
+
+@pytest.mark.parametrize("family", ["deit", "resnet"])
+def test_a_stacked_run_is_the_loops_up_to_rounding(images, tmp_path, family):
+    sgd = dict(optimizer=dict(type="SGD", lr=0.01, momentum=0.9))
+    states = [
+        train(
+            without_drop_path(
+                run_of(images, tmp_path, family, lockstep=dict(compute=c), optim_wrapper=sgd)
+            )
+        ).model.state_dict()
+        for c in ("loop", "stacked")
+    ]
+    assert largest_difference(*states) < 1e-4
+
+
+def test_fused_adamw_gives_the_same_weights_up_to_rounding(images, tmp_path):
+    states = []
+    for fused in (False, True):
+        optim = copy.deepcopy(ADAMW)
+        optim["optimizer"].update(lr=1e-3, fused=fused)
+        runner = train(run_of(images, tmp_path, optim_wrapper=optim))
+        groups = runner.optim_wrapper.optimizer.param_groups
+        assert len(groups) <= 4 and all(group["fused"] is fused for group in groups)
+        states.append(runner.model.state_dict())
+    assert largest_difference(*states) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["eager", pytest.param("inductor", marks=pytest.mark.slow)],
+)
+def test_mmengines_compile_entry_trains_siblings(images, tmp_path, backend):
+    """Without drop-path, whose draws inductor makes otherwise, it is the plain run."""
+    if backend == "inductor" and not (importlib.util.find_spec("triton") or shutil.which("g++")):
+        pytest.skip("no compiler")
+    torch._dynamo.reset()
+    compiled = without_drop_path(run_of(images, tmp_path, iters=6))
+    compiled.compile = dict(backend=backend)
+    state = train(compiled).model.state_dict()
+    plain = train(without_drop_path(run_of(images, tmp_path, iters=6))).model.state_dict()
+    assert largest_difference(plain, state) < 1e-3
