@@ -22,7 +22,7 @@ from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.weights import load_strict, read_checkpoint, write_json
-from mmrbdc.weights.stock import stock_mmengine_globals
+from mmrbdc.weights.stock import stock_files_readable
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,8 +158,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     cfg.resume = newest is not None
     if newest is not None:
         cfg.load_from = str(newest)
-    # MMEngine 0.10.7 reads what stock MMEngine wrote only with an allow-list.
-    with torch.serialization.safe_globals(stock_mmengine_globals()):
+    with stock_files_readable():
         Runner.from_cfg(cfg).train()
 
 

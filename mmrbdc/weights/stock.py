@@ -4,14 +4,18 @@ MMEngine saves its message hub, whose log buffers are pickled objects with numpy
 the buffers pickle references to their own methods as ``getattr(HistoryBuffer, 'min')``.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 
 from .errors import WeightsError
 
 _METHODS = ("min", "max", "mean", "current")
+_FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 class LogBuffer:
@@ -57,3 +61,22 @@ def stock_mmengine_globals(
         *[(reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("_core", "core")],
         *[(scalar, f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")],
     ]
+
+
+@contextmanager
+def stock_files_readable() -> Iterator[None]:
+    """Within it MMEngine's own loading reads stock checkpoints and unpickles no code.
+
+    MMEngine 0.10.7 gives up on them without an allow-list. The onedl fork brings a list, and
+    unpickles whatever that refuses; torch's own switch overrules it.
+    """
+    before = os.environ.get(_FORCE_WEIGHTS_ONLY)
+    os.environ[_FORCE_WEIGHTS_ONLY] = "1"
+    try:
+        with torch.serialization.safe_globals(stock_mmengine_globals()):
+            yield
+    finally:
+        if before is None:
+            del os.environ[_FORCE_WEIGHTS_ONLY]
+        else:
+            os.environ[_FORCE_WEIGHTS_ONLY] = before

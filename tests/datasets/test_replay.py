@@ -166,3 +166,25 @@ def test_a_data_set_that_cannot_be_replayed_is_refused(folder):
     data = plain_loader(folder).dataset
     with pytest.raises(ValueError, match="got CustomDataset.*mmrbdc.ReplayableDataset"):
         ReplayableSampler(data, WRAPPED, seed=0)
+
+
+def test_repeated_augmentation_on_one_process(folder):
+    """MMPretrain's sampler: an epoch as long as the data set, a third of it different images."""
+    batches = loader(folder, wrapped=dict(type="RepeatAugSampler", num_repeats=3))
+    draws = list(batches.sampler)
+    counts = {draw.sample: 0 for draw in draws}
+    for draw in draws:
+        counts[draw.sample] += 1
+    assert len(draws) == IMAGES and sorted(counts.values(), reverse=True) == [3, 3, 3, 3, 1]
+    first, second = (batches.dataset[draw]["inputs"] for draw in draws[:2])
+    assert draws[0].sample == draws[1].sample and not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_can_be_begun_in_its_middle(folder, epochs, workers):
+    run = loader(folder, workers)
+    run.sampler.set_epoch(3)
+    run.sampler.skip(8)
+    images = torch.cat([batch["inputs"] for batch in run])
+    assert torch.equal(images, epochs[3][0][8:])
+    assert same(epoch(run, 3), epochs[3])
