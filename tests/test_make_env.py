@@ -230,6 +230,13 @@ def test_a_cpu_build_cannot_see_a_gpu():
     assert environ["CUDA_VISIBLE_DEVICES"] == "" and environ["FORCE_CUDA"] == "0"
 
 
+def test_the_users_own_flags_stay(monkeypatch):
+    monkeypatch.setenv("CPPFLAGS", "-I/opt/include")
+    assert target().environ()["CPPFLAGS"] == "-I/opt/include -g0"
+    monkeypatch.delenv("CPPFLAGS")
+    assert target().environ()["CPPFLAGS"] == "-g0"
+
+
 @pytest.mark.parametrize(
     ("nvcc", "cuda"),
     [(("/cuda", "13.2"), "13.2"), (("/cuda", "12.4"), None), ((None, None), None)],

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
@@ -138,7 +137,8 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     """
     if is_staged(cfg):
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
-        RUNNERS.build(cfg).train(stage, members)
+        with stock_files_readable():
+            RUNNERS.build(cfg).train(stage, members)
         return
     if stage is not None or members is not None:
         raise ValueError(

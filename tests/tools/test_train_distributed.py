@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmrbdc.engine.preemption import EXIT_PREEMPTED
 from mmrbdc.weights import read_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -103,24 +104,37 @@ def test_members_are_equal_on_both_ranks(tiny, tmp_path, path, family):
     assert curve[-1]["flops"] == pytest.approx(ledger["total_flops"])
 
 
-@pytest.mark.slow
-def test_killed_and_resumed_on_two(tiny, tmp_path, path):
-    """Rank 0 is killed: the other one ends with it, and both go on as if nothing had been."""
-    config = "resnet-micro_2step_digits"
-    killer = """
+SIGNAL = """
 import logging, os, signal
 handle = logging.Logger.handle
-def handle_or_die(self, record):
+def handle_and_signal(self, record):
     handle(self, record)
     if os.environ.get("RANK") == "0" and "stage 2 of 3: 70% done" in record.getMessage():
-        os.kill(os.getpid(), signal.SIGKILL)
-logging.Logger.handle = handle_or_die
+        os.kill(os.getpid(), signal.{name})
+logging.Logger.handle = handle_and_signal
 """
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "name", "exitcode"),
+    [
+        ("resnet-micro_2step_digits", "SIGKILL", -signal.SIGKILL),
+        ("deit-micro_2step_digits", "SIGTERM", EXIT_PREEMPTED),
+    ],
+)
+def test_one_rank_is_signalled_and_both_go_on_as_if_nothing_had_been(
+    tiny, tmp_path, path, config, name, exitcode
+):
+    """Killed, it takes the other one with it; asked to stop, both save in the middle of an epoch
+    and stop."""
     train_on_two(tiny, tmp_path / "unbroken", path, config=config)
-    (tmp_path / "sitecustomize.py").write_text(killer)
-    done = train_on_two(tiny, tmp_path / "killed", path, config=config, code=1)
-    assert f"exitcode: {-signal.SIGKILL}" in done.stderr.replace(" ", "").replace(":", ": ")
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL.format(name=name))
+    done = train_on_two(tiny, tmp_path / "broken", path, config=config, code=1)
+    assert f"exitcode: {exitcode}" in done.stderr.replace(" ", "").replace(":", ": ")
+    stage = tmp_path / "broken" / "stage1_2x48"
+    assert len(list(stage.glob("epoch_*_iter_*.pth"))) == (name == "SIGTERM")
     (tmp_path / "sitecustomize.py").unlink()
-    train_on_two(tiny, tmp_path / "killed", path, "--resume", config=config)
-    weights = [tmp_path / run / f"{config}.pth" for run in ("killed", "unbroken")]
+    train_on_two(tiny, tmp_path / "broken", path, "--resume", config=config)
+    weights = [tmp_path / run / f"{config}.pth" for run in ("broken", "unbroken")]
     assert differing(*(read_checkpoint(file).state_dict for file in weights)) == []

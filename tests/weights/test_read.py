@@ -7,10 +7,11 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 
 from mmrbdc.weights import WeightsError, read_checkpoint, safe_load
-from mmrbdc.weights.stock import stock_mmengine_globals
+from mmrbdc.weights.stock import stock_files_readable, stock_mmengine_globals
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2)}
 
@@ -125,6 +126,36 @@ def test_foreign_code_is_refused_and_not_run(tmp_path, monkeypatch, function, ar
     with pytest.raises(WeightsError, match=f"a.pth was refused: it holds .*{named}.*was not run"):
         read_checkpoint("a.pth")
     assert not os.path.exists("ran")
+
+
+def test_mmengines_own_loading_runs_no_foreign_code(tmp_path, monkeypatch):
+    """Of the onedl fork too, which would unpickle what cannot be read safely."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(Foreign(os.mkdir, "ran"), "a.pth")
+    for weights_only in ({}, {"weights_only": False}):
+        with stock_files_readable(), pytest.raises(pickle.UnpicklingError):
+            torch.load("a.pth", **weights_only)
+    with stock_files_readable(), pytest.raises(pickle.UnpicklingError):
+        CheckpointLoader.load_checkpoint("a.pth", map_location="cpu")
+    assert not os.path.exists("ran")
+
+
+def test_mmengines_own_loading_reads_stock_files(stock_checkpoint):
+    with stock_files_readable():
+        content = CheckpointLoader.load_checkpoint(str(stock_checkpoint.path), map_location="cpu")
+    assert isinstance(content["message_hub"], dict) and content["state_dict"]
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_torchs_switch_is_put_back(monkeypatch, before):
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    monkeypatch.delenv(name, raising=False)
+    if before is not None:
+        monkeypatch.setenv(name, before)
+    with pytest.raises(KeyError), stock_files_readable():
+        assert os.environ[name] == "1"
+        raise KeyError
+    assert os.environ.get(name) == before
 
 
 def test_the_foreign_code_would_run_if_unpickled(tmp_path, monkeypatch):

@@ -50,7 +50,9 @@ class Target:
 
     def environ(self) -> dict[str, str]:
         """What mmcv's ``setup.py`` and torch's extension builder are told."""
-        common = {"MMCV_WITH_OPS": "1", "MAX_JOBS": str(jobs())}
+        # Python asks for debug symbols, which take 40 % of the compiler's time.
+        flags = f"{os.environ.get('CPPFLAGS', '')} -g0".strip()
+        common = {"MMCV_WITH_OPS": "1", "MAX_JOBS": str(jobs()), "CPPFLAGS": flags}
         if self.cuda is None:
             # Where torch sees a GPU mmcv builds CUDA ops, and fails without an nvcc that fits.
             return {**common, "FORCE_CUDA": "0", "CUDA_VISIBLE_DEVICES": ""}
