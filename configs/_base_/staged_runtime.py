@@ -12,7 +12,7 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="VisualizationHook", enable=False),
 )
-# How the members of a stage share their run; the defaults, measured in docs/results.
+# How the members of a stage share their run; docs/long_runs.md explains them.
 lockstep = dict(compute="loop", channels_last=False, augmentation="shared")
 env_cfg = dict(
     cudnn_benchmark=False,

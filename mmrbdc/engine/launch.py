@@ -145,6 +145,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
             f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
         )
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    _export_members_here(cfg)
     check_transferred_files(cfg.model)
     check_config_data(cfg)
     prepare_distributed(cfg)
@@ -217,6 +218,18 @@ def _test_run(
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_strict(model, content.state_dict, source=str(path))
     return runner.test()
+
+
+def _export_members_here(cfg: Config) -> None:
+    """Let a stage's ``config.py`` that is run by hand elsewhere write its members there, not over
+    the protocol's.
+    """
+    here = Path(cfg.work_dir).resolve()
+    for hook in cfg.get("custom_hooks") or []:
+        if hook.get("type") == "mmrbdc.MemberExportHook":
+            home = Path(hook["folder"]).resolve()
+            if here != home and home not in here.parents:
+                hook["folder"], hook["meta"]["config_hash"] = str(here), None
 
 
 def _newest(cfg: Config) -> Path | None:

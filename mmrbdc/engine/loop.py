@@ -8,6 +8,7 @@ import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmrbdc.datasets import DataError
+from mmrbdc.engine.preemption import Preempted, received
 from mmrbdc.registry import LOOPS
 
 
@@ -93,7 +94,11 @@ def _loading_errors_in_words(loop: StageLoop) -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
+        if received():  # a worker that was just being started took the signal of the whole group
+            loop.runner.logger.warning("SIGTERM: stopping; --resume goes on from a checkpoint")
+            raise Preempted from None
+        reason = " ".join(str(error).split())
         raise WorkerDied(
-            f"a data worker died at iteration {loop.iter} of the stage ({error}); mostly memory "
-            "ran out: lower num_workers or batch_size of the data loaders, and go on with --resume"
+            f"a data worker died at iteration {loop.iter} of the stage ({reason}); if memory ran "
+            "out, lower num_workers or batch_size of the data loaders; go on with --resume"
         ) from None

@@ -55,6 +55,11 @@ def requested() -> bool:
     return bool(flag)
 
 
+def received() -> bool:
+    """Whether this rank was asked to stop."""
+    return _received
+
+
 def stop_if_requested() -> None:
     """End the process where there is nothing to save.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -16,7 +16,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.apart import chosen_members, merge_curves, run_folder
-from mmrbdc.engine.batch import batch_warnings
+from mmrbdc.engine.batch import batch_warnings, data_warnings
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.close import close_run
 from mmrbdc.engine.distributed import prepare_distributed
@@ -113,7 +113,11 @@ class StagedRunner:
         self._enter_work_dir(contents, part=stage is not None)
         for line in plan_lines(self.plan):
             self.logger.info(line)
-        for line in batch_warnings(self.cfg):
+        samples, declared = self.plan.feed.samples, self.protocol.train_samples
+        for line in [
+            *batch_warnings(self.cfg),
+            *data_warnings(samples, declared, get_world_size()),
+        ]:
             self.logger.warning(line)
         with listening():
             if stage is not None:

@@ -221,7 +221,7 @@ class Siblings(BaseModel):
         raise ValueError(f"Siblings.forward: mode is 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def _losses(self, inputs: Any, data_samples: Any) -> dict[str, torch.Tensor]:
-        if self.compute == "stacked":
+        if self.compute == "stacked" and len(self.members) > 1:
             _seed_draw("forward", *self.seeds)
             losses = stacked_losses(list(self.members), inputs, data_samples)
         else:

@@ -87,6 +87,8 @@ def _total(stages: Sequence[tuple[Stage, StageModel]], feed: Feed, iters: Sequen
 def _epochs(iters: int, feed: Feed) -> float:
     """The shortest decimal that :meth:`Feed.iters` takes back to ``iters``."""
     decimals = 0
-    while feed.iters(epochs := round(iters / feed.iters_per_epoch, decimals)) != iters:
+    while True:
+        epochs = round(iters / feed.iters_per_epoch, decimals)
+        if epochs > 0 and feed.iters(epochs) == iters:
+            return epochs
         decimals += 1
-    return epochs

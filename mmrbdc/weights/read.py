@@ -24,6 +24,7 @@ SAFETENSORS_META = "mmrbdc"
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
 _EMA_PREFIX = "module."
+_MEMBER_NAME = re.compile(r"members\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,21 @@ def _checked_tensors(state_dict: Any, path: Path) -> dict[str, Tensor]:
                 f"a tensor (top-level keys: {', '.join(map(str, list(state_dict)[:6]))}). Give a "
                 "state dict, or a file with a 'state_dict'."
             )
-    return strip_wrapper_prefixes(state_dict)
+    return _of_one_member(strip_wrapper_prefixes(state_dict), path)
+
+
+def _of_one_member(state_dict: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """A stage's training checkpoint holds all its members; one alone is what it is."""
+    found = [_MEMBER_NAME.fullmatch(name) for name in state_dict]
+    members = {match[1] for match in found if match}
+    if not all(found):
+        return state_dict
+    if len(members) > 1:
+        raise WeightsError(
+            f"{path} is the checkpoint of a stage of {len(members)} members, for --resume; take "
+            f"a member's own file, like {path.parent / 'members' / '0.pth'}"
+        )
+    return {match[2]: state_dict[match[0]] for match in found if match}
 
 
 def _refused_global(error: pickle.UnpicklingError) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 from mmengine.runner import Runner
 from tiny_runs import BATCH, one_stage, stage_run
 
-from mmrbdc.engine.batch import batch_warnings, real_batch
+from mmrbdc.engine.batch import batch_warnings, data_warnings, real_batch
 
 
 def config(images, tmp_path, accumulated=1, **scaling):
@@ -35,3 +35,10 @@ def test_scaling_follows_the_real_batch(images, tmp_path, accumulated):
     runner.scale_lr(wrapper, runner.auto_scale_lr)
     expected = cfg.optim_wrapper.optimizer.lr * BATCH * accumulated / 32
     assert wrapper.get_lr()["lr"][0] == pytest.approx(expected)
+
+
+def test_a_data_set_of_another_size_is_told():
+    assert not data_warnings(1000, None, 1) and not data_warnings(1000, 1000, 1)
+    assert not data_warnings(1008, 1001, 8)
+    (line,) = data_warnings(128, 1000, 1)
+    assert "128 samples" in line and "says 1,000" in line

@@ -4,11 +4,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import differing, load_json, one_stage, stage_run, stages_of, train
+from mmengine.config import Config
+from tiny_runs import (
+    differing,
+    load_json,
+    one_stage,
+    stage_run,
+    staged,
+    stages_of,
+    train,
+    train_protocol,
+)
 
+from mmrbdc.engine import launch
 from mmrbdc.engine.members import is_finished, member_file
 from mmrbdc.engine.scoring import member_scores, score
-from mmrbdc.weights import WeightsError
+from mmrbdc.weights import WeightsError, read_checkpoint
 
 META = dict(
     name="tiny",
@@ -129,3 +140,15 @@ def test_a_damaged_member_is_an_error_and_not_a_missing_one(runner, tmp_path):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(WeightsError, match="truncated"):
         is_finished(tmp_path, 0, "abc")
+
+
+def test_a_stages_config_run_by_hand_leaves_the_protocols_members_alone(images, tmp_path):
+    cfg = staged(images, tmp_path / "tiny")
+    train_protocol(cfg)
+    member = tmp_path / "tiny" / "stage0_2x8" / "members" / "0.pth"
+    before = member.read_bytes()
+    by_hand = Config.fromfile(str(tmp_path / "tiny" / "stage0_2x8" / "config.py"))
+    by_hand.work_dir, by_hand.experiment_name = str(tmp_path / "hand"), "by-hand"
+    launch.train(by_hand)
+    assert member.read_bytes() == before
+    assert read_checkpoint(tmp_path / "hand" / "members" / "0.pth").meta["config_hash"] is None

@@ -239,3 +239,16 @@ def test_missing_file_and_folder(tmp_path):
         read_checkpoint(tmp_path / "none.pth")
     with pytest.raises(WeightsError, match="is a folder"):
         read_checkpoint(tmp_path)
+
+
+def test_a_stages_checkpoint_of_several_members_points_to_their_files(tmp_path):
+    state = {f"members.{i}.{name}": value for i in (0, 1) for name, value in TENSORS.items()}
+    torch.save(dict(state_dict=state), tmp_path / "epoch_1.pth")
+    with pytest.raises(WeightsError, match=r"a stage of 2 members.*members/0.pth"):
+        read_checkpoint(tmp_path / "epoch_1.pth")
+
+
+def test_a_stages_checkpoint_of_one_member_is_read_as_it(tmp_path):
+    state = {f"members.3.{name}": value for name, value in TENSORS.items()}
+    torch.save(dict(state_dict=state), tmp_path / "epoch_1.pth")
+    assert read_checkpoint(tmp_path / "epoch_1.pth").state_dict.keys() == TENSORS.keys()
