@@ -91,8 +91,9 @@ def _loading_errors_in_words(loop: StageLoop) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(str(error).rpartition("DataError: ")[2].strip()) from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # The pipe to a dead worker may break before PyTorch misses the worker.
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
         if received():  # a worker that was just being started took the signal of the whole group
             loop.runner.logger.warning("SIGTERM: stopping; --resume goes on from a checkpoint")
