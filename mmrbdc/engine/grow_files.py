@@ -20,7 +20,7 @@ from mmrbdc.families import (
     architecture_from_dict,
 )
 from mmrbdc.growth import GrowthError, GrowthResult, grow
-from mmrbdc.weights import Checkpoint, read_checkpoint, save_member, write_json
+from mmrbdc.weights import Checkpoint, read_model, save_member, write_json
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def grow_files(
         parent_configs = [*parent_configs] * len(parents)
     found = [
         _identify(
-            read_checkpoint(path, weights=weights),
+            read_model(path, weights=weights),
             declared[i] if declared else None,
             parent_configs[i] if declared else "",
         )

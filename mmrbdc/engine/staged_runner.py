@@ -34,7 +34,7 @@ from mmrbdc.engine.starts import matched_streams
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
-from mmrbdc.weights import load_strict, publish, read_checkpoint, write_json
+from mmrbdc.weights import load_strict, publish, read_checkpoint, read_model, write_json
 
 
 @RUNNERS.register_module()
@@ -166,7 +166,7 @@ class StagedRunner:
         check_config_data(run)
         siblings = Siblings(run.model, seeds=[0])
         load_strict(
-            siblings.members[0], read_checkpoint(path, weights=weights).state_dict, source=str(path)
+            siblings.members[0], read_model(path, weights=weights).state_dict, source=str(path)
         )
         metrics = score(siblings, run, "test")
         return {name: value for name, value in metrics.items() if not name.startswith("member")}

@@ -10,7 +10,7 @@ from .errors import WeightsError
 from .load import LoadReport, load_strict
 from .member import save_member
 from .publish import publish
-from .read import Checkpoint, read_checkpoint, safe_load
+from .read import Checkpoint, read_checkpoint, read_model, safe_load
 
 __all__ = [
     "Checkpoint",
@@ -21,6 +21,7 @@ __all__ = [
     "load_strict",
     "publish",
     "read_checkpoint",
+    "read_model",
     "safe_load",
     "save_member",
     "write_json",

@@ -6,7 +6,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +77,27 @@ def read_checkpoint(
         raise WeightsError(f"{path}: its 'meta' is a {type(meta).__name__}, not a dict")
     state_dict, which = _choose(content, meta, weights, path)
     return Checkpoint(path, _checked_tensors(state_dict, path), meta, which, file_sha256(path))
+
+
+def read_model(path: str | Path, *, weights: Literal["raw", "ema"] | None = None) -> Checkpoint:
+    """Read one model: as :func:`read_checkpoint`, and a stage's training checkpoint, whose names
+    begin with ``members.<i>.``, where the stage has one member.
+
+    Raises:
+        WeightsError: also for the checkpoint of a stage of several members.
+    """
+    checkpoint = read_checkpoint(path, weights=weights)
+    found = [_MEMBER_NAME.fullmatch(name) for name in checkpoint.state_dict]
+    if not all(found):
+        return checkpoint
+    members = {match[1] for match in found if match}
+    if len(members) > 1:
+        raise WeightsError(
+            f"{path} is the checkpoint of a stage of {len(members)} members, for --resume; take "
+            f"a member's own file, like {checkpoint.path.parent / 'members' / '0.pth'}"
+        )
+    state = {match[2]: checkpoint.state_dict[match[0]] for match in found if match}
+    return replace(checkpoint, state_dict=state)
 
 
 def safe_load(path: str | Path) -> Any:
@@ -208,21 +229,7 @@ def _checked_tensors(state_dict: Any, path: Path) -> dict[str, Tensor]:
                 f"a tensor (top-level keys: {', '.join(map(str, list(state_dict)[:6]))}). Give a "
                 "state dict, or a file with a 'state_dict'."
             )
-    return _of_one_member(strip_wrapper_prefixes(state_dict), path)
-
-
-def _of_one_member(state_dict: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """A stage's training checkpoint holds all its members; one alone is what it is."""
-    found = [_MEMBER_NAME.fullmatch(name) for name in state_dict]
-    members = {match[1] for match in found if match}
-    if not all(found):
-        return state_dict
-    if len(members) > 1:
-        raise WeightsError(
-            f"{path} is the checkpoint of a stage of {len(members)} members, for --resume; take "
-            f"a member's own file, like {path.parent / 'members' / '0.pth'}"
-        )
-    return {match[2]: state_dict[match[0]] for match in found if match}
+    return strip_wrapper_prefixes(state_dict)
 
 
 def _refused_global(error: pickle.UnpicklingError) -> str | None:

@@ -10,7 +10,7 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 
-from mmrbdc.weights import WeightsError, read_checkpoint, safe_load
+from mmrbdc.weights import WeightsError, read_checkpoint, read_model, safe_load
 from mmrbdc.weights.stock import stock_files_readable, stock_mmengine_globals
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2)}
@@ -245,10 +245,10 @@ def test_a_stages_checkpoint_of_several_members_points_to_their_files(tmp_path):
     state = {f"members.{i}.{name}": value for i in (0, 1) for name, value in TENSORS.items()}
     torch.save(dict(state_dict=state), tmp_path / "epoch_1.pth")
     with pytest.raises(WeightsError, match=r"a stage of 2 members.*members/0.pth"):
-        read_checkpoint(tmp_path / "epoch_1.pth")
+        read_model(tmp_path / "epoch_1.pth")
 
 
 def test_a_stages_checkpoint_of_one_member_is_read_as_it(tmp_path):
     state = {f"members.3.{name}": value for name, value in TENSORS.items()}
     torch.save(dict(state_dict=state), tmp_path / "epoch_1.pth")
-    assert read_checkpoint(tmp_path / "epoch_1.pth").state_dict.keys() == TENSORS.keys()
+    assert read_model(tmp_path / "epoch_1.pth").state_dict.keys() == TENSORS.keys()
