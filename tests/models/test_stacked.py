@@ -77,9 +77,12 @@ def distances(one, other):
 
 
 @pytest.mark.parametrize("name, size", [("deit", 16), ("resnet", 32)])
-@pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-10), (torch.float32, 1e-4)])
 def test_stacked_is_the_loop(name, size, dtype, bound):
-    """Gradients in the members' own parameters, BatchNorm's statistics in their own buffers."""
+    """Gradients in the members' own parameters, BatchNorm's statistics in their own buffers.
+
+    In float32 a ResNet's gradients differ by up to 2e-5 of the largest, from run to run.
+    """
     loop = trained(siblings(name, dtype), size)
     together = trained(siblings(name, dtype, compute="stacked"), size)
     assert max(distances(loop, together).values()) < bound
