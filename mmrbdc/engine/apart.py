@@ -48,8 +48,8 @@ def chosen_members(
                 f"{', '.join(map(str, missing))} are missing; train them first (--stage "
                 f"{before.index})"
             )
-    wanted = setup.members if members is None else sorted(set(members))
-    return [index for index in wanted if index in setup.missing()]
+    missing = setup.missing()
+    return missing if members is None else [index for index in missing if index in members]
 
 
 def merge_curves(setup: StageSetup, flops_before: float) -> None:

@@ -6,8 +6,7 @@ from mmengine.dist import get_world_size
 
 def real_batch(cfg: Config) -> int:
     """Samples behind one optimizer step: batch size x processes x accumulated batches."""
-    accumulated = cfg.optim_wrapper.get("accumulative_counts", 1)
-    return cfg.train_dataloader.batch_size * get_world_size() * accumulated
+    return cfg.train_dataloader.batch_size * get_world_size() * _accumulated(cfg)
 
 
 def batch_warnings(cfg: Config) -> list[str]:
@@ -19,8 +18,8 @@ def batch_warnings(cfg: Config) -> list[str]:
     return [
         f"an optimizer step sees {real} samples ({cfg.train_dataloader.batch_size} x "
         f"{get_world_size()} process(es) x "
-        f"{cfg.optim_wrapper.get('accumulative_counts', 1)} accumulated), but the learning rate is "
-        f"meant for {base}, and scaling is off: add --auto-scale-lr, or change "
+        f"{_accumulated(cfg)} accumulated), but the learning rate is meant for {base}, and scaling "
+        "is off: add --auto-scale-lr, or change "
         "train_dataloader.batch_size or optim_wrapper.accumulative_counts"
     ]
 
@@ -47,6 +46,9 @@ def count_accumulated(cfg: Config) -> None:
     accumulated batches too; changes ``cfg``.
     """
     scaling = cfg.get("auto_scale_lr") or {}
-    accumulated = cfg.optim_wrapper.get("accumulative_counts", 1)
-    if scaling.get("enable") and accumulated > 1:
-        scaling["base_batch_size"] = scaling["base_batch_size"] / accumulated
+    if scaling.get("enable") and _accumulated(cfg) > 1:
+        scaling["base_batch_size"] = scaling["base_batch_size"] / _accumulated(cfg)
+
+
+def _accumulated(cfg: Config) -> int:
+    return cfg.optim_wrapper.get("accumulative_counts", 1)

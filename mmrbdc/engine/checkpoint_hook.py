@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import WeightsError, safe_load
 from mmrbdc.weights.atomic import atomic_write, commit
@@ -125,7 +125,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         """On resume, refuse a checkpoint whose keys or shapes are not exactly the model's."""
         if not runner._resume:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
         read = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
         differing = [

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmrbdc.engine.checkpoint_hook import checkpoint_hook, numbered_checkpoints
+from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
 
 
@@ -39,8 +39,7 @@ class FiniteLossHook(Hook):
         """
         for name, value in (outputs or {}).items():
             found = re.fullmatch(r"member(\d+)\.(.*loss.*)", name)
-            value = torch.as_tensor(value).item()
-            if not found or math.isfinite(value):
+            if not found or math.isfinite(value := torch.as_tensor(value).item()):
                 continue
             if runner.optim_wrapper.skip_nonfinite and _finite_buffers(runner, int(found[1])):
                 continue
@@ -57,6 +56,6 @@ class FiniteLossHook(Hook):
 
 
 def _finite_buffers(runner: Runner, index: int) -> bool:
-    siblings = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    siblings = unwrapped(runner.model)
     member = siblings.members[siblings.indices.index(index)]
     return all(b.isfinite().all() for b in member.buffers() if b.is_floating_point())

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
@@ -20,6 +19,7 @@ from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.models.backbones.transfer import check_transferred_files
+from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.weights import load_strict, read_checkpoint, write_json
 from mmrbdc.weights.stock import stock_files_readable
 
@@ -215,7 +215,7 @@ def _test_run(
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     load_strict(model, content.state_dict, source=str(path))
     return runner.test()
 

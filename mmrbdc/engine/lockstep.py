@@ -4,10 +4,11 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from mmrbdc.models.siblings import COMPUTE
 from mmrbdc.plan import PlanError
 
 LOCKSTEP: dict[str, tuple[Any, ...]] = dict(
-    compute=("loop", "stacked"),
+    compute=COMPUTE,
     channels_last=(False, True),
     augmentation=("shared", "own"),
 )

@@ -9,7 +9,6 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 import mmrbdc
@@ -17,6 +16,7 @@ from mmrbdc.engine.ledger import LedgerHook
 from mmrbdc.engine.scoring import member_scores, score
 from mmrbdc.engine.wall_clock import WallClockHook
 from mmrbdc.models.siblings import Siblings
+from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import WeightsError, read_checkpoint, save_member, write_json
 
@@ -94,7 +94,7 @@ class MemberExportHook(Hook):
 
     def _siblings(self, runner: Runner) -> Siblings:
         if self.weights == "raw":
-            return runner.model.module if is_model_wrapper(runner.model) else runner.model
+            return unwrapped(runner.model)
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):
                 return hook.ema_model.module

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 
 from mmrbdc.engine.finite import NonFiniteLoss
 from mmrbdc.models.siblings import Siblings
+from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 AUTOCAST_DTYPES = {None: None, "bfloat16": torch.bfloat16}
@@ -55,7 +55,7 @@ class SiblingsOptimWrapper(OptimWrapper):
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
         """Take the members' parameters from the model, beside what ``OptimWrapper`` does here."""
         super().initialize_count_status(model, init_counts, max_counts)
-        siblings = model.module if is_model_wrapper(model) else model
+        siblings = unwrapped(model)
         if not isinstance(siblings, Siblings):
             raise ValueError(
                 f"SiblingsOptimWrapper trains mmrbdc.Siblings, got {type(siblings).__name__}: "

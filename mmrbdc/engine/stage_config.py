@@ -46,7 +46,7 @@ def run_config(
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
     """
-    cfg = _ordinary(config)
+    cfg = ordinary_config(config)
     lockstep = lockstep_options(config)
     seeds = [derive_seed("member", seed, stage_index, index) for index in indices]
     member = cfg.model
@@ -113,7 +113,7 @@ def test_config(config: Config) -> Config:
     for key in ("test_dataloader", "test_evaluator"):
         if not config.get(key):
             raise PlanError(f"the config has no {key}; add it, or take val's: {key}=val_...")
-    cfg = _ordinary(config)
+    cfg = ordinary_config(config)
     _fill_loader(cfg.test_dataloader)
     return Config(
         dict(
@@ -124,7 +124,7 @@ def test_config(config: Config) -> Config:
     )
 
 
-def _ordinary(config: Config) -> Config:
+def ordinary_config(config: Config) -> Config:
     """A copy without the staged keys, the preprocessor inside the model."""
     cfg = Config(config.to_dict(), format_python_code=False)
     for key in STAGED_KEYS:

@@ -30,8 +30,7 @@ def protocol_hooks(
     """
     protocol = plan.protocol
     ramp = round(protocol.norm_ramp * plan.feed.iters_per_epoch) if setup.index else 0
-    ramps = [dict(type="mmrbdc.JointNormRampHook", groups=len(parents[0]), iters=ramp)]
-    return [
+    hooks: list[dict[str, Any]] = [
         dict(type="mmrbdc.FiniteLossHook"),
         dict(type="mmrbdc.AverageBuffersHook"),
         dict(type="mmrbdc.WallClockHook"),
@@ -64,5 +63,7 @@ def protocol_hooks(
             interval=cfg.get("default_hooks", {}).get("logger", {}).get("interval", 50),
         ),
         dict(type="mmrbdc.PreemptionHook"),
-        *(ramps if ramp else []),
     ]
+    if ramp:
+        hooks.append(dict(type="mmrbdc.JointNormRampHook", groups=len(parents[0]), iters=ramp))
+    return hooks

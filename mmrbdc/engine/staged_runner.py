@@ -124,24 +124,23 @@ class StagedRunner:
                 self._train_part(stage, members)
                 return None
             for setup in self.stages:
-                self._train_stage(setup)
+                self._train_stage(setup, setup.missing())
             return self._publish()
 
     def _train_part(self, stage: int, members: Sequence[int] | None) -> None:
         indices = chosen_members(self.stages, stage, members)
         setup = self.stages[stage]
         if members is None:
-            self._train_stage(setup)
+            self._train_stage(setup, indices)
         elif indices:
             self._run_stage(setup, indices)
         else:
             self.logger.info(f"{setup.row.name}: these members are finished")
 
-    def _train_stage(self, setup: StageSetup) -> None:
+    def _train_stage(self, setup: StageSetup, missing: list[int]) -> None:
         if setup.index:
             self._score_junction(setup)
         stop_if_requested()
-        missing = setup.missing()
         if missing:
             self._run_stage(setup, missing)
         else:

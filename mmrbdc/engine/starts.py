@@ -9,6 +9,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import MMLogger
 
 from mmrbdc.engine.calibrate import calibrate_streams, calibration_loader
+from mmrbdc.engine.stage_config import ordinary_config
 from mmrbdc.engine.stage_setup import StageSetup
 from mmrbdc.weights import read_checkpoint, write_json
 
@@ -39,7 +40,7 @@ def matched_streams(
     for group in parents:
         result = calibrate_streams(
             [read_checkpoint(member).state_dict for member in group],
-            _classifier(before),
+            ordinary_config(before.config).model,
             calibration_loader(before.config, seed),
         )
         factors = result.factors.tolist()
@@ -53,11 +54,3 @@ def matched_streams(
         write_json(path, dict(config_hash=setup.hash, children=children))
     barrier()
     return children
-
-
-def _classifier(setup: StageSetup) -> dict:
-    model = setup.config.model.to_dict()
-    if not model.get("data_preprocessor"):
-        model["data_preprocessor"] = setup.config.get("data_preprocessor")
-    model["data_preprocessor"] = dict(type="ClsDataPreprocessor", **model["data_preprocessor"])
-    return {key: value for key, value in model.items() if key not in ("train_cfg", "init_cfg")}

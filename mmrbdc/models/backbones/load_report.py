@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import write_json
 
@@ -26,6 +26,6 @@ class LoadReportHook(Hook):
         """Write the file, on the main process."""
         if not is_main_process():
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         report = getattr(model.backbone, "load_report", None) or {"checkpoint": None}
         write_json(Path(runner.work_dir) / FILE_NAME, report)
