@@ -84,12 +84,7 @@ def _accuracy_range(series: Sequence[Series]) -> tuple[float, float]:
 
 def _axes(frame: _Frame, narrow: bool) -> list[str]:
     x, y = frame.x, frame.y
-    shapes: list[str] = []
-    for tick in y.ticks(7):
-        shapes += [
-            svg.line(x.start, y(tick), x.end, y(tick), svg.GRID),
-            svg.text(x.start - 7, y(tick) + 4, f"{tick:g}", anchor="end", fill=svg.MUTED),
-        ]
+    shapes = svg.value_grid(x, y)
     for tick in x.ticks(4 if narrow else 8):
         shapes += [
             svg.line(x(tick), y.start, x(tick), y.start + 5, svg.AXIS),
@@ -97,7 +92,6 @@ def _axes(frame: _Frame, narrow: bool) -> list[str]:
         ]
     title = f"training FLOPs spent, {'all models' if narrow else 'every model of every stage'}"
     shapes += [
-        svg.line(x.start, y.start, x.end, y.start, svg.AXIS),
         svg.text(x.start, y.end - 9, "top-1 on val, %", fill=svg.MUTED),
         svg.text(
             (x.start + x.end) / 2,

@@ -60,12 +60,7 @@ def axes(frame: Frame, ticks: Sequence[tuple[float, Sequence[str]]], title: str,
         split: that accuracies were measured on.
     """
     x, y = frame.x, frame.y
-    shapes: list[str] = []
-    for tick in y.ticks(7):
-        shapes += [
-            svg.line(x.start, y(tick), x.end, y(tick), svg.GRID),
-            svg.text(x.start - 7, y(tick) + 4, f"{tick:g}", anchor="end", fill=svg.MUTED),
-        ]
+    shapes = svg.value_grid(x, y)
     taken = -math.inf
     for value, words in ticks:
         place, half = x(math.log(value)), max(map(svg.text_width, words)) / 2
@@ -79,7 +74,6 @@ def axes(frame: Frame, ticks: Sequence[tuple[float, Sequence[str]]], title: str,
         ]
     lines = max((len(words) for _, words in ticks), default=1)
     shapes += [
-        svg.line(x.start, y.start, x.end, y.start, svg.AXIS),
         svg.text(0, y.end - 9, f"final top-1 on {split}, %", fill=svg.MUTED),
         svg.text((x.start + x.end) / 2, y.start + 25 + 15 * lines, title, anchor="middle",
                  fill=svg.MUTED),

@@ -107,6 +107,17 @@ class Scale:
         return [i * step for i in range(first, last + 1)]
 
 
+def value_grid(x: Scale, y: Scale) -> list[str]:
+    """Return the plot's bottom line and, at every tick of ``y``, a line across and its value."""
+    shapes: list[str] = []
+    for tick in y.ticks(7):
+        shapes += [
+            line(x.start, y(tick), x.end, y(tick), GRID),
+            text(x.start - 7, y(tick) + 4, f"{tick:g}", anchor="end", fill=MUTED),
+        ]
+    return [*shapes, line(x.start, y.start, x.end, y.start, AXIS)]
+
+
 def nice_step(rough: float) -> float:
     """Return the smallest of 1, 2, 2.5, 5 times a power of ten that is at least ``rough``."""
     power = 10.0 ** math.floor(math.log10(rough))
