@@ -67,22 +67,19 @@ def trained(model, size=32):
 
 
 def distances(one, other):
-    """Largest differences relative to each tensor's largest value."""
+    """Lengths of the differences, relative to each tensor's own."""
     assert one.keys() == other.keys()
     return {
-        name: ((one[name] - other[name]).abs().max() / one[name].abs().max().clamp(1e-3)).item()
+        name: ((one[name] - other[name]).norm() / one[name].norm().clamp(1e-3)).item()
         for name in one
         if one[name].is_floating_point()
     }
 
 
 @pytest.mark.parametrize("name, size", [("deit", 16), ("resnet", 32)])
-@pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_stacked_is_the_loop(name, size, dtype, bound):
-    """Gradients in the members' own parameters, BatchNorm's statistics in their own buffers.
-
-    In float32 a ResNet's gradients differ by about 1e-5 of the largest: rounding.
-    """
+    """Gradients in the members' own parameters, BatchNorm's statistics in their own buffers."""
     loop = trained(siblings(name, dtype), size)
     together = trained(siblings(name, dtype, compute="stacked"), size)
     assert max(distances(loop, together).values()) < bound
