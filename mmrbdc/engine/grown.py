@@ -1,7 +1,7 @@
 """The initialiser that gives a child its parents' weights."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from mmengine.logging import MMLogger
@@ -10,7 +10,7 @@ from torch import nn
 
 from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.families import Architecture, architecture_from_dict
-from mmrbdc.growth import GrowthResult, centre_stream, grow, scale_stream
+from mmrbdc.growth import GrowthResult, centre_stream, get_operator, grow, scale_stream
 from mmrbdc.registry import WEIGHT_INITIALIZERS
 from mmrbdc.weights import Checkpoint, WeightsError, load_strict, read_checkpoint
 
@@ -27,7 +27,7 @@ class Grown:
         parents: member files, in the order in which they are placed.
         operator: name of the growth operator.
         architecture: the child's, as ``Architecture.to_dict()`` gives it; ``None`` sums the widths
-            that the parents' files state.
+            that the parents' files state, for operators whose parents sum to the child.
         weights: ``'raw'``, ``'ema'``, or ``None`` for files that hold only one of the two.
         allow_equal: accept parents with equal weights.
         seed: of the operators that draw.
@@ -86,9 +86,14 @@ class Grown:
         ]
         known = [architecture for architecture in own if architecture is not None]
         if len(known) == len(checkpoints):
-            child.check_parents(
-                known, depth=self.depth_operator is not None, positions=self.resize_positions
+            fitting: Any = dict(
+                depth=self.depth_operator is not None, positions=self.resize_positions
             )
+            if get_operator(self.operator).parents == "sum":
+                child.check_parents(known, **fitting)
+            else:
+                for path, architecture in zip(self.parents, known, strict=True):
+                    child.check_parent(architecture, path, **fitting)
         fitted = [
             fit_parent(
                 checkpoint.state_dict,
@@ -130,6 +135,11 @@ class Grown:
     def _child_architecture(self, checkpoints: Sequence[Checkpoint]) -> Architecture:
         if self.architecture is not None:
             return architecture_from_dict(self.architecture)
+        if get_operator(self.operator).parents == "one":
+            raise WeightsError(
+                f"the operator '{self.operator}' makes a child of any width; give Grown the "
+                "child's: architecture=dict(family=..., ...), or use tools/grow.py with --config"
+            )
         for checkpoint in checkpoints:
             if "architecture" not in checkpoint.meta:
                 raise WeightsError(

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmrbdc.engine.joint_norm import set_norm_blend
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
-from mmrbdc.growth import check_streams
+from mmrbdc.growth import check_streams, get_operator
 from mmrbdc.plan import PlanError, Protocol
 
 
@@ -21,12 +21,27 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
     _check_checkpoint_hook(cfg)
     architecture = architecture_from_config(cfg.model)
     _check_trainable(architecture, protocol.family)
+    _check_growth(architecture, protocol)
     if protocol.streams != "plain":
         check_streams(architecture.layout())
     if protocol.norm_ramp:
         for narrow, wide in itertools.pairwise(protocol.stages):
             groups = narrow.members // wide.members
             set_norm_blend(build_on_meta(cfg.model), groups, 0.0)
+
+
+def _check_growth(target: Architecture, protocol: Protocol) -> None:
+    """Ask the operator about every junction's widths."""
+    operator = get_operator(protocol.operator)
+    if operator.parents == "one" and (protocol.streams != "plain" or protocol.norm_ramp):
+        raise PlanError(
+            f"protocol.streams and protocol.norm_ramp join several parents' streams, but "
+            f"{protocol.method} has one parent; leave them out"
+        )
+    for narrow, wide in itertools.pairwise(protocol.stages):
+        parent, child = target.scaled(narrow.width).layout(), target.scaled(wide.width).layout()
+        sizes = {name: space.size for name, space in parent.spaces.items()}
+        operator.describe(child, [sizes] * (narrow.members // wide.members))
 
 
 def _check_trainable(architecture: Architecture, family: str) -> None:

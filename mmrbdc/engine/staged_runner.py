@@ -34,6 +34,7 @@ from mmrbdc.engine.starts import matched_streams
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
+from mmrbdc.seeding import derive_seed
 from mmrbdc.weights import load_strict, publish, read_checkpoint, read_model, write_json
 
 
@@ -204,6 +205,7 @@ class StagedRunner:
                     type="mmrbdc.Grown",
                     parents=[str(path) for path in self._parents(setup, index)],
                     operator=self.protocol.operator,
+                    seed=derive_seed("growth", self.seed, setup.index, index),
                     architecture=setup.architecture.to_dict(),
                     depth_operator=self.protocol.depth_operator,
                     resize_positions=True,

@@ -124,16 +124,21 @@ class GrowthReport:
             *self._tensor_lines(),
             "",
             f"{self.num_parameters:,} parameters, {self.zero_parameters:,} zero "
-            f"({self.zero_share:.1%}); {self.between_parents:,} between the parents' blocks",
+            f"({self.zero_share:.1%})"
+            + (
+                f"; {between:,} between the parents' blocks"
+                if (between := self.between_parents)
+                else ""
+            ),
         ]
 
     def _space_lines(self) -> list[str]:
-        groups: dict[tuple[str, str, tuple[float, ...]], list[tuple[int, ...]]] = {}
+        groups: dict[tuple[str, str, tuple[float, ...]], list[tuple[int, tuple[int, ...]]]] = {}
         for name, size in self.child_sizes.items():
             widths = tuple(sizes[name] for sizes in self.parent_sizes)
             shares = tuple(width / size for width in widths)
             key = (_pattern(name), self.space_kinds[name], shares)
-            groups.setdefault(key, []).append(widths)
+            groups.setdefault(key, []).append((size, widths))
         rows = [("channel space", "count", "kind", "width", "channels of each parent")]
         for (pattern, kind, _), members in groups.items():
             ends = dict.fromkeys((min(members), max(members)))
@@ -142,8 +147,8 @@ class GrowthReport:
                     pattern,
                     str(len(members)),
                     kind,
-                    " .. ".join(str(sum(widths)) for widths in ends),
-                    " .. ".join(_spans(widths) for widths in ends),
+                    " .. ".join(str(size) for size, _ in ends),
+                    " .. ".join(_spans(widths) for _, widths in ends),
                 )
             )
         return _aligned(rows, right=(1,))

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from mmrbdc.growth import block_diagonal
+from mmrbdc.growth import (
+    aki,
+    averaging,
+    block_diagonal,
+    net2net,
+    self_coupling,
+    tiling,
+)
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.placement import Placement
@@ -43,16 +50,27 @@ class Operator:
         grow: Makes the child's state dict.
         describe: Says, from the child's layout and the parents' space sizes, what ``grow`` does
             with each tensor.
+        parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the
+            child's.
     """
 
     name: str
     grow: GrowFunction
     describe: Callable[[Layout, Sequence[Mapping[str, int]]], dict[str, Placement]]
+    parents: Literal["one", "sum"]
 
 
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
-    for operator in (Operator("block-diagonal", block_diagonal.grow, block_diagonal.describe),)
+    for operator in (
+        Operator("block-diagonal", block_diagonal.grow, block_diagonal.describe, "sum"),
+        Operator(averaging.NAME, averaging.grow, averaging.describe, "sum"),
+        Operator(self_coupling.NAME, self_coupling.grow, self_coupling.describe, "one"),
+        Operator(net2net.NAME, net2net.grow, net2net.describe, "one"),
+        Operator("net2net-noise", net2net.grow_with_noise, net2net.describe, "one"),
+        Operator(tiling.NAME, tiling.grow, tiling.describe, "one"),
+        Operator(aki.NAME, aki.grow, aki.describe, "one"),
+    )
 }
 """All growth operators by name."""
 

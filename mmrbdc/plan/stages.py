@@ -23,9 +23,10 @@ from typing import Any
 
 from mmrbdc.families import get_family
 from mmrbdc.growth import DEPTH_OPERATORS
-from mmrbdc.growth.run import get_operator
+from mmrbdc.growth.run import OPERATORS, get_operator
 
-METHODS = ("rbdc", "scratch")
+METHODS = ("rbdc", "scratch", *(name for name in OPERATORS if name != "block-diagonal"))
+"""RBDC, the baseline, and for every other growth operator the method of its name."""
 WEIGHTS = ("raw", "ema")
 STREAMS = ("plain", "matched")
 PROTOCOL_KEYS = (
@@ -79,7 +80,8 @@ class Protocol:
 
     Args:
         name: What the run and its final weights are called.
-        method: 'rbdc', or 'scratch' for a baseline, which is a protocol of one stage.
+        method: 'rbdc', the name of another growth operator, or 'scratch' for a baseline, which is a
+            protocol of one stage.
         family: Name of the architecture family, see ``mmrbdc.families``.
         operator: Name of the growth operator used at every junction.
         parents: Which weights of a member are grown: 'raw' or 'ema'.
@@ -135,14 +137,20 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
 
     method = _one_of(settings["method"], METHODS, "protocol.method")
     get_family(settings["family"])
-    operator = settings.get("operator", "block-diagonal")
+    by_method = method if method in OPERATORS else "block-diagonal"
+    operator = settings.get("operator", by_method)
     get_operator(operator)
+    if operator != by_method:
+        raise PlanError(
+            f"protocol.operator is {operator!r}, but method {method!r} grows by {by_method!r}; "
+            f"leave the operator out, or set protocol.method={operator!r}"
+        )
     samples = settings.get("train_samples")
     stages = _plain(cfg["stages"])
     if not isinstance(stages, list) or not stages:
         raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
     parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
-    _check_sequence(parsed, method)
+    _check_sequence(parsed, method, OPERATORS[operator].parents)
     return Protocol(
         name=name,
         method=method,
@@ -234,12 +242,12 @@ def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
     )
 
 
-def _check_sequence(stages: Sequence[Stage], method: str) -> None:
-    """Members couple in equal groups, nothing falls, and the last stage is the target itself."""
+def _check_sequence(stages: Sequence[Stage], method: str, parents: str) -> None:
+    """Members grow in equal groups, nothing falls, and the last stage is the target itself."""
     if (method == "scratch") != (len(stages) == 1):
         raise PlanError(
             f"method {method!r} with {len(stages)} stage(s): 'scratch' has exactly one stage and "
-            "'rbdc' at least two"
+            "every other method at least two"
         )
     last = stages[-1]
     if last.members != 1 or last.width != 1:
@@ -253,24 +261,44 @@ def _check_sequence(stages: Sequence[Stage], method: str) -> None:
             "out"
         )
     for i, (narrow, wide) in enumerate(itertools.pairwise(stages)):
-        group, rest = divmod(narrow.members, wide.members)
-        if rest or group < 2:
-            raise PlanError(
-                f"stages[{i}] has {narrow.members} member(s) and stages[{i + 1}] has "
-                f"{wide.members}: each child needs the same number of parents, at least 2; use a "
-                f"multiple of {wide.members} in stages[{i}]"
-            )
-        if wide.width != group * narrow.width:
-            raise PlanError(
-                f"a child of stages[{i + 1}] has width {wide.width}, but its {group} parents of "
-                f"width {narrow.width} sum to {group * narrow.width}; set stages[{i}].width="
-                f"'{wide.width / group}'"
-            )
+        if parents == "one":
+            _check_widened(i, narrow, wide, method)
+        else:
+            _check_coupled(i, narrow, wide)
         if wide.depth < narrow.depth:
             raise PlanError(
                 f"depth falls from {narrow.depth} in stages[{i}] to {wide.depth} in "
                 f"stages[{i + 1}]; it may only grow: set stages[{i}].depth='{wide.depth}' or less"
             )
+
+
+def _check_coupled(i: int, narrow: Stage, wide: Stage) -> None:
+    group, rest = divmod(narrow.members, wide.members)
+    if rest or group < 2:
+        raise PlanError(
+            f"stages[{i}] has {narrow.members} member(s) and stages[{i + 1}] has "
+            f"{wide.members}: each child needs the same number of parents, at least 2; use a "
+            f"multiple of {wide.members} in stages[{i}]"
+        )
+    if wide.width != group * narrow.width:
+        raise PlanError(
+            f"a child of stages[{i + 1}] has width {wide.width}, but its {group} parents of "
+            f"width {narrow.width} sum to {group * narrow.width}; set stages[{i}].width="
+            f"'{wide.width / group}'"
+        )
+
+
+def _check_widened(i: int, narrow: Stage, wide: Stage, method: str) -> None:
+    if narrow.members != wide.members:
+        raise PlanError(
+            f"stages[{i}] has {narrow.members} member(s) and stages[{i + 1}] has {wide.members}, "
+            f"but {method} makes each child of one parent; set stages[{i}].members={wide.members}"
+        )
+    if wide.width <= narrow.width:
+        raise PlanError(
+            f"stages[{i}] has width {narrow.width} and stages[{i + 1}] {wide.width}, but {method} "
+            f"widens; set a smaller stages[{i}].width"
+        )
 
 
 def _fraction(value: Any, where: str) -> Fraction:

@@ -52,8 +52,8 @@ def test_messages_call_parents_by_their_names(toy):
 
 
 def test_unknown_operator():
-    with pytest.raises(GrowthError, match=r"unknown growth operator 'tiling'.*block-diagonal"):
-        get_operator("tiling")
+    with pytest.raises(GrowthError, match=r"unknown growth operator 'magic'.*block-diagonal"):
+        get_operator("magic")
 
 
 def test_no_parents(toy):

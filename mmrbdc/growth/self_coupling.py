@@ -1,0 +1,56 @@
+"""Self-coupling: copies of one model on the diagonal, zero elsewhere.
+
+The width operator of Staged Training (arXiv 2203.06211), and the control for RBDC's claim that
+several *different* parents matter. Exact with BatchNorm and LayerNorm, since all copies agree. The
+copies receive equal gradients until something tells them apart; here that is drop-path and dropout
+only, as there: the published method adds no noise. Where it differs: the classifier's weights are
+divided by the number of copies, where Staged Training halves the last norm for the same logits.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmrbdc.growth import block_diagonal
+from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.placement import Block, Placement
+from mmrbdc.growth.widening import one_parent, whole_ratio
+
+NAME = "self-coupling"
+
+
+def grow(
+    parents: Sequence[Mapping[str, Tensor]],
+    layout: Layout,
+    *,
+    generator: torch.Generator | None = None,
+    context: Any = None,
+) -> dict[str, Tensor]:
+    """Couple one parent with itself.
+
+    Args:
+        parents: One state dict; the child is 2, 3, ... times as wide in every space.
+        layout: The child's.
+        generator: Not used: the rule is deterministic.
+        context: Not used: the rule needs no data.
+
+    Returns:
+        The child's state dict: new tensors with the parent's dtype and device.
+
+    Raises:
+        GrowthError: Several parents, or a width ratio that is not whole.
+    """
+    sizes = [layout.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
+    copies = whole_ratio(layout, one_parent(layout, sizes, NAME), NAME)
+    return block_diagonal.grow([parents[0]] * copies, layout)
+
+
+def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
+    """Say what :func:`grow` does with each tensor; raises as it does."""
+    copies = whole_ratio(layout, one_parent(layout, sizes, NAME), NAME)
+    return {
+        name: Placement(p.rule, tuple(Block(0, block.ranges) for block in p.blocks))
+        for name, p in block_diagonal.describe(layout, [sizes[0]] * copies).items()
+    }
