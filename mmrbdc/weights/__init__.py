@@ -5,7 +5,6 @@ stock MMEngine is understood as well.
 """
 
 from .atomic import atomic_write, write_json
-from .backbone import backbone_state_dict
 from .errors import WeightsError
 from .load import LoadReport, load_strict
 from .member import save_member
@@ -17,7 +16,6 @@ __all__ = [
     "LoadReport",
     "WeightsError",
     "atomic_write",
-    "backbone_state_dict",
     "load_strict",
     "publish",
     "read_checkpoint",

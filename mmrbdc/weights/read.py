@@ -1,5 +1,6 @@
 """Reading checkpoint files without ever running code from them."""
 
+import argparse
 import hashlib
 import json
 import pickle
@@ -24,6 +25,8 @@ SAFETENSORS_META = "mmrbdc"
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
 _EMA_PREFIX = "module."
+_TRAINING_SCRIPTS = {"state_dict": "state_dict_ema", "model": "model_ema"}
+"""Where timm's and the official DeiT's training scripts keep the weights and their average."""
 _MEMBER_NAME = re.compile(r"members\.(\d+)\.(.+)")
 
 
@@ -49,14 +52,15 @@ class Checkpoint:
 def read_checkpoint(
     path: str | Path, *, weights: Literal["raw", "ema"] | None = None
 ) -> Checkpoint:
-    """Read the weights of a plain state dict, a member file, an MMEngine checkpoint or safetensors.
+    """Read the weights of a plain state dict, a member file, a training checkpoint or safetensors.
 
-    A training checkpoint written under ``EMAHook`` holds two models: its ``state_dict`` is the
-    average, its ``ema_state_dict['module.*']`` the raw weights. Which one is meant is never
+    A training checkpoint may hold two models. MMEngine's ``EMAHook`` makes ``state_dict`` the
+    average and ``ema_state_dict['module.*']`` the raw weights; timm's and the official DeiT's
+    scripts call the average ``state_dict_ema`` and ``model_ema``. Which one is meant is never
     guessed.
 
     Args:
-        path: a ``.pth`` or ``.safetensors`` file.
+        path: a ``.pth``, ``.bin`` or ``.safetensors`` file, whatever it is called.
         weights: ``'raw'`` or ``'ema'``. None takes what the file has, if it has only one.
 
     Raises:
@@ -101,10 +105,11 @@ def read_model(path: str | Path, *, weights: Literal["raw", "ema"] | None = None
 
 
 def safe_load(path: str | Path) -> Any:
-    """Load a file with ``weights_only=True``, MMEngine's own log buffers allowed, nothing else.
+    """Load a file with ``weights_only=True``; MMEngine's log buffers are allowed and little else.
 
     Our files need no allow-list. A file that does is read again with the short list of
-    :mod:`mmrbdc.weights.stock`. There is no fall-back to unpickling.
+    :mod:`mmrbdc.weights.stock` and ``argparse.Namespace``, the plain object in which timm's and
+    DeiT's training scripts save their arguments. There is no fall-back to unpickling.
 
     Returns:
         The file's content, tensors on the CPU. For safetensors a dict like a checkpoint of ours:
@@ -165,7 +170,8 @@ def _load_pickle(path: Path) -> Any:
         if _refused_global(error) is None:
             raise
     try:
-        with torch.serialization.safe_globals(stock_mmengine_globals(LogBuffer)):
+        allowed = [*stock_mmengine_globals(LogBuffer), argparse.Namespace]
+        with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _refused_global(error)
@@ -191,32 +197,41 @@ def _choose(
     content: Mapping[str, Any], meta: Mapping[str, Any], weights: str | None, path: Path
 ) -> tuple[Any, str]:
     """Return the chosen state dict, still unchecked, and whether it is ``'raw'`` or ``'ema'``."""
-    if "state_dict" not in content:
-        kept, only = content, "raw"
-    elif "ema_state_dict" not in content:
-        kept, only = content["state_dict"], str(meta.get("weights", "raw"))
-    elif weights is None:
+    models = _models(content, meta, path)
+    if len(models) == 1:
+        only = next(iter(models))
+        if weights not in (None, only):
+            raise WeightsError(
+                f"{path} has no {weights!r} weights, only {only!r}: ask for those, or train with "
+                "EMAHook and give the training checkpoint"
+            )
+        return models[only], only
+    if weights is None:
         raise WeightsError(
             f"{path} holds two models, the raw weights and their moving average: choose with "
             "weights='raw' or weights='ema'"
         )
-    elif weights == "ema":
-        return content["state_dict"], "ema"
-    else:
+    return models[weights], weights
+
+
+def _models(content: Mapping[str, Any], meta: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return what a file holds by ``'raw'`` and ``'ema'``: one or both."""
+    if "state_dict" in content and "ema_state_dict" in content:
         averaged = content["ema_state_dict"]
         if not isinstance(averaged, Mapping):
             raise WeightsError(f"{path}: its 'ema_state_dict' is not a dict of tensors")
-        return {
+        raw = {
             name[len(_EMA_PREFIX) :]: value
             for name, value in averaged.items()
             if name.startswith(_EMA_PREFIX)
-        }, "raw"
-    if weights not in (None, only):
-        raise WeightsError(
-            f"{path} has no {weights!r} weights, only {only!r}: ask for those, or train with "
-            "EMAHook and give the training checkpoint"
-        )
-    return kept, only
+        }
+        return {"raw": raw, "ema": content["state_dict"]}
+    for live, averaged in _TRAINING_SCRIPTS.items():
+        if isinstance(content.get(live), Mapping):
+            if isinstance(content.get(averaged), Mapping):
+                return {"raw": content[live], "ema": content[averaged]}
+            return {str(meta.get("weights", "raw")): content[live]}
+    return {"raw": content}
 
 
 def _checked_tensors(state_dict: Any, path: Path) -> dict[str, Tensor]:

@@ -84,3 +84,12 @@ def test_every_parameter_learns():
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         pyramid(**options)
+
+
+@pytest.mark.parametrize(
+    "widths, message", [((24,), "1 map.s. of 24 c"), ((32, 32), "2 map.s. of 32, 32 c")]
+)
+def test_another_width_names_both(widths, message):
+    maps = tuple(torch.randn(1, width, 4, 4) for width in widths)
+    with pytest.raises(ValueError, match=f"SimpleFeaturePyramid of in_channels=32 got {message}"):
+        pyramid()(maps)

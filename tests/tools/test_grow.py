@@ -367,7 +367,7 @@ def test_child_and_report_in_one_file(files, main, capsys):
     assert "is named twice" in error_of(main, capsys, argv)
 
 
-@pytest.mark.parametrize("more", [["--operator", "tiling"], ["--faster"]])
+@pytest.mark.parametrize("more", [["--operator", "magic"], ["--faster"]])
 def test_unknown_options(files, main, capsys, more):
     with pytest.raises(SystemExit) as ended:
         main(command(files.child, files.two(), *more))

@@ -1,5 +1,9 @@
-"""A real checkpoint of stock MMEngine, trained for a few iterations under EMAHook."""
+"""A real checkpoint of stock MMEngine, trained for a few iterations under EMAHook; the folder's own
+modules on the path.
+"""
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +13,8 @@ from mmengine.hooks import EMAHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
+
+sys.path.append(str(Path(__file__).parent))
 
 
 class ToyModel(BaseModel):

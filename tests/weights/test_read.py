@@ -215,7 +215,7 @@ def test_no_checkpoint(tmp_path, content, message):
     [
         ({}, "no dict of tensors"),
         ({"state_dict": {}}, "no dict of tensors"),
-        ({"epoch": 3, "model": TENSORS}, r"entry 'epoch' is a int.*epoch, model"),
+        ({"epoch": 3, "net": TENSORS}, r"entry 'epoch' is a int.*epoch, net"),
         ({"state_dict": TENSORS, "meta": 3}, "'meta' is a int"),
         ([TENSORS], "holds a list"),
         ({"state_dict": TENSORS, "ema_state_dict": 3}, "'ema_state_dict' is not"),

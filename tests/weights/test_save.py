@@ -6,14 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mmrbdc.weights import (
-    Checkpoint,
-    WeightsError,
-    backbone_state_dict,
-    publish,
-    read_checkpoint,
-    save_member,
-)
+from mmrbdc.weights import WeightsError, publish, read_checkpoint, save_member
 
 META = {
     "family": "deit",
@@ -71,22 +64,3 @@ def test_publish_writes_three_files_that_agree(tmp_path):
         checkpoint = read_checkpoint(paths[suffix])
         assert checkpoint.meta == META and checkpoint.weights == "ema"
         assert set(checkpoint.state_dict) == set(tensors)
-
-
-@pytest.mark.parametrize(
-    "names, prefix, found",
-    [
-        (["backbone.a", "backbone.b.c", "head.fc.weight"], "backbone.", ["a", "b.c"]),
-        (["a", "b.c"], "", ["a", "b.c"]),
-    ],
-)
-def test_backbone_of_a_file(tmp_path, names, prefix, found):
-    checkpoint = Checkpoint(tmp_path, {n: torch.zeros(1) for n in names}, {}, "raw", "")
-    tensors, used = backbone_state_dict(checkpoint)
-    assert list(tensors) == found and used == prefix
-
-
-def test_a_file_without_backbone(tmp_path):
-    checkpoint = Checkpoint(tmp_path, {"head.fc.weight": torch.zeros(1)}, {}, "raw", "")
-    with pytest.raises(WeightsError, match="has a head and no backbone"):
-        backbone_state_dict(checkpoint)

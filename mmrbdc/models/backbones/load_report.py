@@ -19,7 +19,8 @@ class LoadReportHook(Hook):
 
     ``checkpoint`` holds the meta of the pretraining (method, training FLOPs, accuracy, name, ...),
     path and hash, and ``load`` the counts; a backbone with random weights gives
-    ``{"checkpoint": null}``. Written after initialisation, before the first step.
+    ``{"checkpoint": null}``. ``policy`` says what of a ResNet trains. Written after
+    initialisation, before the first step.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -28,4 +29,5 @@ class LoadReportHook(Hook):
             return
         model = unwrapped(runner.model)
         report = getattr(model.backbone, "load_report", None) or {"checkpoint": None}
-        write_json(Path(runner.work_dir) / FILE_NAME, report)
+        policy = getattr(model.backbone, "training_policy", None)
+        write_json(Path(runner.work_dir) / FILE_NAME, dict(report, policy=policy))

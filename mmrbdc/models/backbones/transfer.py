@@ -1,23 +1,19 @@
 """How a pretrained (or grown) backbone enters a detector: strictly, once, and with a report."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import update_init_info
-from torch import nn
+from torch import Tensor, nn
 
-from mmrbdc.families import Architecture, architecture_from_config, architecture_from_dict
+from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.registry import WEIGHT_INITIALIZERS
-from mmrbdc.weights import (
-    Checkpoint,
-    WeightsError,
-    backbone_state_dict,
-    load_strict,
-    read_checkpoint,
-)
+from mmrbdc.weights import WeightsError, load_strict, read_model
+from mmrbdc.weights.libraries import Recognised, recognise
 
 _HEADLESS = ("head", "num_classes")
 """Fields of an architecture that a backbone does not have."""
@@ -33,9 +29,13 @@ class TransferableBackbone:
     Attributes:
         architecture: what the backbone is; ``head`` and ``num_classes`` in it mean nothing.
         load_report: after a load, what was loaded, in plain JSON types (see :class:`Transferred`).
+        expected_new: patterns (``fnmatch``) of tensors that no pretraining has.
+        ignored_fields: fields of the architecture in which a checkpoint may differ.
     """
 
     architecture: Architecture
+    expected_new: tuple[str, ...] = ()
+    ignored_fields: tuple[str, ...] = ()
     load_report: dict[str, Any] | None = None
     init_cfg: Any
 
@@ -58,6 +58,14 @@ class TransferableBackbone:
         assert isinstance(self, BaseModule)
         BaseModule.init_weights(self)
 
+    def adapted(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+        """Return a pretraining's tensors as this backbone takes them, and the names left behind.
+
+        Args:
+            tensors: by the backbone's own names.
+        """
+        return tensors, ()
+
     def train(self, mode: bool = True) -> "TransferableBackbone":
         """Set the mode and return the backbone, as any module does (MMPretrain's return None)."""
         super().train(mode)  # type: ignore[misc]
@@ -75,24 +83,40 @@ class Transferred:
             checkpoint='work_dirs/resnet50_2step_in1k/resnet50_2step_in1k.pth',
             made_by='configs/rbdc/resnet50_2step_in1k.py')
 
-    Family and architecture that the file names are compared with the backbone's, so that a file
-    that would fit by its shapes alone (another ResNet style, another head size) is refused too.
-    The report is printed and kept as ``backbone.load_report``: ``checkpoint`` (the file's meta with
-    ``path``, ``sha256``, ``weights`` and ``prefix``) and ``load`` (see
-    :class:`mmrbdc.weights.LoadReport`).
+    The file may be this package's, MMPretrain's, timm's, torchvision's, Hugging Face's or official
+    DeiT's: names and shapes say which, what stands in front of the names is found, and nothing is
+    guessed (see :func:`mmrbdc.weights.libraries.recognise`). Its architecture, declared or read off
+    the tensors, is compared with the backbone's; one that the file declares shows what tensors do
+    not (another ResNet style, another head size).
+
+    The report is printed and kept as ``backbone.load_report``:
+
+    - ``checkpoint``: the file's meta with ``path``, ``sha256``, ``weights``, ``prefix``,
+      ``library`` and ``recognised``, the architecture in words;
+    - ``load``: see :class:`mmrbdc.weights.LoadReport`;
+    - ``left_behind``: names of the file's tensors outside the backbone, and of those in it that
+      this backbone does not take;
+    - ``notes``: what may make its outputs differ from the library's.
 
     Args:
         checkpoint: path of the file.
         made_by: config whose training leaves that file, for the error when it is missing.
         weights: ``'raw'`` or ``'ema'``; needed for a file that has both.
+        prefix: what stands in front of the backbone's names, where the file has several models or
+            a name of its own for it.
     """
 
     def __init__(
-        self, checkpoint: str, made_by: str | None = None, weights: str | None = None
+        self,
+        checkpoint: str,
+        made_by: str | None = None,
+        weights: Literal["raw", "ema"] | None = None,
+        prefix: str | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.made_by = made_by
         self.weights = weights
+        self.prefix = prefix
 
     def check_file(self) -> None:
         """Raise a WeightsError that says how to make the checkpoint when it is not there."""
@@ -115,31 +139,39 @@ class Transferred:
                 "backbones: mmrbdc.DeiT, mmrbdc.ResNet, mmrbdc.ResNetV1c, mmrbdc.ResNetV1d"
             )
         self.check_file()
-        checkpoint = read_checkpoint(self.checkpoint, weights=self.weights)  # type: ignore[arg-type]
-        described = _check_architecture(module.architecture, checkpoint)
-        tensors, prefix = backbone_state_dict(checkpoint)
-        report = load_strict(module, tensors, source=str(self.checkpoint))
+        checkpoint = read_model(self.checkpoint, weights=self.weights)
+        found = recognise(checkpoint, prefix=self.prefix, like=module.architecture)
+        _check_architecture(module, found)
+        try:
+            tensors, dropped = module.adapted(found.backbone())
+        except WeightsError as error:
+            raise WeightsError(f"{self.checkpoint}: {error}") from None
+        report = load_strict(
+            module, tensors, expected_new=module.expected_new, source=str(self.checkpoint)
+        )
         for submodule in module.modules():
             if isinstance(submodule, BaseModule):
                 submodule.is_init = True
         if hasattr(module, "_params_init_info"):
             update_init_info(module, init_info=f"Transferred from {self.checkpoint}")
+        left_behind = [*found.head(), *found.left_behind, *dropped]
         module.load_report = {
             "checkpoint": {
-                **checkpoint.meta,
+                **found.own_meta,
                 "path": str(self.checkpoint),
                 "sha256": checkpoint.sha256,
                 "weights": checkpoint.weights,
-                "prefix": prefix,
+                "prefix": found.prefix,
+                "library": found.library,
+                "recognised": found.shapes.label,
             },
             "load": report.to_dict(),
+            "left_behind": left_behind,
+            "notes": list(found.notes),
         }
-        left = len(checkpoint.state_dict) - len(tensors)
-        lines = [
-            *report.lines(),
-            f"  {described}; {checkpoint.weights} weights; prefix {prefix!r}; "
-            f"{left} tensors outside the backbone left behind",
-        ]
+        lines = [*report.lines(), *_described(module.architecture, found)]
+        if left_behind:
+            lines.append(f"  {len(left_behind)} tensors left behind: {_grouped(left_behind)}")
         print_log("\n".join(["backbone:", *lines]), logger="current")
 
 
@@ -156,20 +188,38 @@ def backbone_architecture(backbone_cfg: Mapping[str, Any]) -> Architecture:
     )
 
 
-def _check_architecture(own: Architecture, checkpoint: Checkpoint) -> str:
-    """Return what was compared, in words; raise where the file is of another architecture."""
-    described = checkpoint.meta.get("architecture")
-    if described is None:
-        return f"the file names no architecture: compared with {own.label} by names and shapes only"
-    theirs = architecture_from_dict(described)
-    differences = own.differences(theirs, ignore=_HEADLESS)
+def _check_architecture(module: TransferableBackbone, found: Recognised) -> None:
+    """Raise where the file is of another architecture than the backbone."""
+    own, ignored = module.architecture, (*_HEADLESS, *module.ignored_fields)
+    if found.declared is not None:
+        label, differences = found.declared.label, own.differences(found.declared, ignore=ignored)
+    else:
+        label = f"{found.shapes.label} ({found.library}'s names)"
+        differences = found.shapes.differences(own, ignore=ignored)
     if differences:
         raise WeightsError(
-            f"{checkpoint.path} is {theirs.label}, the detector's backbone is {own.label}: "
+            f"{found.checkpoint.path} is {label}, the detector's backbone is {own.label}: "
             f"{'; '.join(differences)}. Give the backbone the file's architecture or another file; "
             "nothing was loaded."
         )
-    return own.label
+
+
+def _described(own: Architecture, found: Recognised) -> list[str]:
+    """What the file is, and what had to be taken from elsewhere."""
+    lines = [
+        f"  {found.shapes.label} in {found.library}'s names, prefix {found.prefix!r}, "
+        f"{found.checkpoint.weights} weights"
+    ]
+    if found.declared is None and found.shapes.untold:
+        values = ", ".join(f"{name}={getattr(own, name)}" for name in found.shapes.untold)
+        lines.append(f"  the file does not say, the backbone does: {values}")
+    return [*lines, *[f"  note: {note}" for note in found.notes]]
+
+
+def _grouped(names: Sequence[str]) -> str:
+    """Names by what they begin with: ``head (4), neck (16)``."""
+    counts = Counter(name.partition(".")[0] for name in names)
+    return ", ".join(f"{start} ({number})" for start, number in counts.items())
 
 
 def _is_transferred(cfg: Any) -> bool:

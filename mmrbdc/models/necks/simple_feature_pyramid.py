@@ -32,7 +32,7 @@ class SimpleFeaturePyramid(BaseModule):
 
     Raises:
         ValueError: a stride out of reach, too many halvings of the channels, or ``num_outs`` too
-            small.
+            small; in ``forward``, several maps or one of another width.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class SimpleFeaturePyramid(BaseModule):
         if num_outs < len(strides):
             raise ValueError(f"num_outs={num_outs} is less than the {len(strides)} strides")
         norm_cfg = norm_cfg or {"type": "mmpretrain.LN2d", "eps": 1e-6}
+        self.in_channels = in_channels
         self.num_extra = num_outs - len(strides)
         self.levels = nn.ModuleList(
             _level(in_channels, _octaves(in_stride, stride), out_channels, norm_cfg)
@@ -57,6 +58,13 @@ class SimpleFeaturePyramid(BaseModule):
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the levels, finest first."""
+        widths = [feature.shape[1] for feature in inputs]
+        if widths != [self.in_channels]:
+            raise ValueError(
+                f"SimpleFeaturePyramid of in_channels={self.in_channels} got {len(widths)} map(s) "
+                f"of {', '.join(map(str, widths))} channels: it takes the one map of a plain "
+                "backbone; set the neck's in_channels to the backbone's embed_dims"
+            )
         (feature,) = inputs
         levels = [level(feature) for level in self.levels]
         for _ in range(self.num_extra):

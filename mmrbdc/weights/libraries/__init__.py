@@ -1,0 +1,20 @@
+"""Files of other libraries: what they are, and their tensors in MMPretrain's names and back.
+
+One file a library holds its table of names; no library needs to be installed.
+"""
+
+from .convert import LIBRARIES, Conversion, convert_file, from_mmpretrain
+from .recognise import Recognised, check_complete, recognise
+from .release import Release, release_backbone
+
+__all__ = [
+    "LIBRARIES",
+    "Conversion",
+    "Recognised",
+    "Release",
+    "check_complete",
+    "convert_file",
+    "from_mmpretrain",
+    "recognise",
+    "release_backbone",
+]

@@ -1,0 +1,175 @@
+"""Files from one library to another: name by name, and back again to the same bits."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from mmrbdc.families import Architecture
+
+from ..atomic import atomic_write
+from ..errors import WeightsError
+from ..member import plain_tensors, save_member
+from ..read import SAFETENSORS_META, read_model
+from .recognise import DIALECTS, Recognised, check_complete, recognise
+from .shapes import without_class_row
+
+LIBRARIES = ("mmpretrain", "timm", "torchvision", "huggingface")
+"""Libraries whose names are known. Official DeiT files have timm's."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What :func:`convert_file` did.
+
+    Attributes:
+        found: the file that was read.
+        library: whose names were written.
+        path: the file that was written.
+        tensors: how many there are in it.
+        notes: what a reader should know of both, one sentence each.
+    """
+
+    found: Recognised
+    library: str
+    path: Path
+    tensors: int
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return the report for a reader."""
+        found = self.found
+        left = [f"  left behind: {name}" for name in found.left_behind]
+        return [
+            f"{found.checkpoint.path}: {found.shapes.label} in {found.library}'s names (prefix "
+            f"{found.prefix!r}), {found.checkpoint.weights} weights",
+            *left,
+            *[f"  note: {note}" for note in self.notes],
+            f"wrote {self.tensors} tensors in {self.library}'s names to {self.path}",
+        ]
+
+
+def from_mmpretrain(
+    state_dict: Mapping[str, Tensor], library: str, family: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Translate MMPretrain's names of a classifier (or its backbone) into a library's.
+
+    Args:
+        state_dict: ``backbone.*`` and perhaps ``head.*``.
+        library: one of ``LIBRARIES``.
+        family: ``'deit'`` or ``'resnet'``.
+
+    Returns:
+        The tensors and notes for their reader.
+
+    Raises:
+        WeightsError: the library has no such model; names what it lacks.
+    """
+    dialects = [d for d in DIALECTS if library in d.libraries and d.family == family]
+    if not dialects:
+        raise WeightsError(f"unknown library {library!r}; known: {', '.join(LIBRARIES)}")
+    notes = []
+    if library == "timm" and family == "deit":
+        state_dict, dropped = without_class_row(state_dict)
+        if dropped:
+            notes.append(
+                "the position table's row for the class token is zero and left out: build the "
+                "model with no_embed_class=True, as timm's deit3_* are"
+            )
+    attempts = [(*dialect.write(state_dict), dialect) for dialect in dialects]
+    written, unknown, dialect = min(attempts, key=lambda attempt: len(attempt[1]))
+    if unknown:
+        without = [name for name in unknown if name not in state_dict]
+        what = "needs" if without else "has no place for"
+        raise WeightsError(
+            f"{library} {what} {', '.join((without or unknown)[:4])} in a {family}: this model "
+            f"cannot be written in its names"
+        )
+    return written, [*notes, *dialect.writing]
+
+
+def convert_file(
+    source: str | Path,
+    target: str | Path,
+    library: str,
+    *,
+    written_by: str | None = None,
+    weights: Literal["raw", "ema"] | None = None,
+    prefix: str | None = None,
+) -> Conversion:
+    """Read one model of whatever library and write it in the names of another.
+
+    Args:
+        source: a file, see :func:`mmrbdc.weights.read_checkpoint`.
+        target: a new ``.pth``, ``.bin`` or ``.safetensors`` file. In MMPretrain's names it is a
+            member file of ours with the meta of ``source``, else a plain state dict.
+        library: one of ``LIBRARIES``.
+        written_by: the library that ``source`` must be of; None takes what it is.
+        weights: ``'raw'`` or ``'ema'``, needed for a file that has both.
+        prefix: what stands in front of the backbone's names; None looks for it.
+
+    Raises:
+        WeightsError: ``target`` exists or has another suffix; ``source`` is not understood, not of
+            ``written_by``, incomplete, or of a model that ``library`` does not have. Nothing is
+            written.
+    """
+    target = Path(target)
+    check_new(target)
+    found = recognise(read_model(source, weights=weights), prefix=prefix)
+    if written_by is not None and written_by not in found.libraries:
+        raise WeightsError(
+            f"{source} is in {found.library}'s names, not in {written_by}'s; leave --from out"
+        )
+    check_complete(found)
+    tensors, notes = from_mmpretrain(found.state_dict, library, found.family)
+    notes = [*found.notes, *notes]
+    if library != "mmpretrain":
+        notes += _not_equal(found.declared)
+    _write(target, tensors, library, found)
+    return Conversion(found, library, target, len(tensors), tuple(notes))
+
+
+def check_new(path: Path) -> None:
+    """Raise a WeightsError unless ``path`` is a new file of a known kind."""
+    if path.suffix not in (".pth", ".bin", ".safetensors"):
+        raise WeightsError(f"{path}: name a file that ends in .pth, .bin or .safetensors")
+    if path.exists():
+        raise WeightsError(f"{path} exists already and is not overwritten; choose another name")
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], library: str, found: Recognised) -> None:
+    plain = plain_tensors(tensors)
+    meta: dict[str, Any] = {}
+    if library == "mmpretrain":
+        meta = {
+            **found.own_meta,
+            "family": found.family,
+            "weights": found.checkpoint.weights,
+            "converted_from": {"library": found.library, "sha256": found.checkpoint.sha256},
+        }
+    if path.suffix == ".safetensors":
+        labels = {SAFETENSORS_META: json.dumps(meta)} if meta else {"format": "pt"}
+        packed = save(plain, metadata=labels)
+        atomic_write(path, lambda file: file.write(packed))
+    elif meta:
+        save_member(path, plain, meta)
+    else:
+        atomic_write(path, lambda file: torch.save(plain, file))
+
+
+def _not_equal(declared: Architecture | None) -> list[str]:
+    """What a file says of its architecture that other libraries do not do by default."""
+    notes = []
+    if getattr(declared, "style", "pytorch") != "pytorch":
+        notes.append(
+            "its blocks have the stride in their first 1x1 convolution (style='caffe'); the "
+            "ResNets of timm and torchvision have it in the 3x3, and give other outputs"
+        )
+    if getattr(declared, "strides", (1, 2, 2, 2)) != (1, 2, 2, 2):
+        notes.append("its stages have strides of their own: say so where the model is built")
+    return notes

@@ -1,0 +1,114 @@
+"""tools/publish_model.py as a user runs it: what it writes loads again and says what it is."""
+
+import hashlib
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import MODELS as MMDET
+
+from mmrbdc.families import architecture_from_config
+from mmrbdc.weights import WeightsError, read_checkpoint, save_member
+
+sys.path.append(str(Path(__file__).parents[1] / "weights"))
+
+from library_models import MODELS, vit
+
+ARCHITECTURE = architecture_from_config(MODELS["timm-vit"].classifier())
+META = dict(
+    family="deit",
+    architecture=ARCHITECTURE.to_dict(),
+    name="grown",
+    weights="ema",
+    method="rbdc",
+    stages=[dict(members=2, width="1/2", epochs=1, flops=1.0)],
+    parents=["ab" * 32, "cd" * 32],
+    train_flops=1e9,
+    accuracy={"val/top1": 90.0},
+    versions={"mmrbdc": "0"},
+)
+
+
+@pytest.fixture(scope="module")
+def main():
+    tool = Path(__file__).parents[2] / "tools" / "publish_model.py"
+    return runpy.run_path(str(tool))["main"]
+
+
+@pytest.fixture(scope="module")
+def final(tmp_path_factory):
+    """A run's final file: a classifier and its meta."""
+    layout = ARCHITECTURE.layout()
+    torch.manual_seed(0)
+    tensors = {name: torch.randn(layout.shape(name)) for name in layout.entries}
+    path = tmp_path_factory.mktemp("run") / "grown.pth"
+    save_member(path, tensors, META)
+    return path
+
+
+def publish(main, *arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_three_files_with_a_hash_in_their_name(main, final, tmp_path, capsys):
+    publish(main, final, "--out", tmp_path / "published")
+    files = sorted((tmp_path / "published").iterdir())
+    assert [file.suffix for file in files] == [".json", ".pth", ".safetensors"]
+    json_file, pth, safetensors = files
+    digest = hashlib.sha256(pth.read_bytes()).hexdigest()
+    assert {file.stem for file in files} == {f"grown-{digest[:8]}"}
+    side_car = json.loads(json_file.read_text())
+    assert side_car["sha256"] == digest and side_car["width"] == 32
+    assert {key: side_car[key] for key in META} == META
+    assert side_car["backbone_of"]["sha256"] == read_checkpoint(final).sha256
+    assert "null" not in capsys.readouterr().out
+    whole = read_checkpoint(final).state_dict
+    for file in (pth, safetensors):
+        tensors = read_checkpoint(file).state_dict
+        assert {f"backbone.{n}" for n in tensors} == {n for n in whole if "head" not in n}
+        assert all(torch.equal(t, whole[f"backbone.{n}"]) for n, t in tensors.items())
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_detectors_backbone_takes_them(main, final, tmp_path, suffix):
+    publish(main, final, "--out", tmp_path)
+    (file,) = tmp_path.glob(f"*.{suffix}")
+    init_cfg = dict(type="mmrbdc.Transferred", checkpoint=str(file))
+    backbone = MMDET.build(dict(vit(), type="mmrbdc.DeiT", init_cfg=init_cfg))
+    backbone.init_weights()
+    report = backbone.load_report
+    assert report["load"]["share"] == 1 and report["left_behind"] == []
+    assert report["checkpoint"]["train_flops"] == 1e9 and report["checkpoint"]["prefix"] == ""
+
+
+def test_nothing_is_overwritten(main, final, tmp_path):
+    publish(main, final, "--out", tmp_path)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    with pytest.raises(WeightsError, match="exists already"):
+        publish(main, final, "--out", tmp_path)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
+
+
+def test_missing_facts_are_null_and_named(main, tmp_path, capsys):
+    """A file of another library says nothing of its training."""
+    torch.save(MODELS["timm-resnet18"].build()[0], tmp_path / "theirs.pth")
+    publish(main, tmp_path / "theirs.pth", "--out", tmp_path / "out", "--name", "r18")
+    missing = "method, stages, parents, train_flops, accuracy, versions"
+    assert f"null in the side-car: {missing}" in capsys.readouterr().out
+    (file,) = (tmp_path / "out").glob("r18-*.json")
+    side_car = json.loads(file.read_text())
+    assert side_car["family"] == "resnet" and side_car["width"] == 8
+    assert side_car["architecture"]["depth"] == 18
+    assert all(side_car[name] is None for name in missing.split(", "))
+
+
+def test_a_broken_file_leaves_nothing(main, tmp_path):
+    tensors = MODELS["timm-vit"].build()[0]
+    del tensors["blocks.0.mlp.fc1.weight"]
+    torch.save(tensors, tmp_path / "theirs.pth")
+    with pytest.raises(WeightsError, match=r"lacks backbone\.layers\.0\.ffn"):
+        publish(main, tmp_path / "theirs.pth", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
