@@ -2,9 +2,12 @@
 
 from mmrbdc.engine.buffers import AverageBuffersHook
 from mmrbdc.engine.checkpoint_hook import CheckpointHook
+from mmrbdc.engine.detector_cost import DetectorCostHook
+from mmrbdc.engine.detector_test import ThroughputHook
 from mmrbdc.engine.finite import FiniteLossHook
 from mmrbdc.engine.grown import Grown
 from mmrbdc.engine.joint_norm import JointNormRampHook
+from mmrbdc.engine.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
 from mmrbdc.engine.ledger import LedgerHook
 from mmrbdc.engine.loop import StageLoop
 from mmrbdc.engine.members import MemberExportHook
@@ -13,14 +16,18 @@ from mmrbdc.engine.optim import MergedGroupsConstructor, SiblingsOptimWrapper
 from mmrbdc.engine.preemption import PreemptionHook
 from mmrbdc.engine.progress import ProgressHook
 from mmrbdc.engine.staged_runner import StagedRunner
+from mmrbdc.engine.train_record import TrainRecordHook
 from mmrbdc.engine.wall_clock import WallClockHook
 
 __all__ = [
     "AverageBuffersHook",
     "CheckpointHook",
+    "DetectorCostHook",
     "FiniteLossHook",
     "Grown",
     "JointNormRampHook",
+    "LayerDecayError",
+    "LayerDecayOptimWrapperConstructor",
     "LedgerHook",
     "MemberAccuracy",
     "MemberExportHook",
@@ -30,5 +37,7 @@ __all__ = [
     "SiblingsOptimWrapper",
     "StageLoop",
     "StagedRunner",
+    "ThroughputHook",
+    "TrainRecordHook",
     "WallClockHook",
 ]

@@ -137,19 +137,35 @@ class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
         if prefix:
             super().add_params(params, module, prefix, is_dcn_module)
             return
-        logger = MMLogger.get_current_instance()
-        level = logger.level
-        logger.setLevel(logging.WARNING)  # a line a parameter, for every member
-        super().add_params(params, module, prefix, is_dcn_module)
-        logger.setLevel(level)
-        merged: dict[tuple, dict] = {}
+        with at_level(logging.WARNING):  # a line a parameter, for every member
+            super().add_params(params, module, prefix, is_dcn_module)
+        params[:] = merged_groups(params)
         for group in params:
             options = {name: value for name, value in group.items() if name != "params"}
-            target = merged.setdefault(tuple(sorted(options.items())), dict(params=[], **options))
-            target["params"].extend(group["params"])
-        params[:] = list(merged.values())
-        for group in params:
-            options = {name: value for name, value in group.items() if name != "params"}
-            logger.info(
+            MMLogger.get_current_instance().info(
                 f"optimizer group of {len(group['params'])} tensors: {options or 'defaults'}"
             )
+
+
+@contextmanager
+def at_level(level: int) -> Iterator[None]:
+    """Keep what is below ``level`` out of the current log."""
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def merged_groups(groups: list[dict]) -> list[dict]:
+    """Return the optimizer's groups with those of equal options joined, in the order of their
+    first parameters.
+    """
+    merged: dict[tuple, dict] = {}
+    for group in groups:
+        options = {name: value for name, value in group.items() if name != "params"}
+        target = merged.setdefault(tuple(sorted(options.items())), dict(params=[], **options))
+        target["params"].extend(group["params"])
+    return list(merged.values())
