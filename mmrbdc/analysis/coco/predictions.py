@@ -1,0 +1,114 @@
+"""The predictions of a detector, in COCO's result format, checked against their annotations."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pycocotools.coco import COCO
+
+from ..errors import AnalysisError
+from .annotations import Annotations
+from .reading import is_box, is_number, listed, quietly, read_json, shown
+
+IoUType = Literal["bbox", "segm"]
+
+_CONTENT = "predictions in COCO's result format, a list with an object for each detection"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a detector found.
+
+    Attributes:
+        path: of the file.
+        iou_type: what is compared with the annotations, boxes or masks.
+        annotations: of the data set it was tested on.
+        coco: pycocotools' index of the detections.
+    """
+
+    path: Path
+    iou_type: IoUType
+    annotations: Annotations
+    coco: COCO
+
+
+def read_predictions(
+    path: str | Path, annotations: Annotations, iou_type: IoUType = "bbox"
+) -> Predictions:
+    """Read a COCO result file, as ``CocoMetric`` of MMDetection writes it.
+
+    A mask's area is the number of its pixels even where the file also has its box, as in
+    MMDetection; this matters for AP of small, medium and large objects.
+
+    Raises:
+        AnalysisError: the file is no such thing or has no detection; some are on images or of
+            categories that the annotations do not have; one lacks a finite score, a box or a
+            mask, or its mask is of another size than its image.
+    """
+    path = Path(path)
+    if iou_type not in get_args(IoUType):
+        raise AnalysisError(f"iou_type should be 'bbox' or 'segm', got {iou_type!r}")
+    content, _ = read_json(path, _CONTENT)
+    if not isinstance(content, list):
+        raise AnalysisError(f"{path} should hold {_CONTENT}, got {shown(content)}")
+    if not content:
+        raise AnalysisError(
+            f"{path} has no predictions at all; a detector that finds nothing on {annotations.path}"
+            " is not trained, or the test stopped early: test it again"
+        )
+    for number, detection in enumerate(content):
+        if not isinstance(detection, dict):
+            raise AnalysisError(f"{path}, [{number}]: expected an object, got {shown(detection)}")
+    _check_known(path, annotations, content, "image_id", annotations.coco.imgs)
+    _check_known(path, annotations, content, "category_id", annotations.coco.cats)
+    for number, detection in enumerate(content):
+        problem = _problem(detection, annotations, iou_type)
+        if problem:
+            raise AnalysisError(f"{path}, [{number}]: {problem}")
+        if iou_type == "segm":
+            detection.pop("bbox", None)
+    with quietly():
+        coco = annotations.coco.loadRes(content)
+    return Predictions(path, iou_type, annotations, coco)
+
+
+def _check_known(
+    path: Path,
+    annotations: Annotations,
+    detections: Collection[dict[str, Any]],
+    field: str,
+    known: Collection[int],
+) -> None:
+    odd = next((d for d in detections if not isinstance(d.get(field), int)), None)
+    if odd is not None:
+        raise AnalysisError(f"{path}: '{field}' should be an integer, got {shown(odd.get(field))}")
+    unknown = {detection[field] for detection in detections}.difference(known)
+    if unknown:
+        raise AnalysisError(
+            f"{path}: predictions for {len(unknown)} '{field}' that {annotations.path} does not "
+            f"have: {listed(unknown)}; give the annotations that the detector was tested on"
+        )
+
+
+def _problem(detection: dict[str, Any], annotations: Annotations, iou_type: IoUType) -> str | None:
+    """Say what is wrong with a detection."""
+    if not is_number(detection.get("score")):
+        return f"'score' should be a finite number, got {shown(detection.get('score'))}"
+    if iou_type == "bbox":
+        box = detection.get("bbox")
+        return None if is_box(box) else f"'bbox' should be [x, y, width, height], got {shown(box)}"
+    mask = detection.get("segmentation")
+    if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str):
+        return (
+            "'segmentation' should be a compressed RLE {'size': [height, width], 'counts': '...'}, "
+            f"got {shown(mask)}"
+        )
+    image = annotations.coco.imgs[detection["image_id"]]
+    size = [image["height"], image["width"]]
+    if mask.get("size") != size:
+        return (
+            f"the mask is of size {shown(mask.get('size'))}, image {image['id']} of {size} "
+            "(height, width); masks must be at the size of the original image"
+        )
+    return None
