@@ -1,21 +1,13 @@
 """Mask R-CNN on COCO from a DeiT-B trained from scratch on ImageNet-1k: the baseline.
 
-Differs from mask-rcnn_rbdc-deit-b_coco.py in the backbone's file only;
-recipe and hardware are there.
+The short name of configs/detection/mask-rcnn_deit-b-scratch-pre_sfp_8xb2-lsj-36e_coco-640px.py,
+where the cheap recipe at 640 px is said. ViTDet's own size and length:
+configs/detection/mask-rcnn_deit-b-scratch-pre_sfp_8xb8-lsj-100e_coco.py.
 
-Backbone: work_dirs/deit-b_scratch_in1k/deit-b_scratch_in1k.pth, made by
-    tools/dist_train.sh configs/baselines/deit-b_scratch_in1k.py 8
 Expected: not run yet.
+Hardware: planned for 8 GPUs with 2 images each; time not measured yet.
 
-    tools/dist_train.sh configs/mask-rcnn_scratch-deit-b_coco.py 8
+    tools/dist_train.sh configs/mask-rcnn_scratch-deit-b_coco.py 8 --amp
 """
 
-_base_ = "./mask-rcnn_rbdc-deit-b_coco.py"
-model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            checkpoint="work_dirs/deit-b_scratch_in1k/deit-b_scratch_in1k.pth",
-            made_by="configs/baselines/deit-b_scratch_in1k.py",
-        )
-    )
-)
+_base_ = "./detection/mask-rcnn_deit-b-scratch-pre_sfp_8xb2-lsj-36e_coco-640px.py"

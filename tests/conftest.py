@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(Path(__file__).parent))  # for tiny_coco.py
 
 
 class Tiny:

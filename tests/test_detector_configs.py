@@ -1,14 +1,17 @@
 """Every shipped detector config: what it states, what it builds, and that the micro ones train."""
 
 import ast
+import copy
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -18,28 +21,34 @@ from mmrbdc.models.backbones import LoadReportHook
 from mmrbdc.weights import WeightsError, publish, read_checkpoint
 
 ROOT = Path(__file__).parent.parent
-CONFIGS = sorted((ROOT / "configs").glob("mask-rcnn_*.py"))
-TRANSFERRED = [path for path in CONFIGS if "_random-" not in path.name]
-MICRO = [path for path in CONFIGS if path.name.endswith("micro_scenes.py")]
-NAMES = [
-    "mask-rcnn_random-deit-micro_scenes",
-    "mask-rcnn_random-resnet-micro_scenes",
-    "mask-rcnn_rbdc-deit-b_coco",
-    "mask-rcnn_rbdc-deit-micro_scenes",
-    "mask-rcnn_rbdc-r50_coco",
-    "mask-rcnn_rbdc-resnet-micro_scenes",
-    "mask-rcnn_scratch-deit-b_coco",
-    "mask-rcnn_scratch-deit-micro_scenes",
-    "mask-rcnn_scratch-r50_coco",
-    "mask-rcnn_scratch-resnet-micro_scenes",
+STARTS = {"rbdc": "rbdc-pre", "scratch": "scratch-pre", "random": "random"}
+KINDS = [
+    "cascade-mask-rcnn_deit-b-{}_sfp_8xb2-lsj-36e_coco-640px",
+    "cascade-mask-rcnn_r50-{}_fpn_1x_coco",
+    "mask-rcnn_deit-b-{}_sfp_8xb2-lsj-36e_coco-640px",
+    "mask-rcnn_deit-b-{}_sfp_8xb8-lsj-100e_coco",
+    "mask-rcnn_deit-s-{}_sfp_8xb2-lsj-36e_coco-640px",
+    "mask-rcnn_deit-s-{}_sfp_8xb8-lsj-100e_coco",
+    "mask-rcnn_r50-{}_fpn_1x_coco",
+    "mask-rcnn_r50-{}_fpn_ms-3x_coco",
+    "retinanet_deit-s-{}_sfp_8xb2-lsj-36e_coco-640px",
+    "retinanet_r50-{}_fpn_1x_coco",
 ]
+ALIASES = {
+    f"mask-rcnn_{start}-{net}_coco": f"detection/{kind.format(name)}"
+    for net, kind in (("r50", KINDS[6]), ("deit-b", KINDS[2]))
+    for start, name in STARTS.items()
+}
+MICRO = [f"mask-rcnn_{start}-{net}-micro_scenes" for net in ("deit", "resnet") for start in STARTS]
+RECIPES = [f"detection/{kind.format(start)}" for kind in KINDS for start in STARTS.values()]
+TRANSFERRED = [name for name in (*RECIPES, *MICRO) if "random" not in name]
+BUILT = [name for name in (*RECIPES, *MICRO) if "random" in name]
+"""One of each comparison: the others have the same model."""
+WINDOWED = [name for name in BUILT if "_sfp_" in name]
 HEADLESS = ("head", "num_classes")
+TITLES = ("Mask R-CNN on ", "Cascade Mask R-CNN on ", "RetinaNet on ")
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
-
-def by_name(paths):
-    return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
 
 
 @pytest.fixture(autouse=True)
@@ -47,62 +56,155 @@ def _scope():
     init_default_scope("mmdet")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _metafiles_are_read_once():
+    """MMEngine parses all of MMDetection's metafiles for each ``mmdet::`` base, half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Config, "_get_cfg_path", staticmethod(cache(Config._get_cfg_path)))
+        yield
+
+
+def path_of(name):
+    return ROOT / "configs" / f"{name}.py"
+
+
+@cache
+def _read(name):
+    return Config.fromfile(path_of(name))
+
+
+def read(name):
+    return copy.deepcopy(_read(name))
+
+
 def test_the_promised_configs_are_there():
-    assert [path.stem for path in CONFIGS] == NAMES
+    folders = [ROOT / "configs", ROOT / "configs" / "detection"]
+    found = {str(p.relative_to(folders[0])) for folder in folders for p in folder.glob("*.py")}
+    assert found == {f"{name}.py" for name in (*RECIPES, *ALIASES, *MICRO)}
 
 
-@by_name(CONFIGS)
-def test_docstring(path):
+@pytest.mark.parametrize("name", [*RECIPES, *ALIASES, *MICRO])
+def test_docstring(name):
     """What, expected result and the command; a full-size one also says on what hardware."""
-    text = ast.get_docstring(ast.parse(path.read_text()))
-    assert text.startswith("Mask R-CNN on ")
-    assert f" configs/{path.name}" in text and "Expected: " in text
-    others = [ROOT / "configs" / other for other in text.split() if other.startswith("mask-rcnn_")]
-    assert all(other.exists() for other in others if other.suffix == ".py")
+    text = ast.get_docstring(ast.parse(path_of(name).read_text()))
+    assert text.startswith(TITLES)
+    assert f" configs/{name}.py" in text and "Expected: " in text
+    assert "Hardware: " in text or "micro" in name
+    words = [word.strip(".,:'s") for word in text.split()]
+    others = [word for word in words if word.endswith(".py") and not word.startswith("tools/")]
+    for other in others:
+        here = ROOT if other.startswith("configs/") else path_of(name).parent
+        assert (here / other).exists(), other
 
 
-@by_name(TRANSFERRED)
-def test_the_backbone_is_the_one_that_its_protocol_leaves(path):
+@pytest.mark.parametrize("name", ALIASES)
+def test_a_short_name_is_its_recipe_and_nothing_else(name):
+    assert read(name).to_dict() == read(ALIASES[name]).to_dict()
+    statements = ast.parse(path_of(name).read_text()).body
+    assert len(statements) == 2  # docstring and _base_
+
+
+@pytest.mark.parametrize("name", TRANSFERRED)
+def test_the_backbone_is_the_one_that_its_protocol_leaves(name):
     """Path, architecture, mean and std are those of the pretraining config that the error names."""
-    config = Config.fromfile(path)
+    config = read(name)
     init_cfg = config.model.backbone.init_cfg
-    name = Path(init_cfg.made_by).stem
-    assert init_cfg.checkpoint == f"work_dirs/{name}/{name}.pth"
-    assert ("2step" in name) == ("_rbdc-" in path.name) != ("scratch" in name)
-    pretraining = Config.fromfile(ROOT / init_cfg.made_by)
+    protocol = Path(init_cfg.made_by).stem
+    assert init_cfg.checkpoint == f"work_dirs/{protocol}/{protocol}.pth"
+    assert ("step" in protocol) == ("rbdc" in name) != ("scratch" in protocol)
+    text = ast.get_docstring(ast.parse(path_of(name).read_text()))
+    assert init_cfg.checkpoint in text and init_cfg.made_by in text
+    pretraining = pretraining_of(init_cfg.made_by)
     pretrained = architecture_from_config(pretraining.model)
-    detector = MODELS.build(dict(config.model.backbone, init_cfg=None)).architecture
-    assert detector.differences(pretrained, ignore=HEADLESS) == []
+    detector = build(dict(config.model.backbone, init_cfg=None)).architecture
+    left_behind = ("with_cls_token",) if "_sfp_" in name else ()
+    assert detector.differences(pretrained, ignore=(*HEADLESS, *left_behind)) == []
     ours, theirs = config.model.data_preprocessor, pretraining.data_preprocessor
     assert list(ours.mean) == list(theirs.mean) and list(ours.std) == list(theirs.std)
     assert ours.bgr_to_rgb == theirs.to_rgb
 
 
+@cache
+def pretraining_of(made_by):
+    return Config.fromfile(ROOT / made_by)
+
+
+def build(cfg):
+    """On the meta device where that is possible: MMPretrain's ResNet reads values while built."""
+    backbone = cfg.get("backbone", cfg)
+    with torch.device("cpu" if "ResNet" in backbone["type"] else "meta"):
+        return MODELS.build(cfg)
+
+
+def without_start(name):
+    config = read(name)
+    config.model.backbone.pop("init_cfg", None)
+    return config.to_dict()
+
+
 @pytest.mark.parametrize(
-    "kind", ["r50_coco", "deit-b_coco", "deit-micro_scenes", "resnet-micro_scenes"]
+    "kind",
+    [
+        *(f"detection/{kind}" for kind in KINDS),
+        *(f"mask-rcnn_{{}}-{net}" for net in ("r50_coco", "deit-b_coco")),
+        *(f"mask-rcnn_{{}}-{net}-micro_scenes" for net in ("deit", "resnet")),
+    ],
 )
 def test_rows_of_a_comparison_differ_in_the_start_of_the_backbone_only(kind):
-    configs = []
-    for path in CONFIGS:
-        if path.stem.partition("-")[2].partition("-")[2] == kind:
-            config = Config.fromfile(path)
-            config.model.backbone.pop("init_cfg", None)
-            configs.append(config.to_dict())
-    assert len(configs) == (2 if kind.endswith("coco") else 3)
-    assert all(config == configs[0] for config in configs)
+    starts = STARTS.values() if kind.startswith("detection/") else STARTS
+    rows = [without_start(kind.format(start)) for start in starts]
+    assert rows[0] == rows[1] == rows[2]
 
 
-@by_name([path for path in CONFIGS if "_scratch-" not in path.name])  # whose model is rbdc's
-def test_it_builds_and_trains_whole(path):
-    config = Config.fromfile(path)
-    model = MODELS.build(config.model)
+def test_rows_of_other_comparisons_differ_in_more():
+    kinds = [without_start(f"detection/{kind.format('random')}") for kind in KINDS]
+    assert all(kinds[i] != kinds[j] for i in range(len(kinds)) for j in range(i))
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_it_builds_and_trains_whole(name):
+    """Model, optimizer and every step of the pipelines; nothing is frozen."""
+    config = read(name)
+    model = build(config.model)
     assert all(parameter.requires_grad for parameter in model.parameters())
     norms = [
         m for m in model.backbone.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)
     ]
     model.train()
-    assert all(norm.training for norm in norms)
-    assert len(norms) == (0 if "deit" in path.name else len(norms)) and model.with_mask
+    assert all(norm.training for norm in norms) and (not norms) == ("deit" in name)
+    assert model.with_mask != ("retinanet" in name)
+    optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer
+    trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert trained == sum(p.numel() for p in model.parameters())
+    lrs = {group["lr"] for group in optimizer.param_groups}
+    assert len(lrs) == (14 if "_sfp_" in name else 1)  # twelve blocks, the stem, the rest
+    for split in ("train", "val", "test"):
+        for step in config[f"{split}_dataloader"].dataset.pipeline:
+            TRANSFORMS.build(step)
+
+
+def fits_its_canvas(config):
+    """Whether every image, in training and testing, fits into the one square that is padded to."""
+    canvas = config.model.data_preprocessor.pad_size_divisor
+    train = {step.type: step for step in config.train_dataloader.dataset.pipeline}
+    tests = [config[f"{split}_dataloader"].dataset.pipeline[1] for split in ("val", "test")]
+    sizes = [train["RandomCrop"].crop_size, train["RandomResize"].scale, *(t.scale for t in tests)]
+    return all(tuple(size) == (canvas, canvas) for size in sizes)
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_every_image_is_padded_to_one_square(name):
+    """So that a global block attends to the same canvas whatever else is in the batch."""
+    config = read(name)
+    assert fits_its_canvas(config)
+    config.model.data_preprocessor.pad_size_divisor = 32
+    assert not fits_its_canvas(config)
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_layer_decay_follows_the_size(name):
+    rate = read(name).optim_wrapper.paramwise_cfg.decay_rate
+    assert rate == (0.7 if "deit-b" in name else 0.65)
 
 
 class Snapshot(Hook):
@@ -124,11 +226,11 @@ def scenes(tmp_path_factory):
     return root
 
 
-def runner_of(path, scenes, work_dir, **backbone):
+def runner_of(name, scenes, work_dir, **backbone):
     """One epoch of two steps, then two scenes validated."""
-    config = Config.fromfile(path)
+    config = read(name)
     config.work_dir = str(work_dir)
-    config.experiment_name = f"{path.stem}-{work_dir.name}"
+    config.experiment_name = f"{name}-{work_dir.name}"
     config.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=1, val_interval=1)
     config.param_scheduler = None
     config.log_level = "WARNING"
@@ -157,8 +259,8 @@ def test_a_micro_detector_trains_and_tests_from_its_file(family, scenes, tmp_pat
     init_default_scope("mmdet")
 
     init_cfg = dict(type="mmrbdc.Transferred", checkpoint=str(file))
-    path = ROOT / f"configs/mask-rcnn_rbdc-{family}-micro_scenes.py"
-    runner = runner_of(path, scenes, tmp_path / family, init_cfg=init_cfg)
+    name = f"mask-rcnn_rbdc-{family}-micro_scenes"
+    runner = runner_of(name, scenes, tmp_path / family, init_cfg=init_cfg)
     snapshot = Snapshot()
     runner.register_hook(snapshot)
     runner.train()
@@ -175,17 +277,16 @@ def test_a_micro_detector_trains_and_tests_from_its_file(family, scenes, tmp_pat
 
 
 def test_random_weights_are_reported_as_such(scenes, tmp_path):
-    path = ROOT / "configs/mask-rcnn_random-resnet-micro_scenes.py"
-    runner = runner_of(path, scenes, tmp_path / "random")
+    runner = runner_of("mask-rcnn_random-resnet-micro_scenes", scenes, tmp_path / "random")
     LoadReportHook().before_train(runner)
     report = json.loads((tmp_path / "random" / "load_report.json").read_text())
-    assert report == {"checkpoint": None}
+    policy = dict(name=None, frozen_stages=-1, norm_eval=False, norm="BN")
+    assert report == {"checkpoint": None, "policy": policy}
 
 
 def test_a_missing_backbone_stops_the_run_before_it_trains(scenes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = ROOT / "configs/mask-rcnn_scratch-deit-micro_scenes.py"
-    runner = runner_of(path, scenes, tmp_path / "scratch")
+    runner = runner_of("mask-rcnn_scratch-deit-micro_scenes", scenes, tmp_path / "scratch")
     with pytest.raises(
         WeightsError,
         match=r"python tools/train\.py configs/baselines/deit-micro_scratch_digits\.py",

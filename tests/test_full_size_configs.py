@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmdet.datasets.coco import CocoDataset
 from mmengine.config import Config
 from PIL import Image
+from tiny_coco import as_arguments, make_coco, tiny_options
 
-from mmrbdc.datasets.scenes import make_scenes
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import read_checkpoint
 
@@ -44,23 +43,15 @@ def place(tmp_path_factory):
             for number in range(images):
                 pixels = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
-    coco = root / "data" / "coco"
-    make_scenes(coco, counts=dict(train=4, val=2, test=1))
-    for split in ("train", "val"):
-        (coco / split).rename(coco / f"{split}2017")
-        file = coco / "annotations" / f"instances_{split}.json"
-        content = json.loads(file.read_text())
-        names = CocoDataset.METAINFO["classes"]
-        content["categories"] = [dict(id=i, name=name) for i, name in enumerate(names, start=1)]
-        file.with_name(f"instances_{split}2017.json").write_text(json.dumps(content))
+    make_coco(root / "data" / "coco")
     yield root
     shutil.rmtree(root)  # gigabytes
 
 
 def run(tiny, place, tool, name, options):
     """Start a tool in the folder as a user would, with nothing but --cfg-options."""
-    pairs = [f"{key}={value}" for key, value in options.items()]
-    tiny.tool(tool, CONFIGS / name, "--cfg-options", *pairs, cwd=place, timeout=1800)
+    arguments = as_arguments(options)
+    tiny.tool(tool, CONFIGS / name, "--cfg-options", *arguments, cwd=place, timeout=1800)
 
 
 @pytest.mark.timeout(3600)
@@ -93,7 +84,8 @@ def test_a_few_iterations(tiny, place, name):
     assert all(value.isfinite().all() for value in final.state_dict.values())
 
     run(tiny, place, "test.py", name, options)
-    assert json.loads((work_dir / "test.json").read_text()).keys() == {"split", "top1", "top5"}
+    figures = json.loads((work_dir / "test.json").read_text())
+    assert figures.keys() == {"split", "top1", "top5", "checkpoint"}
     if name in DETECTORS:
         fine_tune(tiny, place, DETECTORS[name], pretrained=Path(name).stem)
     shutil.rmtree(work_dir)
@@ -101,18 +93,7 @@ def test_a_few_iterations(tiny, place, name):
 
 def fine_tune(tiny, place, name, pretrained):
     """The detector finds its backbone where the protocol left it: no option says where."""
-    options = {
-        "train_cfg.max_epochs": 1,
-        "train_dataloader.num_workers": 0,
-        "train_dataloader.persistent_workers": False,
-        "train_dataloader.dataset.pipeline.2.scale": "(160,160)",
-        "val_dataloader.num_workers": 0,
-        "val_dataloader.persistent_workers": False,
-        "val_dataloader.dataset.pipeline.1.scale": "(160,160)",
-        "default_hooks.logger.interval": 1,
-        "default_hooks.checkpoint.save_optimizer": False,
-    }
-    run(tiny, place, "train.py", name, options)
+    run(tiny, place, "train.py", name, tiny_options(CONFIGS / name))
     work_dir = place / "work_dirs" / Path(name).stem
     report = json.loads((work_dir / "load_report.json").read_text())
     assert report["load"]["share"] == 1 and report["checkpoint"]["name"] == pretrained

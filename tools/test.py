@@ -4,7 +4,8 @@
     python tools/test.py configs/mask-rcnn_rbdc-r50_coco.py my_detector.pth
 
 A staged config tests its final model; a detector without a checkpoint argument tests the newest
-checkpoint of its work dir.
+checkpoint of its work dir, and leaves its predictions (predictions.bbox.json and .segm.json, COCO's
+result format) and its throughput there too, for tools/compare.py.
 """
 
 import argparse

@@ -1,18 +1,17 @@
-"""A fine-tuned detector: its scores and where its backbone comes from, read from its work dir."""
+"""A fine-tuned detector: its scores, its cost and where its backbone comes from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from mmengine.config import Config
-
-from mmrbdc.families import FAMILIES
+from typing import Any
 
 from .errors import AnalysisError
-from .files import read_record
+from .evaluation import AP_FIELDS, Evaluation
+from .files import Record, read_record
 from .pretraining import TESTED_BY, TRAINED_BY, val_top1
+from .recipe import Recipe, read_recipe
 
-AP_FIELDS = ("bbox_mAP", "segm_mAP")
-AP50_FIELDS = ("bbox_mAP_50", "segm_mAP_50")
+_SIZES = ("_s", "_m", "_l")  # -1 where the data have no object of the size
 
 
 @dataclass(frozen=True)
@@ -20,19 +19,20 @@ class Source:
     """The pretraining that a backbone's weights come from, as the checkpoint itself says.
 
     Attributes:
-        name: of the protocol.
-        method: ``rbdc``, ``scratch``, ...
-        family: ``deit``, ``resnet``, ...
+        name: of the protocol; of the file where it does not say.
+        method: ``rbdc``, ``scratch``, ...; for a file that does not say, the library whose names
+            its tensors have.
+        family: ``deit``, ``resnet``, ...; None where the file does not say.
         seed: of the pretraining.
-        train_flops: spent on it.
+        train_flops: spent on it; None where the file does not say.
         val_top1: of the checkpoint on its validation split, percent; None where it is not noted.
     """
 
     name: str
     method: str
-    family: str
+    family: str | None
     seed: int | None
-    train_flops: float
+    train_flops: float | None
     val_top1: float | None
 
 
@@ -46,10 +46,14 @@ class DetectorRun:
         family: of its backbone.
         seed: of the fine-tuning.
         source: of the backbone's weights; None for random ones.
-        scores: COCO AP, 0 to 1: ``bbox_mAP``, ``segm_mAP`` and, where measured, the same at an IoU
-            of 0.5.
+        scores: COCO AP, 0 to 1, under the names of ``AP_FIELDS``; without those that are not
+            defined (no such object in the data) or not measured (masks of a detector of boxes).
         split: what the scores were measured on, where ``test.json`` says so.
         wall_s: of the fine-tuning alone, seconds.
+        recipe: what it was trained and tested with.
+        evaluation: the files of its test; None where ``test.json`` does not name them.
+        figures: further fields of a row of ``results.json``, as far as they were left: validation
+            scores, cost, speed, checkpoint.
     """
 
     path: Path
@@ -60,40 +64,96 @@ class DetectorRun:
     scores: dict[str, float]
     split: str | None
     wall_s: float
+    recipe: Recipe
+    evaluation: Evaluation | None
+    figures: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: Path) -> "DetectorRun":
         """Read a work dir that ``tools/train.py`` finished and ``tools/test.py`` scored.
 
         Needs ``test.json``, ``wall.json``, the run's config and, unless the backbone started from
-        random weights, ``load_report.json``. The seed is that of ``wall.json`` and else the
-        config's: testing writes the config again, without the ``--seed`` of the training.
+        random weights, ``load_report.json``; reads ``train_config.json``, ``cost.json`` and
+        ``val.json`` too where they are. The seed is that of ``wall.json`` and else the config's:
+        testing writes the config again, without the ``--seed`` of the training.
 
         Raises:
             AnalysisError: a file is missing or odd.
         """
         test = read_record(path / "test.json", TESTED_BY)
-        scores = {field: test.number(field, 0, 1) for field in AP_FIELDS}
-        scores |= {field: test.number(field, 0, 1) for field in AP50_FIELDS if test.has(field)}
         source = _read_source(path / "load_report.json")
         config = _config_path(path)
-        family, seed = _read_config(config)
+        recipe = read_recipe(config, path / "train_config.json")
         wall = read_record(path / "wall.json", TRAINED_BY)
-        if source is not None and source.family != family:
+        if source is not None and source.family not in (None, recipe.family):
             raise AnalysisError(
                 f"{path / 'load_report.json'} is of a {source.family} checkpoint, the backbone in "
-                f"{config} is a {family}; the two are of different runs, train again"
+                f"{config} is a {recipe.family}; the two are of different runs, train again"
             )
         return cls(
             path=path,
             name=config.stem,
-            family=family,
-            seed=wall.integer("seed") if wall.has("seed") else seed,
+            family=recipe.family,
+            seed=wall.integer("seed") if wall.has("seed") else recipe.seed,
             source=source,
-            scores=scores,
+            scores=_scores(test),
             split=test.text("split") if test.has("split") else None,
             wall_s=wall.number("wall_s"),
+            recipe=recipe,
+            evaluation=Evaluation.read(test, path),
+            figures={**_tested(test), **_validated(path), **_paid(path), "lr": recipe.lr},
         )
+
+
+def _scores(test: Record) -> dict[str, float]:
+    """Read AP; without any box AP, which MMDetection leaves out where nothing was found, fail."""
+    if not test.has("bbox_mAP"):
+        raise test.error(
+            "'bbox_mAP' is missing: either the detector found nothing at all (train it longer or "
+            "with a lower lr), or the test has no CocoMetric with metric 'bbox'"
+        )
+    found = {
+        field: test.number(field, -1 if field.endswith(_SIZES) else 0, 1)
+        for field in AP_FIELDS
+        if test.has(field)
+    }
+    return {field: value for field, value in found.items() if value >= 0}
+
+
+def _tested(test: Record) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if test.has("checkpoint"):
+        figures["checkpoint"] = test.record("checkpoint").text("path")
+    if test.has("throughput"):
+        speed = test.record("throughput")
+        figures |= dict(
+            images_per_s=speed.number("images_per_s"),
+            test_batch_size=speed.integer("batch_size", 1),
+            test_processes=speed.integer("processes", 1),
+            test_device=speed.text("device"),
+        )
+    return figures
+
+
+def _validated(path: Path) -> dict[str, Any]:
+    if not (path / "val.json").exists():
+        return {}
+    val = read_record(path / "val.json", TRAINED_BY)
+    fields = [field for field in ("bbox_mAP", "segm_mAP") if val.has(field)]
+    return {f"val_{field}": val.number(field, 0, 1) for field in fields}
+
+
+def _paid(path: Path) -> dict[str, Any]:
+    if not (path / "cost.json").exists():
+        return {}
+    cost = read_record(path / "cost.json", TRAINED_BY)
+    return dict(
+        finetune_flops=cost.number("train_flops"),
+        finetune_images=cost.integer("images"),
+        params=cost.integer("parameters"),
+        trainable_params=cost.integer("trainable_parameters"),
+        backbone_params=cost.integer("backbone_parameters"),
+    )
 
 
 def _read_source(path: Path) -> Source | None:
@@ -103,6 +163,10 @@ def _read_source(path: Path) -> Source | None:
     if not report.has("checkpoint"):
         return None
     meta = report.record("checkpoint")
+    if not meta.has("method") and meta.has("library"):  # another library's file
+        path = Path(meta.text("path"))
+        name = str(Path(path.parent.name) / path.stem)  # many files are called epoch_300.pth
+        return Source(name, meta.text("library"), None, None, None, None)
     return Source(
         name=meta.text("name"),
         method=meta.text("method"),
@@ -122,22 +186,3 @@ def _config_path(path: Path) -> Path:
             f"found {found}"
         )
     return configs[0]
-
-
-def _read_config(path: Path) -> tuple[str, int | None]:
-    """Return the backbone's family and the seed of a detector's config."""
-    try:
-        config = Config.fromfile(path, import_custom_modules=False)
-        kind = config.model.backbone.type
-        seed = config.get("randomness", {}).get("seed")
-    except (SyntaxError, AttributeError, KeyError, TypeError) as error:
-        raise AnalysisError(
-            f"{path} is no readable detector config ({error}); it is written by {TRAINED_BY}"
-        ) from error
-    name = str(kind).rpartition(".")[2]
-    for family, architecture in FAMILIES.items():
-        if name.lower().startswith(family) or name in architecture.backbone_types:
-            return family, seed
-    raise AnalysisError(
-        f"{path}: the backbone {kind!r} is of no known family; known: {', '.join(FAMILIES)}"
-    )

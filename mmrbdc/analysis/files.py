@@ -26,7 +26,7 @@ class Record:
         self.made_by = made_by
         if not isinstance(value, dict):
             raise self.error(f"expected an object, got {_shown(value)}")
-        self._fields: dict[str, Any] = value
+        self.fields: dict[str, Any] = value
 
     def error(self, problem: str) -> AnalysisError:
         """Return the error that says where ``problem`` is and who wrote the file."""
@@ -34,7 +34,11 @@ class Record:
 
     def has(self, key: str) -> bool:
         """Tell whether ``key`` is there and not null."""
-        return self._fields.get(key) is not None
+        return self.fields.get(key) is not None
+
+    def value(self, key: str) -> Any:
+        """Return whatever ``key`` is, None where it is missing."""
+        return self.fields.get(key)
 
     def number(self, key: str, low: float = 0.0, high: float = math.inf) -> float:
         """Return the finite number ``key``, which lies in ``[low, high]``."""
@@ -74,9 +78,9 @@ class Record:
         ]
 
     def _get(self, key: str) -> Any:
-        if key not in self._fields:
+        if key not in self.fields:
             raise self.error(f"'{key}' is missing")
-        return self._fields[key]
+        return self.fields[key]
 
     def _list(self, key: str) -> list[Any]:
         value = self._get(key)

@@ -1,5 +1,6 @@
 """The pieces of the report's page: its frame and style, sections and tables. All are valid XML."""
 
+import base64
 from collections.abc import Sequence
 
 from .markup import element, escaped
@@ -20,6 +21,11 @@ section { background: #fff; border: 1px solid #e1e6eb; border-radius: 10px;
 .note { color: #5f6b7a; font-size: 14px; margin: 0 0 16px; max-width: 820px; }
 .figure { margin: 14px 0 4px; overflow-x: auto; }
 .figure svg { display: block; margin: 0 auto; }
+.warning { background: #fff4e5; border: 1px solid #e8a33d; border-left-width: 6px;
+  border-radius: 8px; padding: 12px 16px; margin: 0 0 14px; overflow-wrap: anywhere; }
+figure { margin: 18px 0 0; }
+figure img { display: block; width: 100%; height: auto; border-radius: 6px; }
+figcaption { color: #5f6b7a; font-size: 14px; margin-top: 4px; }
 .scroll { overflow-x: auto; }
 .narrow { display: none; }
 table { border-collapse: collapse; width: 100%; font-size: 15px;
@@ -96,6 +102,21 @@ def figure(wide: str, narrow: str) -> str:
 def note(content: str) -> str:
     """Return a paragraph of small print."""
     return element("p", escaped(content), class_="note")
+
+
+def warning(content: str) -> str:
+    """Return a paragraph that nobody should miss."""
+    return element("p", element("b", "Careful: "), escaped(content), class_="warning")
+
+
+def picture(png: bytes, caption: str) -> str:
+    """Return a picture with its caption; the bytes are in the page."""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return element(
+        "figure",
+        element("img", src=source, alt=caption, loading="lazy"),
+        element("figcaption", escaped(caption)),
+    )
 
 
 def details(summary: str, *content: str) -> str:

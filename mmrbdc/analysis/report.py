@@ -1,4 +1,4 @@
-"""The comparison as files: ``results.json``, a self-contained ``report.html`` and its figures."""
+"""The comparison as files: tables, and a self-contained ``report.html`` with its figures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,16 +13,13 @@ from .charts.budget import budget_chart
 from .charts.palette import group_colours
 from .charts.recursion import recursion_chart
 from .charts.series import Series
+from .detection_table import detection_tables
+from .differing_images import Picture
+from .findings import Findings
 from .pretraining import PretrainingRun
 from .rows import RANDOM, Comparison, Row
-from .statistics import (
-    METRICS,
-    Group,
-    families,
-    groups,
-    paired_differences,
-    shown_value,
-)
+from .saved import differences, runs_csv
+from .statistics import METRICS, Group, families, shown_value
 from .table import (
     DIFFERENCE_HEADINGS,
     HEADINGS,
@@ -30,7 +27,7 @@ from .table import (
     differences_note,
     group_cells,
 )
-from .units import family_label, format_flops, format_time, method_label
+from .units import family_label, format_flops, format_time, method_label, shown_flops
 
 Figures = dict[str, Callable[[float], str]]
 """File stem -> function from a width in pixels to an SVG."""
@@ -40,36 +37,51 @@ _FLOPS_NOTE = (
     "half of these numbers. The forward pass is counted by PyTorch's own counter on the model as "
     "configured, the backward pass as twice the forward pass; a training step is three forward "
     "passes. Charged are the samples that were really processed, over all members of all stages, "
-    "and one-off costs of a growth operator. Fine-tuning a detector is not in it: it costs the "
-    "same for every method."
+    "and one-off costs of a growth operator. A detector's fine-tuning is counted apart, on its own "
+    "forward passes; layers that are frozen cost less."
 )
 _RESULTS_NOTE = (
     "AP is COCO's, averaged over IoU 0.50 to 0.95 and times 100. Wall time is pretraining plus "
     "fine-tuning."
 )
+_DETECTION_NOTE = "COCO AP after fine-tuning the same detector from each backbone."
 _WHISKERS_NOTE = " Whiskers are one standard deviation, dots are seeds."
 _SPREAD_NOTE = " a ± b (n): mean, sample standard deviation and number of seeds."
 
 
-def write_report(comparison: Comparison, out: Path) -> dict[str, Path]:
-    """Write ``results.json``, ``report.html`` and ``figures/*.svg`` into ``out``.
+def write_report(
+    findings: Findings, out: Path, pictures: Sequence[Picture] = ()
+) -> dict[str, Path]:
+    """Write all files of a comparison into ``out``; nothing is written before all is ready.
+
+    ``results.json`` and ``comparison.csv`` hold every run, ``differences.json`` the differences
+    and warnings, ``report.html`` everything, ``figures/*.svg`` its drawings.
 
     Returns:
-        The paths of ``'results'`` and ``'report'``.
+        Name of a file without its ending -> path.
     """
-    paths = {"results": out / "results.json", "report": out / "report.html"}
-    write_json(paths["results"], [row.to_dict() for row in comparison.rows])
-    for stem, draw in _figures(comparison).items():
-        _write_text(out / "figures" / f"{stem}.svg", draw(page.WIDE))
-    _write_text(paths["report"], report_html(comparison))
-    return paths
+    results = [row.to_dict() for row in findings.comparison.rows]
+    texts = {
+        "comparison.csv": runs_csv(findings),
+        "report.html": report_html(findings, pictures),
+    }
+    texts |= {f"figures/{stem}.svg": draw(page.WIDE) for stem, draw in _figures(findings).items()}
+    compared = differences(findings)
+    write_json(out / "results.json", results)
+    write_json(out / "differences.json", compared)
+    for name, text in texts.items():
+        _write_text(out / name, text)
+    names = ("results.json", "comparison.csv", "differences.json", "report.html")
+    return {Path(name).stem: out / name for name in names}
 
 
-def report_html(comparison: Comparison) -> str:
+def report_html(findings: Findings, pictures: Sequence[Picture] = ()) -> str:
     """Return the report's page: valid XML, no scripts, nothing fetched from elsewhere."""
-    found = groups(comparison)
-    figures = _figures(comparison)
-    sections = [_table_section(comparison, found)]
+    comparison, found = findings.comparison, findings.groups
+    figures = _figures(findings)
+    sections = [page.warning(warning) for warning in findings.warnings]
+    if findings.are_runs:
+        sections.append(_table_section(findings))
     plans = [stem for stem in figures if stem.startswith(("plan-", "budget-"))]
     if plans:
         sections.append(
@@ -98,17 +110,38 @@ def report_html(comparison: Comparison) -> str:
         sections.append(
             page.section(
                 "Detection and instance segmentation",
-                "COCO AP after fine-tuning the same detector from each backbone."
-                + (_WHISKERS_NOTE if len(comparison.rows) > len(found) else ""),
+                _DETECTION_NOTE + (_WHISKERS_NOTE if len(comparison.rows) > len(found) else ""),
                 *_drawn(figures, bars, comparison),
+                *_detection_tables(findings),
             )
         )
-    return page.page(_title(found), _summary(comparison, found), sections, [_FLOPS_NOTE])
+    if pictures:
+        sections.append(
+            page.section(
+                "Where they differ most",
+                "Test images on which two methods differ most, with what was to be found. Of each "
+                "method as many detections are drawn as there are objects, those it was surest of. "
+                "Chosen for their difference, these images are not typical.",
+                *(page.picture(picture.png, picture.caption) for picture in pictures),
+            )
+        )
+    return page.page(_title(found), _summary(findings), sections, [_FLOPS_NOTE])
 
 
-def _figures(comparison: Comparison) -> Figures:
+def _detection_tables(findings: Findings) -> list[str]:
+    parts = []
+    for cells in detection_tables(findings):
+        parts += [
+            page.subheading(cells.title),
+            page.table(cells.headings, cells.rows, cells.text_columns),
+            *([page.note(cells.note)] if cells.note else []),
+        ]
+    return parts
+
+
+def _figures(findings: Findings) -> Figures:
     """Return every figure of the report under the name of its file."""
-    found = groups(comparison)
+    comparison, found = findings.comparison, findings.groups
     figures: Figures = {}
     for family in families(found):
         own = [group for group in found if group.family == family]
@@ -164,20 +197,21 @@ def _drawn(figures: Figures, stems: Sequence[str], comparison: Comparison) -> li
     ]
 
 
-def _table_section(comparison: Comparison, found: Sequence[Group]) -> str:
+def _table_section(findings: Findings) -> str:
+    found = findings.groups
+    several = any(len(group.rows) > 1 for group in found)
     cells = [group_cells(group) for group in found]
     parts = [page.table(HEADINGS, cells, text_columns=2, cards=True)]
-    differences = paired_differences(found)
-    if differences:
-        paired = [difference_cells(difference) for difference in differences]
+    if findings.by_seed:
+        paired = [difference_cells(difference) for difference in findings.by_seed]
         parts += [
             page.subheading("Differences paired by seed, in points"),
             page.table(DIFFERENCE_HEADINGS, paired, text_columns=3),
-            page.note(differences_note(differences)),
+            page.note(differences_note(findings.by_seed)),
         ]
-    if len(comparison.rows) > len(found):
+    if several:
         parts.append(page.details("Every run", _runs_table(found)))
-    note = _RESULTS_NOTE + (_SPREAD_NOTE if len(comparison.rows) > len(found) else "")
+    note = _RESULTS_NOTE + (_SPREAD_NOTE if several else "")
     return page.section("Results", note, *parts)
 
 
@@ -187,8 +221,8 @@ def _runs_table(found: Sequence[Group]) -> str:
         return [
             group.label,
             row.family,
-            "-" if row.seed is None else str(row.seed),
-            format_flops(row.train_flops) if row.train_flops else "none",
+            "-" if group.seed_of(row) is None else str(group.seed_of(row)),
+            shown_flops(row.train_flops),
             *("-" if value is None else f"{value:.2f}" for value in values),
             "-" if row.pretrain_wall_s is None else format_time(row.pretrain_wall_s),
             "-" if row.finetune_wall_s is None else format_time(row.finetune_wall_s),
@@ -229,15 +263,18 @@ def _title(found: Sequence[Group]) -> str:
     return f"{' vs '.join(methods)}: {', '.join(map(family_label, families(found)))}"
 
 
-def _summary(comparison: Comparison, found: Sequence[Group]) -> str:
+def _summary(findings: Findings) -> str:
     """Say in one sentence what was compared with what, on how many seeds and which data."""
+    comparison, found = findings.comparison, findings.groups
+    if not findings.are_runs:
+        return _predictions_summary(findings)
     parts = []
     for family in families(found):
         trained = [g for g in found if g.family == family and g.method != RANDOM]
         costs = [
-            f"{group.label} ({format_flops(flops.mean)})"
+            f"{group.label} ({format_flops(flops.mean)})" if flops else group.label
             for group in trained
-            if (flops := group.spread("train_flops"))
+            for flops in [group.spread("train_flops")]
         ]
         if costs:
             parts.append(
@@ -252,6 +289,17 @@ def _summary(comparison: Comparison, found: Sequence[Group]) -> str:
     splits = {row.split or row.detector_split for row in comparison.rows} - {None}
     scored = f"; all scored on the {splits.pop()} split" if len(splits) == 1 else ""
     return f"Compared here: {_joined(parts)}{over}{scored}."
+
+
+def _predictions_summary(findings: Findings) -> str:
+    annotations = findings.scored.annotations
+    assert annotations is not None
+    seeds = max(len(group.rows) for group in findings.groups)
+    over = f", {seeds} seeds each" if seeds > 1 else ""
+    return (
+        f"Compared here: the predictions of {_joined([group.label for group in findings.groups])} "
+        f"for the {len(annotations.image_ids)} images of {annotations.path.name}{over}."
+    )
 
 
 def _joined(parts: Sequence[str]) -> str:

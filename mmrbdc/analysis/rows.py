@@ -1,13 +1,17 @@
 """One row per finished run: a pretraining joined with the detectors fine-tuned from it."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .detection import DetectorRun
 from .errors import AnalysisError
+from .evaluation import Evaluation
 from .pretraining import PretrainingRun
+from .recipe import Recipe
+from .run_dirs import find_runs
 
 RANDOM = "random"
 _METHOD_ORDER = {"rbdc": 0, "scratch": 2, RANDOM: 3}
@@ -16,51 +20,97 @@ _OTHER_METHODS = 1
 
 @dataclass(frozen=True)
 class Row:
-    """One run, in the units of ``results.json``.
+    """One run, in the units of ``results.json``; what is not known or not there is None.
 
     Attributes:
         method: ``rbdc``, ``scratch``, ... or ``random`` for a detector from random weights.
         family: ``deit``, ``resnet``, ...
         name: of the pretraining, or of the detector where there was none.
         detector: config of the detector; None where none was fine-tuned.
+        detector_type: its class.
         seed: of the pretraining, or of the detector where there was none.
+        finetune_seed: of the detector.
+        lr: of the fine-tuning.
         train_flops: FLOPs of the pretraining; 0 for random weights.
         epochs: of each of its stages; empty where they are not known.
         top1: on ``split``, percent.
         val_top1: on the validation split, percent.
         split: of ``top1``.
-        bbox_mAP: COCO box AP, 0 to 1; so are the other three.
-        segm_mAP: COCO mask AP.
-        bbox_mAP_50: box AP at an IoU of 0.5.
-        segm_mAP_50: mask AP at an IoU of 0.5.
+        bbox_mAP: COCO box AP, 0 to 1, averaged over IoU 0.50 to 0.95; so are all of the following.
+        bbox_mAP_50: at an IoU of 0.5.
+        bbox_mAP_75: at an IoU of 0.75.
+        bbox_mAP_s: of small objects.
+        bbox_mAP_m: of medium objects.
+        bbox_mAP_l: of large objects.
+        segm_mAP: COCO mask AP; the five that follow as for boxes.
+        segm_mAP_50: at an IoU of 0.5.
+        segm_mAP_75: at an IoU of 0.75.
+        segm_mAP_s: of small objects.
+        segm_mAP_m: of medium objects.
+        segm_mAP_l: of large objects.
+        val_bbox_mAP: box AP of the last validation of the fine-tuning.
+        val_segm_mAP: its mask AP.
         detector_split: of the APs, where ``test.json`` says so.
-        wall_s: seconds of pretraining and fine-tuning; None where the pretraining's is not known.
+        finetune_flops: FLOPs of the fine-tuning.
+        finetune_images: that it processed, each as often as it was seen.
+        params: of the detector.
+        trainable_params: of these not frozen.
+        backbone_params: of these in the backbone.
+        images_per_s: in the test; only comparable with the same of the three that follow.
+        test_batch_size: images of a batch in the test.
+        test_processes: that tested together.
+        test_device: where.
+        wall_s: seconds of pretraining and fine-tuning.
         pretrain_wall_s: seconds of the pretraining alone; 0 for random weights.
         finetune_wall_s: seconds of the fine-tuning alone.
         pretrain_dir: work dir of the pretraining.
         detector_dir: work dir of the detector.
+        checkpoint: of the detector that was tested.
     """
 
     method: str
     family: str
     name: str
-    detector: str | None
-    seed: int | None
-    train_flops: float
-    epochs: tuple[float, ...]
-    top1: float | None
-    val_top1: float | None
-    split: str | None
-    bbox_mAP: float | None
-    segm_mAP: float | None
-    bbox_mAP_50: float | None
-    segm_mAP_50: float | None
-    detector_split: str | None
-    wall_s: float | None
-    pretrain_wall_s: float | None
-    finetune_wall_s: float | None
-    pretrain_dir: str | None
-    detector_dir: str | None
+    detector: str | None = None
+    detector_type: str | None = None
+    seed: int | None = None
+    finetune_seed: int | None = None
+    lr: float | None = None
+    train_flops: float | None = None
+    epochs: tuple[float, ...] = ()
+    top1: float | None = None
+    val_top1: float | None = None
+    split: str | None = None
+    bbox_mAP: float | None = None
+    bbox_mAP_50: float | None = None
+    bbox_mAP_75: float | None = None
+    bbox_mAP_s: float | None = None
+    bbox_mAP_m: float | None = None
+    bbox_mAP_l: float | None = None
+    segm_mAP: float | None = None
+    segm_mAP_50: float | None = None
+    segm_mAP_75: float | None = None
+    segm_mAP_s: float | None = None
+    segm_mAP_m: float | None = None
+    segm_mAP_l: float | None = None
+    val_bbox_mAP: float | None = None
+    val_segm_mAP: float | None = None
+    detector_split: str | None = None
+    finetune_flops: float | None = None
+    finetune_images: int | None = None
+    params: int | None = None
+    trainable_params: int | None = None
+    backbone_params: int | None = None
+    images_per_s: float | None = None
+    test_batch_size: int | None = None
+    test_processes: int | None = None
+    test_device: str | None = None
+    wall_s: float | None = None
+    pretrain_wall_s: float | None = None
+    finetune_wall_s: float | None = None
+    pretrain_dir: str | None = None
+    detector_dir: str | None = None
+    checkpoint: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -72,12 +122,16 @@ class Comparison:
     """What a set of work dirs holds.
 
     Attributes:
-        rows: one per run, sorted by family, method, name, detector and seed.
+        rows: one per run, sorted by family, method, name, detector, lr and seed.
         pretrainings: the pretraining runs, in the same order, for their curves.
+        recipes: of the rows with a detector.
+        evaluations: of the rows whose predictions were kept.
     """
 
     rows: tuple[Row, ...]
-    pretrainings: tuple[PretrainingRun, ...]
+    pretrainings: tuple[PretrainingRun, ...] = ()
+    recipes: Mapping[Row, Recipe] = dataclasses.field(default_factory=dict)
+    evaluations: Mapping[Row, Evaluation] = dataclasses.field(default_factory=dict)
 
 
 def collect(work_dirs: Sequence[Path]) -> Comparison:
@@ -88,11 +142,11 @@ def collect(work_dirs: Sequence[Path]) -> Comparison:
 
     Raises:
         AnalysisError: no runs, a file of a run is missing or odd, two pretrainings cannot be told
-            apart, or runs were scored on different splits.
+            apart, or runs were scored on different splits or annotations.
     """
     pretrainings: dict[tuple[str, int | None], PretrainingRun] = {}
     detectors: list[DetectorRun] = []
-    for path in _run_dirs(work_dirs):
+    for path in find_runs(work_dirs):
         if (path / "plan.json").exists():
             run = PretrainingRun.read(path)
             key = (run.name, run.seed)
@@ -105,7 +159,9 @@ def collect(work_dirs: Sequence[Path]) -> Comparison:
         else:
             detectors.append(DetectorRun.read(path))
     _check_distinct(detectors)
+    _check_annotations(detectors)
     rows: list[Row] = []
+    recipes, evaluations = {}, {}
     joined = set()
     for detector in detectors:
         source = detector.source
@@ -113,40 +169,19 @@ def collect(work_dirs: Sequence[Path]) -> Comparison:
         if pretraining is not None:
             _check_same_pretraining(pretraining, detector)
             joined.add((pretraining.name, pretraining.seed))
-        rows.append(_row(pretraining, detector))
+        row = _row(pretraining, detector)
+        rows.append(row)
+        recipes[row] = detector.recipe
+        if detector.evaluation is not None:
+            evaluations[row] = detector.evaluation
     rows += [_row(run, None) for key, run in pretrainings.items() if key not in joined]
     _check_splits(rows)
     return Comparison(
         rows=tuple(sorted(rows, key=_row_order)),
         pretrainings=tuple(sorted(pretrainings.values(), key=_run_order)),
+        recipes=recipes,
+        evaluations=evaluations,
     )
-
-
-def _run_dirs(work_dirs: Sequence[Path]) -> list[Path]:
-    if not work_dirs:
-        raise AnalysisError("no work dirs to compare; name at least one")
-    found: dict[Path, Path] = {}
-    for path in work_dirs:
-        if not path.is_dir():
-            raise AnalysisError(f"{path} is no folder; name the work dirs of finished runs")
-        inside = list(_find_runs(path))
-        if not inside:
-            raise AnalysisError(
-                f"{path} holds no run: neither plan.json (a pretraining by tools/train.py) nor "
-                "test.json, wall.json or load_report.json (a detector)"
-            )
-        found |= {run.resolve(): run for run in inside}
-    return list(found.values())
-
-
-def _find_runs(path: Path) -> Iterator[Path]:
-    marks = ("plan.json", "test.json", "wall.json", "load_report.json")
-    if any((path / mark).exists() for mark in marks):
-        yield path
-        return
-    for child in sorted(path.iterdir()):
-        if child.is_dir() and not child.is_symlink():
-            yield from _find_runs(child)
 
 
 def _row(pretraining: PretrainingRun | None, detector: DetectorRun | None) -> Row:
@@ -154,45 +189,45 @@ def _row(pretraining: PretrainingRun | None, detector: DetectorRun | None) -> Ro
     origin = pretraining or source
     if origin is not None:
         method, name, seed, flops = origin.method, origin.name, origin.seed, origin.train_flops
-        family, val_top1 = origin.family, origin.val_top1
+        val_top1 = origin.val_top1
     else:
         assert detector is not None
         method, name, seed, flops = RANDOM, detector.name, detector.seed, 0.0
-        family, val_top1 = detector.family, None
+        val_top1 = None
+    family = detector.family if detector else pretraining.family if pretraining else ""
     pretrain_wall_s = pretraining.wall_s if pretraining else None if source else 0.0
     finetune_wall_s = detector.wall_s if detector else None
-    scores = detector.scores if detector else {}
     return Row(
         method=method,
         family=family,
         name=name,
         detector=detector.name if detector else None,
+        detector_type=detector.recipe.detector if detector else None,
         seed=seed,
+        finetune_seed=detector.seed if detector else None,
         train_flops=flops,
         epochs=tuple(stage.epochs for stage in pretraining.stages) if pretraining else (),
         top1=pretraining.top1 if pretraining else None,
         val_top1=val_top1,
         split=pretraining.split if pretraining else None,
-        bbox_mAP=scores.get("bbox_mAP"),
-        segm_mAP=scores.get("segm_mAP"),
-        bbox_mAP_50=scores.get("bbox_mAP_50"),
-        segm_mAP_50=scores.get("segm_mAP_50"),
         detector_split=detector.split if detector else None,
         wall_s=None if pretrain_wall_s is None else pretrain_wall_s + (finetune_wall_s or 0.0),
         pretrain_wall_s=pretrain_wall_s,
         finetune_wall_s=finetune_wall_s,
         pretrain_dir=str(pretraining.path) if pretraining else None,
         detector_dir=str(detector.path) if detector else None,
+        **({**detector.scores, **detector.figures} if detector else {}),
     )
 
 
 def _check_distinct(detectors: Sequence[DetectorRun]) -> None:
     """Refuse two detectors from random weights that nothing tells apart."""
-    seen: dict[tuple[str, int], Path] = {}
+    seen: dict[tuple[str, int, float | None], Path] = {}
     for detector in detectors:
         if detector.source is not None or detector.seed is None:
             continue
-        other = seen.setdefault((detector.name, detector.seed), detector.path)
+        key = (detector.name, detector.seed, detector.recipe.lr)
+        other = seen.setdefault(key, detector.path)
         if other != detector.path:
             raise AnalysisError(
                 f"{other} and {detector.path} are both {detector.name!r} from random weights with "
@@ -214,6 +249,24 @@ def _check_same_pretraining(pretraining: PretrainingRun, detector: DetectorRun) 
             )
 
 
+def _check_annotations(detectors: Sequence[DetectorRun]) -> None:
+    """Refuse detectors that were not tested on the same annotations."""
+    first: tuple[str, DetectorRun] | None = None
+    for detector in detectors:
+        if detector.evaluation is None or detector.evaluation.annotations.sha256 is None:
+            continue
+        sha256 = detector.evaluation.annotations.sha256
+        first = first or (sha256, detector)
+        if first[0] != sha256:
+            other = first[1]
+            assert other.evaluation is not None
+            raise AnalysisError(
+                f"{other.path} was tested on {other.evaluation.annotations.path} and "
+                f"{detector.path} on {detector.evaluation.annotations.path}, which are different "
+                "annotations; test both on the same with tools/test.py"
+            )
+
+
 def _check_splits(rows: Sequence[Row]) -> None:
     for field, folder in (("split", "pretrain_dir"), ("detector_split", "detector_dir")):
         splits = {getattr(row, field): getattr(row, folder) for row in rows}
@@ -231,8 +284,9 @@ def method_order(method: str) -> tuple[int, str]:
 
 
 def _row_order(row: Row) -> tuple[Any, ...]:
-    seed = -1 if row.seed is None else row.seed
-    return row.family, method_order(row.method), row.name, row.detector or "", seed
+    seeds = (-1 if seed is None else seed for seed in (row.seed, row.finetune_seed))
+    lr = row.lr or 0.0
+    return row.family, method_order(row.method), row.name, row.detector or "", lr, *seeds
 
 
 def _run_order(run: PretrainingRun) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from .grid import chosen
 from .rows import Comparison, Row
 from .units import method_label
 
@@ -42,20 +43,31 @@ class Group:
         family: of all rows.
         label: what readers call it; names pretraining and detector only where it must.
         rows: sorted by seed.
+        grid: the runs of all learning rates, of which ``rows`` have the best (see ``chosen``).
     """
 
     method: str
     family: str
     label: str
     rows: tuple[Row, ...]
+    grid: tuple[Row, ...] = ()
+
+    def seed_of(self, row: Row) -> int | None:
+        """Return the seed that tells a run from the others of the group.
+
+        That is the pretraining's, or the fine-tuning's where all started from one pretraining.
+        """
+        own = {row.seed for row in self.rows}
+        return row.finetune_seed if len(own) == 1 and row.detector else row.seed
 
     def by_seed(self, field: str) -> dict[int, float]:
         """Return the mean of ``field`` over the runs of each seed; runs without either left out."""
         values: dict[int, list[float]] = {}
         for row in self.rows:
             value = shown_value(row, field)
-            if value is not None and row.seed is not None:
-                values.setdefault(row.seed, []).append(value)
+            seed = self.seed_of(row)
+            if value is not None and seed is not None:
+                values.setdefault(seed, []).append(value)
         return {seed: float(np.mean(found)) for seed, found in values.items()}
 
     def spread(self, field: str) -> Spread | None:
@@ -63,14 +75,20 @@ class Group:
 
         Runs of one seed count once, with their mean; a run without a seed counts for itself.
         """
-        unseeded = [shown_value(row, field) for row in self.rows if row.seed is None]
+        unseeded = [shown_value(row, field) for row in self.rows if self.seed_of(row) is None]
         values = [*self.by_seed(field).values(), *(v for v in unseeded if v is not None)]
         return Spread.of(values) if values else None
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The different seeds, sorted."""
-        return tuple(sorted({row.seed for row in self.rows if row.seed is not None}))
+        seeds = {self.seed_of(row) for row in self.rows}
+        return tuple(sorted(seed for seed in seeds if seed is not None))
+
+    @property
+    def detector_type(self) -> str | None:
+        """Class of the detector; None for pretrainings alone."""
+        return self.rows[0].detector_type
 
 
 @dataclass(frozen=True)
@@ -130,16 +148,22 @@ def shown_value(row: Row, field: str) -> float | None:
     value = getattr(row, field)
     if value is None:
         return None
-    return 100 * value if field.endswith(("mAP", "mAP_50")) else float(value)
+    return 100 * value if "mAP" in field else float(value)
 
 
 def groups(comparison: Comparison) -> list[Group]:
-    """Gather rows of the same family, method, pretraining and detector."""
+    """Gather rows of the same family, method, pretraining and detector, at their best lr."""
     gathered: dict[tuple[str, str, str, str | None], list[Row]] = {}
     for row in comparison.rows:
         gathered.setdefault((row.family, row.method, row.name, row.detector), []).append(row)
     return [
-        Group(method, family, _label((family, method, name, detector), gathered), tuple(rows))
+        Group(
+            method,
+            family,
+            _label((family, method, name, detector), gathered),
+            chosen(rows),
+            tuple(rows),
+        )
         for (family, method, name, detector), rows in gathered.items()
     ]
 
@@ -149,13 +173,23 @@ def families(found: Iterable[Group]) -> list[str]:
     return sorted({group.family for group in found})
 
 
+def pairs(found: Sequence[Group]) -> list[tuple[Group, Group]]:
+    """List every two groups of a family, those of different detectors left out."""
+    return [
+        (first, second)
+        for first, second in combinations(found, 2)
+        if first.family == second.family
+        and (
+            first.detector_type == second.detector_type
+            or None in (first.detector_type, second.detector_type)
+        )
+    ]
+
+
 def paired_differences(found: Sequence[Group]) -> list[PairedDifference]:
     """Compare every two groups of a family on every metric that at least two seeds share."""
-    pairs = [
-        (first, second) for first, second in combinations(found, 2) if first.family == second.family
-    ]
     differences = []
-    for first, second in pairs:
+    for first, second in pairs(found):
         for field in METRICS:
             ours, theirs = first.by_seed(field), second.by_seed(field)
             seeds = tuple(sorted(s for s in ours.keys() & theirs.keys() if s is not None))

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 from .statistics import METRICS, Group, PairedDifference, Spread
-from .units import format_flops, format_time
+from .units import format_time, shown_flops
 
 WIDTH = 100
 HEADINGS = ("method", "family", "training FLOPs", *METRICS.values(), "wall time")
@@ -14,25 +14,47 @@ HEADINGS = ("method", "family", "training FLOPs", *METRICS.values(), "wall time"
 
 def comparison_table(found: Sequence[Group]) -> Table:
     """Make the table with one line per group: method, family, cost, accuracies, wall time."""
-    table = Table(box=box.SIMPLE_HEAD, title="Comparison", title_justify="left", pad_edge=False)
-    for heading in HEADINGS:
-        text_column = heading in ("method", "family")
-        table.add_column(
-            heading, justify="left" if text_column else "right", overflow="fold", no_wrap=False
-        )
-    for group in found:
-        table.add_row(*group_cells(group))
+    return terminal_table("Comparison", HEADINGS, [group_cells(group) for group in found], 2)
+
+
+def terminal_table(
+    title: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    text_columns: int,
+    note: str | None = None,
+) -> Table:
+    """Make a table for the terminal.
+
+    Args:
+        title: above it.
+        headings: of the columns.
+        rows: cells, as many as headings.
+        text_columns: how many of the first columns are words; the others are right-aligned numbers.
+        note: below it.
+    """
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        caption=note,
+        caption_justify="left",
+        pad_edge=False,
+    )
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if i < text_columns else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
 def group_cells(group: Group) -> tuple[str, ...]:
     """Return a group's cells in the order of ``HEADINGS``."""
     flops, wall = group.spread("train_flops"), group.spread("wall_s")
-    assert flops is not None
     return (
         group.label,
         group.family,
-        format_flops(flops.mean) if flops.mean else "none",
+        shown_flops(flops.mean if flops else None),
         *(format_spread(group.spread(field)) for field in METRICS),
         format_time(wall.mean) if wall else "-",
     )
@@ -40,19 +62,13 @@ def group_cells(group: Group) -> tuple[str, ...]:
 
 def differences_table(differences: Sequence[PairedDifference]) -> Table:
     """Make the table of differences between methods, paired by seed, in points."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="Differences paired by seed, in points",
-        title_justify="left",
-        caption=differences_note(differences),
-        caption_justify="left",
-        pad_edge=False,
+    return terminal_table(
+        "Differences paired by seed, in points",
+        DIFFERENCE_HEADINGS,
+        [difference_cells(difference) for difference in differences],
+        text_columns=3,
+        note=differences_note(differences),
     )
-    for i, heading in enumerate(DIFFERENCE_HEADINGS):
-        table.add_column(heading, justify="left" if i < 3 else "right", overflow="fold")
-    for difference in differences:
-        table.add_row(*difference_cells(difference))
-    return table
 
 
 DIFFERENCE_HEADINGS = ("difference", "family", "metric", "mean", "sd", "95 % t-interval", "p", "n")

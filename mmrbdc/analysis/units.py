@@ -22,6 +22,19 @@ def format_flops(flops: float) -> str:
     return f"{_three_digits(flops / size)} {name}"
 
 
+def shown_flops(flops: float | None) -> str:
+    """Show what a training cost: 'none' for no training, 'unknown' where nobody noted it."""
+    if flops is None:
+        return "unknown"
+    return format_flops(flops) if flops else "none"
+
+
+def format_count(count: float) -> str:
+    """Show a large number with three digits, e.g. '44.4 M' parameters."""
+    size, name = flops_unit(count)
+    return f"{_three_digits(count / size)} {name.removesuffix('FLOPs')}".rstrip()
+
+
 def format_time(seconds: float) -> str:
     """Show a wall time in the unit that suits it, e.g. '42.0 s', '12.3 min', '3.25 h'."""
     for size, least, name in ((86400.0, 2.0, "d"), (3600.0, 1.0, "h"), (60.0, 1.0, "min")):

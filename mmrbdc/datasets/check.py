@@ -77,7 +77,7 @@ def check_data(
         DataError: With the place and the next step.
     """
     classes = None
-    for key, dataset in _find_datasets(f"{name}.dataset", dataloader["dataset"]):
+    for key, dataset in find_datasets(f"{name}.dataset", dataloader["dataset"]):
         kind = dataset.get("type")
         kind = getattr(kind, "__name__", str(kind)).rpartition(".")[-1]
         if _is_remote(str(dataset.get("data_root", ""))):
@@ -109,7 +109,7 @@ def _check_images(
     if not folder.is_dir():
         raise DataError(_missing(key, "folder", folder, f"{key}.data_root"))
     suffixes = tuple(s.lower() for s in dataset.get("extensions", IMAGE_SUFFIXES))
-    stated = _stated_classes(dataset)
+    stated = stated_classes(dataset)
 
     ann_file = dataset.get("ann_file")
     if not ann_file and kind == "ImageNet" and dataset.get("split"):
@@ -181,7 +181,7 @@ def _check_coco(key: str, dataset: Mapping) -> tuple[str, ...]:
     if not any(os.scandir(folder)):
         raise DataError(_empty(key, f"folder '{folder}' is empty", folder))
 
-    classes = _stated_classes(dataset) or _coco_classes()
+    classes = stated_classes(dataset) or coco_classes()
     missing = [name for name in classes if name not in names]
     if missing:
         raise DataError(
@@ -204,24 +204,26 @@ def _read_categories(content: mmap.mmap, longest: int = 16 << 20) -> list[str]:
         return []
 
 
-def _coco_classes() -> tuple[str, ...]:
+def coco_classes() -> tuple[str, ...]:
+    """What MMDetection's ``CocoDataset`` takes for the classes unless it is told otherwise."""
     from mmdet.datasets import CocoDataset
 
     return CocoDataset.METAINFO["classes"]
 
 
-def _stated_classes(dataset: Mapping) -> tuple[str, ...] | None:
+def stated_classes(dataset: Mapping) -> tuple[str, ...] | None:
+    """The classes that a data set's config names; None where it names none."""
     classes = (dataset.get("metainfo") or {}).get("classes") or dataset.get("classes")
     return tuple(classes) if isinstance(classes, list | tuple) else None
 
 
-def _find_datasets(key: str, dataset: Mapping) -> Iterator[tuple[str, Mapping]]:
+def find_datasets(key: str, dataset: Mapping) -> Iterator[tuple[str, Mapping]]:
     """The data sets inside wrappers (``dataset=``) and concatenations (``datasets=[]``)."""
     if isinstance(dataset.get("dataset"), Mapping):
-        yield from _find_datasets(f"{key}.dataset", dataset["dataset"])
+        yield from find_datasets(f"{key}.dataset", dataset["dataset"])
     elif dataset.get("datasets"):
         for number, part in enumerate(dataset["datasets"]):
-            yield from _find_datasets(f"{key}.datasets.{number}", part)
+            yield from find_datasets(f"{key}.datasets.{number}", part)
     else:
         yield key, dataset
 

@@ -15,12 +15,19 @@ from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
+from mmrbdc.engine.detector_test import (
+    PREDICTIONS,
+    ThroughputHook,
+    evaluation_facts,
+    keep_predictions,
+)
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
-from mmrbdc.weights import load_strict, read_checkpoint, write_json
+from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
+from mmrbdc.weights.read import file_sha256
 from mmrbdc.weights.stock import stock_files_readable
 
 
@@ -173,6 +180,11 @@ def test(
 ) -> dict[str, Any]:
     """Test a prepared config and write the figures to ``out`` (default ``<work_dir>/test.json``).
 
+    The file names the checkpoint (path, SHA-256, raw or EMA weights). That of a detector also
+    names annotations, images and predictions, and how fast it was; the predictions are written
+    beside it, in COCO's result format: ``predictions.bbox.json`` and ``predictions.segm.json``, or
+    ``NAME.predictions.*`` for ``out`` NAME.json.
+
     Args:
         cfg: staged (its final model is tested) or not.
         checkpoint: another file than training left.
@@ -183,29 +195,48 @@ def test(
     Returns:
         The figures under short names: ``top1`` in percent, ``bbox_mAP`` and so on from 0 to 1.
     """
+    path = Path(out) if out else Path(cfg.work_dir) / "test.json"
+    facts: dict[str, Any]
     if is_staged(cfg):
         if show_dir is not None:
             raise ValueError("--show-dir draws detections; a staged config has none")
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
-        metrics = RUNNERS.build(cfg).test(checkpoint, weights=weights)
+        runner = RUNNERS.build(cfg)
+        metrics = runner.test(checkpoint, weights=weights)
+        file = Path(checkpoint or runner.work_dir / f"{runner.name}.pth")
+        facts = {"checkpoint": {"path": str(file), "sha256": file_sha256(file)}}
     else:
-        metrics = _test_run(cfg, checkpoint, weights, show_dir)
+        content = _checkpoint_to_test(cfg, checkpoint, weights)
+        name = PREDICTIONS if path.stem == "test" else f"{path.stem}.{PREDICTIONS}"
+        keep_predictions(cfg, path.parent / name)
+        throughput = ThroughputHook()
+        metrics = _test_run(cfg, content, throughput, show_dir)
+        tested = {"path": str(content.path), "sha256": content.sha256, "weights": content.weights}
+        facts = {"checkpoint": tested}
+        if is_main_process():
+            facts |= evaluation_facts(cfg)
+            facts["throughput"] = throughput.measured(cfg.test_dataloader.batch_size)
     figures = {"split": "test", **{name.split("/")[-1]: value for name, value in metrics.items()}}
     if is_main_process():
-        write_json(Path(out) if out else Path(cfg.work_dir) / "test.json", figures)
+        write_json(path, {**figures, **facts})
     return figures
 
 
-def _test_run(
-    cfg: Config, checkpoint: str | None, weights: Literal["raw", "ema"] | None, show_dir: str | None
-) -> dict[str, float]:
-    import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+def _checkpoint_to_test(
+    cfg: Config, checkpoint: str | None, weights: Literal["raw", "ema"] | None
+) -> Checkpoint:
     path = Path(checkpoint) if checkpoint else _newest(cfg)
     if path is None:
         raise FileNotFoundError(
             f"{cfg.work_dir} holds no checkpoint; train first: python tools/train.py {cfg.filename}"
         )
-    content = read_checkpoint(path, weights=weights)
+    return read_checkpoint(path, weights=weights)
+
+
+def _test_run(
+    cfg: Config, checkpoint: Checkpoint, throughput: ThroughputHook, show_dir: str | None
+) -> dict[str, float]:
+    import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
     for key in list(cfg):
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
             cfg[key] = None
@@ -215,8 +246,8 @@ def _test_run(
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
-    model = unwrapped(runner.model)
-    load_strict(model, content.state_dict, source=str(path))
+    runner.register_hook(throughput)
+    load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
     return runner.test()
 
 

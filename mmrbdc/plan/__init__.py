@@ -1,7 +1,7 @@
 """Stages, budgets and FLOPs: what a protocol costs before anything runs."""
 
 from mmrbdc.plan.cost import Feed, Plan, PlanRow, StageModel, make_plan
-from mmrbdc.plan.flops import forward_flops, training_flops_per_sample
+from mmrbdc.plan.flops import forward_flops, training_flops, training_flops_per_sample
 from mmrbdc.plan.show import plan_lines, plan_table
 from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
 from mmrbdc.plan.stages import (
@@ -29,6 +29,7 @@ __all__ = [
     "plan_lines",
     "plan_table",
     "solve_lengths",
+    "training_flops",
     "training_flops_per_sample",
     "with_epochs",
 ]

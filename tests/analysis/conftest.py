@@ -1,6 +1,7 @@
-"""Makes ``run_dirs.py`` of this folder importable by the tests beside it."""
+"""Makes the modules of this folder and of ``coco`` importable by the tests."""
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path += [str(HERE), str(HERE / "coco")]

@@ -3,10 +3,13 @@
 What is written here is all that the analysis reads.
 """
 
+import hashlib
 import json
 import math
 import random
 from pathlib import Path
+
+from mmrbdc.analysis.coco import match, read_annotations, read_predictions
 
 # members, width, epochs, training FLOPs of the whole stage
 TWO_STEPS = ((4, 48, 60.0, 4.1e12), (2, 96, 40.0, 5.2e12), (1, 192, 27.5, 7.3e12))
@@ -204,3 +207,62 @@ def write_demo(root, *, seeds=(0,), families=("deit",), detectors=True, extra_pr
                     segm=0.17 + noise.gauss(0, 0.015),
                 )
     return Path(root)
+
+
+def keep_predictions(detector, annotations, detections, *, images=None):
+    """Write what tools/test.py leaves of a detector beside its scores.
+
+    Args:
+        detector: its work dir; ``test.json`` gets AP of the predictions in it.
+        annotations: path of COCO annotations.
+        detections: COCO results with boxes and masks.
+        images: folder of the images.
+    """
+    read = read_annotations(annotations)
+    scores, files = {}, {}
+    for kind in ("bbox", "segm"):
+        path = Path(detector) / f"predictions.{kind}.json"
+        write_json(path, detections)
+        found = match(read, read_predictions(path, read, kind), kind).scores()
+        scores |= {f"{kind}_{score}": round(value, 3) for score, value in found.items()}
+        files[kind] = {"path": str(path), "sha256": _sha256(path)}
+    record = {
+        "split": "test",
+        **scores,
+        "checkpoint": {"path": f"{detector}/epoch_5.pth", "sha256": "0" * 64, "weights": "raw"},
+        "annotations": {"path": str(annotations), "sha256": _sha256(annotations)},
+        "images": str(images or "nowhere"),
+        "predictions": files,
+        "throughput": {
+            "images_per_s": 25.0, "batch_size": 8, "processes": 1, "device": "a CPU, 1 thread"
+        },
+    }  # fmt: skip
+    write_json(Path(detector) / "test.json", record)
+
+
+def keep_training(detector, *, lr=1e-3, val=0.3, **settings):
+    """Write what training leaves of a detector: its config, last validation and cost."""
+    path = Path(detector)
+    config = {
+        "model": {"type": "MaskRCNN", "backbone": {"type": "mmrbdc.DeiT", "frozen_stages": -1}},
+        "optim_wrapper": {"optimizer": {"type": "AdamW", "lr": lr}},
+        "train_cfg": {"max_epochs": 5},
+        "train_dataloader": {"batch_size": 8, "num_workers": 2},
+    }
+    for key, value in settings.items():
+        *above, last = key.split("__")
+        place = config
+        for name in above:
+            place = place[name]
+        place[last] = value
+    write_json(path / "train_config.json", config)
+    write_json(path / "val.json", {"epoch": 5, "iter": 250, "bbox_mAP": val, "segm_mAP": val})
+    cost = {
+        "train_flops": 4.7e12, "images": 2000, "parameters": 1_200_000,
+        "trainable_parameters": 1_100_000, "backbone_parameters": 460_000,
+    }  # fmt: skip
+    write_json(path / "cost.json", cost)
+
+
+def _sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

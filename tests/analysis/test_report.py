@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from run_dirs import edit_json, write_demo, write_detector, write_pretraining
 
-from mmrbdc.analysis import collect, report_html, write_report
+from mmrbdc.analysis import analyse, collect, report_html, write_report
 
 
 def parsed(html):
@@ -23,7 +23,7 @@ def local_names(root):
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     root = write_demo(tmp_path_factory.mktemp("demo"), seeds=range(3), families=("deit", "resnet"))
-    return collect([root])
+    return analyse(collect([root]))
 
 
 def test_it_fetches_nothing(demo):
@@ -60,7 +60,7 @@ def test_it_shows_every_method_and_section(demo):
 
 def test_every_cell_of_the_table_is_there(demo):
     cells = [node.text for node in parsed(report_html(demo)).iter("td")]
-    runs = [row for row in demo.rows if row.top1 is not None]
+    runs = [row for row in demo.comparison.rows if row.top1 is not None]
     assert len(runs) == 12
     for row in runs:
         assert f"{row.top1:.2f}" in cells
@@ -79,7 +79,7 @@ def test_clip_paths_are_found_and_not_shared_by_different_plots(demo):
 
 def test_names_are_escaped(tmp_path):
     path = write_pretraining(tmp_path / "a", name="a&b <i>", method="<b>new & better</b>")
-    root = parsed(report_html(collect([path])))
+    root = parsed(report_html(analyse(collect([path]))))
     assert "b" not in local_names(root)
     assert "<b>new & better</b>" in " ".join(root.itertext())
 
@@ -94,7 +94,7 @@ def test_parts_that_are_missing_leave_no_holes(tmp_path, only):
         )
     else:
         write_detector(tmp_path / "a", name="a")
-    root = parsed(report_html(collect([tmp_path])))
+    root = parsed(report_html(analyse(collect([tmp_path]))))
     headings = [node.text for node in root.iter("h2")]
     assert ("The plan" in headings) == (only != "one detector")
     assert ("Detection and instance segmentation" in headings) == (only == "one detector")
@@ -104,7 +104,7 @@ def test_parts_that_are_missing_leave_no_holes(tmp_path, only):
 def test_write_report_leaves_rows_page_and_figures(demo, tmp_path):
     paths = write_report(demo, tmp_path / "out")
     rows = json.loads(paths["results"].read_text())
-    assert [row["method"] for row in rows] == [row.method for row in demo.rows]
+    assert [row["method"] for row in rows] == [row.method for row in demo.comparison.rows]
     assert {"method", "family", "train_flops", "top1", "bbox_mAP", "segm_mAP", "wall_s"} <= set(
         rows[0]
     )
@@ -126,7 +126,7 @@ def test_it_does_not_show_a_run_twice_that_two_detectors_share(tmp_path):
     for name in ("x", "y"):
         write_detector(tmp_path / name, name=name, source=source)
     edit_json(tmp_path / "y" / "test.json", lambda t: t.update(bbox_mAP=0.123))
-    comparison = collect([tmp_path])
-    assert len(comparison.rows) == 2
-    text = " ".join(parsed(report_html(comparison)).itertext())
+    findings = analyse(collect([tmp_path]))
+    assert len(findings.comparison.rows) == 2
+    text = " ".join(parsed(report_html(findings)).itertext())
     assert "RBDC, x" in text and "RBDC, y" in text and "12.3" in text

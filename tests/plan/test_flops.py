@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmrbdc.plan import forward_flops, training_flops_per_sample
+from mmrbdc.plan import forward_flops, training_flops, training_flops_per_sample
 
 WIDTHS = (3, 5, 7, 11, 13)
 LAYERS = [2 * i * o for i, o in pairwise(WIDTHS)]
@@ -107,3 +107,17 @@ def test_a_cpu_counts_attention_like_meta():
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(inputs)
     assert counter.get_total_flops() < expected
+
+
+def test_a_real_step_on_a_cpu_is_counted_with_its_attention():
+    """PyTorch's own counter misses the CPU's kernel (the twin); the result is untouched."""
+    net, tokens = Attention(8), torch.rand(2, 5, 8)
+    expected = 2 * training_flops_per_sample(net, tokens)
+    plain = net(tokens)
+    with training_flops() as cost:
+        counted = net(tokens)
+    assert cost.total == expected
+    assert torch.equal(plain, counted)
+    with FlopCounterMode(display=False) as twin:
+        net(tokens)
+    assert 3 * twin.get_total_flops() < expected

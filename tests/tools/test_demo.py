@@ -49,7 +49,8 @@ def test_table_is_printed_and_page_stands_alone(demo):
     for word in ("RBDC", "scratch", "random", "box AP", "mask AP", "junction to stage1_2x48"):
         assert word in printed
     page = (folder / "work_dirs/demo/report.html").read_text()
-    assert "<svg" in page and "src=" not in page
+    assert "<svg" in page
+    assert page.count("src=") == page.count('src="data:image/png;base64,')
 
 
 def test_detectors_say_where_their_backbones_came_from(demo):
@@ -60,6 +61,25 @@ def test_detectors_say_where_their_backbones_came_from(demo):
         )
         found = report["checkpoint"] and report["checkpoint"]["name"]
         assert found == name
+
+
+def test_detectors_leave_what_a_comparison_reads(demo):
+    folder, printed = demo
+    for method in ("rbdc", "scratch", "random"):
+        run = folder / "work_dirs/demo" / f"mask-rcnn_{method}"
+        cost = json.loads((run / "cost.json").read_text())
+        assert cost["images"] == 8 and cost["train_flops"] > 0
+        test = json.loads((run / "test.json").read_text())
+        assert test["checkpoint"]["path"].endswith(f"mask-rcnn_{method}/epoch_1.pth")
+        for kind in ("bbox", "segm"):
+            assert Path(folder / test["predictions"][kind]["path"]).is_file()
+            assert f"{kind}_mAP_l" in test
+        assert test["throughput"]["images_per_s"] > 0
+        assert json.loads((run / "val.json").read_text())["epoch"] == 1
+        assert json.loads((run / "train_config.json").read_text())["train_cfg"]["max_epochs"] == 1
+    for word in ("Differences over images", "fine-tuning", "images/s"):
+        assert word in printed
+    assert "WARNING" not in printed
 
 
 def test_a_failing_step_stops_the_demo_with_its_log(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmrbdc.analysis import collect
+from mmrbdc.weights.read import file_sha256
 
 ROOT = Path(__file__).parents[2]
 NAME = "deit-micro_2step_digits"
@@ -37,7 +38,9 @@ def test_a_staged_config_tests_its_final_model(run, finished, tmp_path, capsys):
     work_dir = Path(shutil.copytree(finished, tmp_path / "run"))
     run(work_dir)
     figures = record(work_dir / "test.json")
-    assert figures.keys() == {"split", "top1"} and figures["split"] == "test"
+    assert figures.keys() == {"split", "top1", "checkpoint"} and figures["split"] == "test"
+    final = work_dir / f"{NAME}.pth"
+    assert figures["checkpoint"] == {"path": str(final), "sha256": file_sha256(final)}
     assert figures["top1"] % 5 == 0  # of 20 digits
     assert f"top1: {figures['top1']:.4g}" in capsys.readouterr().out
     (row,) = collect([work_dir]).rows

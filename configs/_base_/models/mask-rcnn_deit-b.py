@@ -1,28 +1,14 @@
-# Mask R-CNN on a DeiT-B of patch 16 with the simple feature pyramid of ViTDet (arXiv 2203.16527),
-# every token attending to every other. Heads are MMDetection's R50-FPN ones, so that both families
-# are judged by the same detector. Mean and std, RGB, are those of the pretraining.
-_base_ = "mmdet::_base_/models/mask-rcnn_r50_fpn.py"
+# Mask R-CNN on a DeiT-B with windows and the simple feature pyramid, with ViTDet's heads (arXiv
+# 2203.16527; detectron2, projects/ViTDet): two convolutions for the proposals, four and a linear
+# layer for the boxes, LayerNorm in the heads. Mean and std, RGB, are those of the pretraining.
+_base_ = ["mmdet::_base_/models/mask-rcnn_r50_fpn.py", "./deit-b_windows.py"]
+norm_cfg = dict(type="mmpretrain.LN2d", eps=1e-6)
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type="mmrbdc.DeiT",
-        arch="deit-base",
-        img_size=224,
-        patch_size=16,
-        drop_path_rate=0.1,
-        # The start from random weights: the pretraining's.
-        init_cfg=[
-            dict(type="TruncNormal", layer="Linear", std=0.02),
-            dict(type="Constant", layer="LayerNorm", val=1.0, bias=0.0),
-        ],
-    ),
-    neck=dict(
-        _delete_=True,
-        type="mmrbdc.SimpleFeaturePyramid",
-        in_channels=768,
-        in_stride=16,
-        out_channels=256,
-        strides=(4, 8, 16, 32),
-        num_outs=5,
+    backbone=dict(_delete_=True, **_base_.backbone),
+    neck=dict(_delete_=True, **_base_.neck),
+    rpn_head=dict(num_convs=2),
+    roi_head=dict(
+        bbox_head=dict(type="Shared4Conv1FCBBoxHead", conv_out_channels=256, norm_cfg=norm_cfg),
+        mask_head=dict(norm_cfg=norm_cfg),
     ),
 )

@@ -1,0 +1,50 @@
+"""A data set of your own in COCO's format: the one file to edit. The recipes beside it follow it.
+
+Look at the data before training: images and boxes of every class, missing files, wrong boxes.
+
+    python tools/misc/check_coco_dataset.py configs/custom/dataset.py
+
+Without masks take the retinanet_* recipes; they and the check then read dataset_boxes.py.
+"""
+
+_base_ = "../_base_/datasets/coco_lsj_640.py"
+
+data_root = "data/custom"
+# In the order of the file's categories, as
+# `python tools/misc/check_coco_dataset.py data/custom/annotations/train.json` prints them.
+classes = ("cat", "dog", "bird")
+train_file, train_images = "annotations/train.json", "train/"
+val_file, val_images = "annotations/val.json", "val/"
+# What tools/test.py scores. A split that no decision rests on is better, where there is one.
+test_file, test_images = val_file, val_images
+
+# From here on nothing has to be edited.
+num_classes = len(classes)
+metainfo = dict(classes=classes)
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file=train_file,
+        data_prefix=dict(img=train_images),
+    ),
+)
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file=val_file,
+        data_prefix=dict(img=val_images),
+    )
+)
+test_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file=test_file,
+        data_prefix=dict(img=test_images),
+    )
+)
+val_evaluator = dict(ann_file=f"{data_root}/{val_file}")
+test_evaluator = dict(ann_file=f"{data_root}/{test_file}")

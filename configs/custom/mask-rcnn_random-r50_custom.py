@@ -1,0 +1,24 @@
+"""Mask R-CNN on a data set of your own from a ResNet-50 with random weights.
+
+The lower bound of mask-rcnn_rbdc-r50_custom.py and mask-rcnn_scratch-r50_custom.py, which differ
+in the backbone's weights only. The data: dataset.py; length and learning rate: schedule.py. 640
+px, 8 images a step.
+
+Expected: depends on the data.
+Hardware: planned for one GPU; time not measured yet.
+
+    python tools/train.py configs/custom/mask-rcnn_random-r50_custom.py
+"""
+
+_base_ = [
+    "../_base_/models/mask-rcnn_r50.py",
+    "./dataset.py",
+    "./schedule.py",
+    "../_base_/detector_runtime.py",
+]
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(num_classes=_base_.num_classes),
+        mask_head=dict(num_classes=_base_.num_classes),
+    ),
+)

@@ -1,0 +1,22 @@
+"""Cascade Mask R-CNN on COCO from a DeiT-B with random weights.
+
+The lower bound of cascade-mask-rcnn_deit-b-rbdc-pre_sfp_8xb2-lsj-36e_coco-640px.py and
+cascade-mask-rcnn_deit-b-scratch-pre_sfp_8xb2-lsj-36e_coco-640px.py, which differ in the backbone's
+weights only. Layer decay suits pretrained weights: it holds the early layers near the random ones.
+
+Recipe: MMDetection's Cascade Mask R-CNN, heads included, otherwise that of
+mask-rcnn_deit-b-random_sfp_8xb2-lsj-36e_coco-640px.py.
+
+Expected: not run yet.
+Hardware: planned for 8 GPUs with 2 images each; time not measured yet. `--amp` is bfloat16.
+
+    tools/dist_train.sh configs/detection/cascade-mask-rcnn_deit-b-random_sfp_8xb2-lsj-36e_coco-640px.py 8 --amp
+"""
+
+_base_ = [
+    "../_base_/models/cascade-mask-rcnn_deit-b.py",
+    "../_base_/datasets/coco_lsj_640.py",
+    "../_base_/schedules/vitdet_36e_coco.py",
+    "../_base_/detector_runtime.py",
+]
+model = dict(data_preprocessor=dict(pad_size_divisor=640))

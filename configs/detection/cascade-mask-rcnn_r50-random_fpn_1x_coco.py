@@ -1,0 +1,19 @@
+"""Cascade Mask R-CNN on COCO from a ResNet-50 with random weights.
+
+The lower bound of cascade-mask-rcnn_r50-rbdc-pre_fpn_1x_coco.py and
+cascade-mask-rcnn_r50-scratch-pre_fpn_1x_coco.py, which differ in the backbone's weights only.
+
+Recipe: MMDetection's Cascade Mask R-CNN, otherwise that of mask-rcnn_r50-random_fpn_1x_coco.py.
+
+Expected: not run yet.
+Hardware: planned for 8 GPUs with 2 images each; time not measured yet.
+
+    tools/dist_train.sh configs/detection/cascade-mask-rcnn_r50-random_fpn_1x_coco.py 8
+"""
+
+_base_ = [
+    "../_base_/models/cascade-mask-rcnn_r50.py",
+    "../_base_/datasets/coco_instance.py",
+    "../_base_/schedules/adamw_1x_coco.py",
+    "../_base_/detector_runtime.py",
+]

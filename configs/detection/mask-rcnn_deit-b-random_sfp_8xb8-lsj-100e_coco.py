@@ -1,0 +1,23 @@
+"""Mask R-CNN on COCO from a DeiT-B with random weights.
+
+The lower bound of mask-rcnn_deit-b-rbdc-pre_sfp_8xb8-lsj-100e_coco.py and
+mask-rcnn_deit-b-scratch-pre_sfp_8xb8-lsj-100e_coco.py, which differ in the backbone's weights
+only. Layer decay suits pretrained weights: it holds the early layers near the random ones.
+
+Recipe: ViTDet's (arXiv 2203.16527). Simple feature pyramid, windows of 14 x 14 tokens with four
+global blocks, large-scale jitter at 1024 px, 100 epochs of 64 images a step, AdamW with layer
+decay 0.7. Differences: no relative positions, gradients clipped.
+
+Expected: not run yet.
+Hardware: planned for 8 GPUs with 8 images each; time not measured yet. `--amp` is bfloat16.
+
+    tools/dist_train.sh configs/detection/mask-rcnn_deit-b-random_sfp_8xb8-lsj-100e_coco.py 8 --amp
+"""
+
+_base_ = [
+    "../_base_/models/mask-rcnn_deit-b.py",
+    "../_base_/datasets/coco_lsj.py",
+    "../_base_/schedules/vitdet_100e_coco.py",
+    "../_base_/detector_runtime.py",
+]
+model = dict(data_preprocessor=dict(pad_size_divisor=1024))

@@ -1,0 +1,22 @@
+"""Mask R-CNN on COCO from a DeiT-S with random weights.
+
+The lower bound of mask-rcnn_deit-s-rbdc-pre_sfp_8xb2-lsj-36e_coco-640px.py and
+mask-rcnn_deit-s-scratch-pre_sfp_8xb2-lsj-36e_coco-640px.py, which differ in the backbone's weights
+only. Layer decay suits pretrained weights: it holds the early layers near the random ones.
+
+Recipe: that of mask-rcnn_deit-b-random_sfp_8xb2-lsj-36e_coco-640px.py with layer decay 0.65.
+
+Expected: not run yet.
+Hardware: planned for 8 GPUs with 2 images each; time not measured yet. `--amp` is bfloat16.
+
+    tools/dist_train.sh configs/detection/mask-rcnn_deit-s-random_sfp_8xb2-lsj-36e_coco-640px.py 8 --amp
+"""
+
+_base_ = [
+    "../_base_/models/mask-rcnn_deit-s.py",
+    "../_base_/datasets/coco_lsj_640.py",
+    "../_base_/schedules/vitdet_36e_coco.py",
+    "../_base_/detector_runtime.py",
+]
+model = dict(data_preprocessor=dict(pad_size_divisor=640))
+optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.65))

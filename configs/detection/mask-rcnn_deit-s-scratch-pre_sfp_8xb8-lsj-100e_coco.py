@@ -1,0 +1,24 @@
+"""Mask R-CNN on COCO from a DeiT-S trained from scratch on ImageNet-1k: the baseline.
+
+Differs from mask-rcnn_deit-s-random_sfp_8xb8-lsj-100e_coco.py in the backbone's weights only; the
+recipe is there.
+
+Backbone: work_dirs/deit-s_scratch_in1k/deit-s_scratch_in1k.pth, made by
+    tools/dist_train.sh configs/baselines/deit-s_scratch_in1k.py 8
+Expected: not run yet.
+Hardware: planned for 8 GPUs with 8 images each; time not measured yet.
+
+    tools/dist_train.sh configs/detection/mask-rcnn_deit-s-scratch-pre_sfp_8xb8-lsj-100e_coco.py 8 --amp
+"""
+
+_base_ = "./mask-rcnn_deit-s-random_sfp_8xb8-lsj-100e_coco.py"
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            _delete_=True,
+            type="mmrbdc.Transferred",
+            checkpoint="work_dirs/deit-s_scratch_in1k/deit-s_scratch_in1k.pth",
+            made_by="configs/baselines/deit-s_scratch_in1k.py",
+        )
+    )
+)

@@ -1,0 +1,11 @@
+"""Mask R-CNN on COCO from a ResNet-50 with random weights.
+
+The short name of configs/detection/mask-rcnn_r50-random_fpn_1x_coco.py, where the recipe is said.
+
+Expected: not run yet.
+Hardware: planned for 8 GPUs with 2 images each; time not measured yet.
+
+    tools/dist_train.sh configs/mask-rcnn_random-r50_coco.py 8
+"""
+
+_base_ = "./detection/mask-rcnn_r50-random_fpn_1x_coco.py"

@@ -1,0 +1,79 @@
+"""Validation accuracy over cumulative training FLOPs: one line per method, a band over seeds."""
+
+from collections.abc import Sequence
+
+from ..markup import element
+from ..statistics import Spread
+from ..units import flops_unit
+from . import svg
+from .legend import Entry, legend
+from .series import Series
+
+_PLOT_HEIGHT = 380.0
+
+
+def curves_chart(series: Sequence[Series], width: float) -> str:
+    """Draw the mean over seeds, with a band of one standard deviation; a gap at every junction.
+
+    A stage with several members is drawn by its ensemble. Runs of one series validate after the
+    same FLOPs.
+
+    Args:
+        series: methods of one family.
+        width: pixels.
+
+    Returns:
+        An SVG.
+    """
+    stages = {one.label: _stages(one) for one in series}
+    points = [point for found in stages.values() for stage in found for point in stage]
+    size, unit = flops_unit(max(flops for flops, _ in points))
+    key, head = legend([Entry(one.label, one.colour, "line") for one in series], width)
+    # Early validations at chance would leave no room for what methods differ in.
+    shown = sorted(spread.mean for _, spread in points)[len(points) // 10 :]
+    step = svg.nice_step(max(shown[-1] - shown[0], 0.5) / 6)
+    low = max(0.0, step * (shown[0] // step))
+    high = min(100.0, step * (shown[-1] // step + 1))
+    x = svg.Scale(0, max(flops for flops, _ in points) / size, 40, width - 10)
+    y = svg.Scale(low, high, head + 42 + _PLOT_HEIGHT, head + 42)
+    shapes = [key, *svg.value_grid(x, y)]
+    for tick in x.ticks(8 if width > 600 else 4):
+        shapes += [
+            svg.line(x(tick), y.start, x(tick), y.start + 5, svg.AXIS),
+            svg.text(x(tick), y.start + 19, f"{tick:g}", anchor="middle", fill=svg.MUTED),
+        ]
+    clip = f"curves-{width:.0f}"
+    area = element("rect", x=x.start, y=y.end, width=x.end - x.start, height=y.start - y.end)
+    lines = []
+    for one in series:
+        for stage in stages[one.label]:
+            lines += _line([(x(f / size), spread) for f, spread in stage], y, one.colour)
+    shapes += [
+        element("clipPath", area, id=clip),
+        element("g", *lines, clip_path=f"url(#{clip})"),
+        svg.text(0, y.end - 9, "top-1 on val, %", fill=svg.MUTED),
+        svg.text((x.start + x.end) / 2, y.start + 40, f"training FLOPs spent, all models ({unit})",
+                 anchor="middle", fill=svg.MUTED),
+    ]  # fmt: skip
+    return svg.drawing(width, y.start + 46, "Validation accuracy over training FLOPs", shapes)
+
+
+def _stages(one: Series) -> list[list[tuple[float, Spread]]]:
+    """For each stage the validations as (FLOPs, accuracy over seeds)."""
+    return [
+        [
+            (points[0].flops, Spread.of([point.top1 for point in points]))
+            for points in zip(*(stage.curve for stage in stages), strict=True)
+        ]
+        for stages in zip(*(run.stages for run in one.runs), strict=True)
+    ]
+
+
+def _line(points: Sequence[tuple[float, Spread]], y: svg.Scale, colour: str) -> list[str]:
+    upper = [(px, y(s.mean + (s.sd or 0))) for px, s in points]
+    lower = [(px, y(s.mean - (s.sd or 0))) for px, s in points]
+    outline = " ".join(f"{px:.2f},{py:.2f}" for px, py in [*upper, *reversed(lower)])
+    return [
+        element("polygon", points=outline, fill=colour, fill_opacity=0.12),
+        svg.polyline([(px, y(s.mean)) for px, s in points], colour, stroke_width=2),
+    ]

@@ -1,0 +1,75 @@
+"""What a detector was tested on and what it predicted there: files, found again and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrbdc.weights.read import file_sha256
+
+from .coco import IoUType
+from .errors import AnalysisError
+from .files import Record
+
+KINDS: tuple[IoUType, ...] = ("bbox", "segm")
+SCORES = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
+AP_FIELDS = tuple(f"{kind}_{score}" for kind in KINDS for score in SCORES)
+"""``bbox_mAP``, ..., ``segm_mAP_l``: the scores as ``test.json`` and ``results.json`` name them."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that was read or written by a test; ``sha256`` is None where nobody noted it."""
+
+    path: Path
+    sha256: str | None = None
+
+    def checked(self, role: str) -> Path:
+        """Return the path of the file as it was.
+
+        Raises:
+            AnalysisError: the file is gone, or another one since.
+        """
+        if not self.path.is_file():
+            raise AnalysisError(f"{self.path} ({role}) is missing")
+        if self.sha256 is not None and file_sha256(self.path) != self.sha256:
+            raise AnalysisError(
+                f"{self.path} ({role}) is not the file that the test used or wrote; it was changed "
+                "since, test again"
+            )
+        return self.path
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One test of a detector.
+
+    Attributes:
+        annotations: COCO annotations of the test images.
+        images: their folder; None where it is not known.
+        predictions: ``'bbox'`` and ``'segm'`` -> COCO result file, as far as there is one.
+    """
+
+    annotations: File
+    images: Path | None
+    predictions: Mapping[IoUType, File]
+
+    @classmethod
+    def read(cls, test: Record, work_dir: Path) -> "Evaluation | None":
+        """Read the part of a ``test.json`` that names files; None where it names none."""
+        if not test.has("annotations") or not test.has("predictions"):
+            return None
+        named = test.record("predictions")
+        predictions = {
+            kind: _file(named.record(kind), work_dir) for kind in KINDS if named.has(kind)
+        }
+        if not predictions:
+            return None
+        images = Path(test.text("images")) if test.has("images") else None
+        return cls(_file(test.record("annotations"), work_dir), images, predictions)
+
+
+def _file(record: Record, work_dir: Path) -> File:
+    """A work dir may have moved since: what is no more where it was may lie in it."""
+    path = Path(record.text("path"))
+    moved = work_dir / path.name
+    return File(moved if not path.is_file() and moved.is_file() else path, record.text("sha256"))

@@ -1,0 +1,45 @@
+"""The reports on a data set in COCO's format, for people."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from mmrbdc.datasets.inspect_coco import SplitReport
+
+
+def counts_table(reports: Sequence[SplitReport]) -> Table:
+    """Images and boxes of every class in every split, and in all."""
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("class")
+    for report in reports:
+        for what in ("images", "boxes"):
+            table.add_column(f"{report.split.name}\n{what}", justify="right")
+    for name in dict.fromkeys(name for report in reports for name in report.classes):
+        counts = [(r.class_images[name], r.class_boxes[name]) for r in reports]
+        table.add_row(name, *(f"{number:,}" for pair in counts for number in pair))
+    table.add_section()
+    whole = [(f"{report.images:,}", f"{report.boxes:,}") for report in reports]
+    table.add_row("all", *(cell for pair in whole for cell in pair), style="bold")
+    return table
+
+
+def class_lines(reports: Sequence[SplitReport]) -> list[str]:
+    """The classes in a config's own syntax, in the order in which MMDetection numbers them."""
+    names = "".join(f"    {name!r},\n" for name in reports[0].classes)
+    return [f"classes = (\n{names})"]
+
+
+def finding_lines(reports: Sequence[SplitReport], errors: Sequence[str]) -> list[str]:
+    """What is wrong, split by split, and what is worth knowing."""
+    lines = [f"error: {error}" for error in errors]
+    for report in reports:
+        lines += [f"error: {report.split.name}: {error}" for error in report.errors]
+    for report in reports:
+        lines += [f"note: {report.split.name}: {remark}" for remark in report.remarks]
+    return lines
+
+
+def all_errors(reports: Sequence[SplitReport], errors: Sequence[str]) -> int:
+    """How many kinds of errors there are."""
+    return len(errors) + sum(len(report.errors) for report in reports)

@@ -1,0 +1,127 @@
+"""What a fine-tuning costs: FLOPs of the steps that were really done, parameters, images, time."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmrbdc.models.wrappers import unwrapped
+from mmrbdc.plan import training_flops
+from mmrbdc.registry import HOOKS
+from mmrbdc.weights import write_json
+
+FILE_NAME = "cost.json"
+_HUB_KEY = "detector_cost"
+
+
+@HOOKS.register_module()
+class DetectorCostHook(Hook):
+    """Write ``cost.json``: the FLOPs, images and seconds of a detector's training, its parameters.
+
+    The number of proposals and the size of the images change from step to step, so FLOPs are
+    counted on the real forward pass, of a few iterations spread evenly over the run, per pixel of
+    the batch as the model gets it (padding included), and multiplied by the pixels of all
+    iterations. Backward is charged as twice the forward, frozen layers less
+    (:func:`mmrbdc.plan.training_flops`). One multiply-add is 2 FLOPs; operators that are no matrix
+    product or convolution (RoIAlign, NMS, norms) count nothing. Counting changes no result of the
+    training. Steps repeated by activation checkpointing are not charged.
+
+    The sums are kept in every checkpoint: after a kill they go on from there, and work that was
+    lost is not counted. With several processes the main one stands for all.
+
+    Args:
+        samples: how many iterations are counted.
+    """
+
+    def __init__(self, samples: int = 20) -> None:
+        if samples < 1:
+            raise ValueError(f"DetectorCostHook: samples={samples}; count at least 1 iteration")
+        self.samples = samples
+        self._known = True
+        self._started = 0.0
+        self._sums = _no_sums()
+
+    def before_train(self, runner: Runner) -> None:
+        """Go on from the checkpoint's sums."""
+        kept = runner.message_hub.get_info(_HUB_KEY) if runner.iter > 0 else _no_sums()
+        self._known = kept is not None
+        self._sums = kept or _no_sums()
+        if not self._known:
+            runner.logger.warning(
+                f"the checkpoint was written without DetectorCostHook, so what the first "
+                f"{runner.iter} iterations cost is not known and no {FILE_NAME} will be written"
+            )
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Look at this iteration's forward pass; count it if it is one of the chosen."""
+        model = unwrapped(runner.model)
+        chosen = _is_chosen(runner.iter, self.samples, runner.max_iters)
+        # A module calls the ``forward`` of the instance before that of its class. Hooks of the
+        # module would not do: the counter has to begin and end around the call.
+        model.forward = self._watched(model.forward, chosen)
+        self._started = time.monotonic()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Leave the model as it was and note the sums for the checkpoint."""
+        self._sums["step_s"] += time.monotonic() - self._started
+        del unwrapped(runner.model).forward
+        runner.message_hub.update_info(_HUB_KEY, dict(self._sums))
+
+    def after_train(self, runner: Runner) -> None:
+        """Write ``cost.json``."""
+        if not is_main_process() or not self._known or not self._sums["counted_pixels"]:
+            return
+        model = unwrapped(runner.model)
+        sums = self._sums
+        flops = sums["counted_flops"] / sums["counted_pixels"] * sums["pixels"]
+        content = dict(
+            train_flops=flops,
+            flops_per_image=flops / sums["images"],
+            images=sums["images"],
+            pixels=sums["pixels"],
+            iterations=runner.iter,
+            counted_iterations=sums["counted_iterations"],
+            step_s=sums["step_s"],
+            parameters=_parameters(model),
+            trainable_parameters=_parameters(model, trainable=True),
+            backbone_parameters=_parameters(model.backbone),
+        )
+        write_json(Path(runner.work_dir) / FILE_NAME, content)
+
+    def _watched(self, forward: Callable, chosen: bool) -> Callable:
+        def watched(inputs: Tensor, *args: Any, **kwargs: Any) -> Any:
+            images, pixels = len(inputs), inputs.numel() // inputs.shape[1]
+            self._sums["images"] += images * get_world_size()
+            self._sums["pixels"] += pixels * get_world_size()
+            if not chosen:
+                return forward(inputs, *args, **kwargs)
+            with training_flops() as cost:
+                result = forward(inputs, *args, **kwargs)
+            self._sums["counted_flops"] += cost.total
+            self._sums["counted_pixels"] += pixels
+            self._sums["counted_iterations"] += 1
+            return result
+
+        return watched
+
+
+def _no_sums() -> dict[str, Any]:
+    return dict(
+        images=0, pixels=0, counted_flops=0, counted_pixels=0, counted_iterations=0, step_s=0.0
+    )
+
+
+def _is_chosen(iteration: int, samples: int, iterations: int) -> bool:
+    """Whether this is the first iteration of one of ``samples`` equal parts of the run."""
+    return iteration * samples // iterations > (iteration - 1) * samples // iterations
+
+
+def _parameters(module: nn.Module, trainable: bool = False) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad or not trainable)

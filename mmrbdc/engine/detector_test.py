@@ -1,0 +1,121 @@
+"""What a test of a detector leaves beside its scores: predictions, where from, how fast."""
+
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmrbdc.registry import HOOKS
+from mmrbdc.weights.read import file_sha256
+
+PREDICTIONS = "predictions"
+_WARM_UP = 3
+
+
+@HOOKS.register_module()
+class ThroughputHook(Hook):
+    """Measure images a second of a test: preprocessing, model and post-processing on the device.
+
+    Loading data and scoring are not in it, nor are the first three batches where there are more.
+    Only comparable on equal hardware and at an equal batch size.
+    """
+
+    def __init__(self) -> None:
+        self._batches: list[tuple[int, float]] = []
+
+    def before_test(self, runner: Runner) -> None:
+        """Put a clock around the model's test step."""
+        test_step = runner.model.test_step
+
+        def timed(data: Any) -> Any:
+            _synchronize()
+            started = time.perf_counter()
+            outputs = test_step(data)
+            _synchronize()
+            self._batches.append((len(outputs), time.perf_counter() - started))
+            return outputs
+
+        runner.model.test_step = timed
+
+    def after_test(self, runner: Runner) -> None:
+        """Take the clock away."""
+        del runner.model.test_step
+
+    def measured(self, batch_size: int) -> dict[str, Any]:
+        """Images a second over all processes, with what they depend on."""
+        kept = self._batches[_WARM_UP:] or self._batches
+        seconds = sum(seconds for _, seconds in kept)
+        images = sum(images for images, _ in kept)
+        return dict(
+            images_per_s=images * get_world_size() / seconds,
+            batch_size=batch_size,
+            processes=get_world_size(),
+            device=device_name(),
+        )
+
+
+def device_name() -> str:
+    """The name of the GPU, or of the processor with the number of threads that PyTorch uses."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def coco_evaluator(cfg: Config) -> dict[str, Any] | None:
+    """The config's own test evaluator that scores by COCO's rules; None where there is none."""
+    evaluators = (
+        cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    )
+    return next((e for e in evaluators if str(e.get("type")).endswith("CocoMetric")), None)
+
+
+def keep_predictions(cfg: Config, prefix: Path) -> None:
+    """Let the COCO evaluator write ``<prefix>.bbox.json``, and ``<prefix>.segm.json`` of masks."""
+    evaluator = coco_evaluator(cfg)
+    if evaluator is not None and not evaluator.get("outfile_prefix"):
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        evaluator["outfile_prefix"] = str(prefix)
+
+
+def evaluation_facts(cfg: Config) -> dict[str, Any]:
+    """Where the images, annotations and predictions of a finished test are, the files with hashes.
+
+    Empty for a test without a COCO evaluator.
+    """
+    evaluator = coco_evaluator(cfg)
+    if evaluator is None:
+        return {}
+    facts: dict[str, Any] = {}
+    if evaluator.get("ann_file"):
+        facts["annotations"] = _file(Path(evaluator["ann_file"]))
+    dataset = cfg.test_dataloader.dataset
+    prefix = dataset.get("data_prefix", {}).get("img", "")
+    facts["images"] = str(Path(dataset.get("data_root") or "") / prefix)
+    paths = {kind: Path(f"{evaluator['outfile_prefix']}.{kind}.json") for kind in ("bbox", "segm")}
+    facts["predictions"] = {kind: _file(path) for kind, path in paths.items() if path.is_file()}
+    return facts
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {"path": str(path), "sha256": file_sha256(path)}
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

@@ -1,0 +1,37 @@
+"""What a run was trained with and what its last validation found, as JSON for later readers."""
+
+import json
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmrbdc.registry import HOOKS
+from mmrbdc.weights import write_json
+
+CONFIG_FILE = "train_config.json"
+VAL_FILE = "val.json"
+
+
+@HOOKS.register_module()
+class TrainRecordHook(Hook):
+    """Write ``train_config.json`` when training begins and ``val.json`` after each validation.
+
+    MMEngine dumps a config into the work dir too, but testing writes that one again, without the
+    parts that only training needs. ``val.json`` holds the newest validation's figures under their
+    short names (``bbox_mAP``, 0 to 1) with the epoch and iteration.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Write the config as it is used, on the main process."""
+        if is_main_process():
+            config = json.loads(json.dumps(runner.cfg.to_dict(), default=str))
+            write_json(Path(runner.work_dir) / CONFIG_FILE, config)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Write the figures, on the main process."""
+        if is_main_process() and metrics:
+            figures = {name.split("/")[-1]: value for name, value in metrics.items()}
+            content = dict(epoch=runner.epoch, iter=runner.iter, **figures)
+            write_json(Path(runner.work_dir) / VAL_FILE, content)

@@ -1,0 +1,168 @@
+"""What a study compares: methods, budgets and seeds, every run's lengths solved for its budget.
+
+A study config holds one dict::
+
+    study = dict(
+        recipe='configs/baselines/deit-micro_scratch_digits.py',
+        options={'train_dataloader.dataset.data_root': 'data/digits_small'},
+        seeds=[0, 1, 2, 3, 4],
+        budgets=[1.0],
+        methods=dict(
+            scratch=dict(budgets=[0.5, 1.0, 2.0]),
+            rbdc=dict(stages=[(4, '1/4'), (2, '1/2'), (1, 1)]),
+            net2net=dict(stages=[(1, '1/2'), (1, 1)], ratio=1.0)))
+
+The recipe gives the target, the data, the schedule and the reference, whose FLOPs are a budget of
+1. A method's name is its ``protocol.method`` unless it says another; stages are (members, width).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmrbdc.engine.launch import load_config
+from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.engine.options import merge_options
+from mmrbdc.engine.staged_checks import check_staged
+from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
+
+STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
+METHOD_KEYS = ("method", "stages", "ratio", "budgets", "seeds", "protocol")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method at a budget: one staged config, trained once for each seed.
+
+    Attributes:
+        label: the method's name in the study, which its config and its models have too.
+        budget: share of the reference's FLOPs.
+        config: the staged config, complete.
+        seeds: to train it on.
+    """
+
+    label: str
+    budget: float
+    config: Config
+    seeds: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its work dirs, but for the seed."""
+        return f"{self.label}_budget{self.budget:g}"
+
+    @property
+    def lengths(self) -> list[str]:
+        """``--cfg-options`` that make the stages as long as the budget allows."""
+        return [f"stages.{i}.epochs={s['epochs']}" for i, s in enumerate(self.config.stages)]
+
+    @property
+    def first_stage(self) -> str:
+        """Equal for variants that train the same first stage, whatever they grow it into."""
+        return repr(_plain(self.config.stages[0])) if len(self.config.stages) > 1 else self.name
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A study as planned.
+
+    Attributes:
+        name: of the study.
+        recipe: path of its recipe.
+        budget: the one that all methods are ranked at, the config's first.
+        variants: in the order of the config, a method's budgets rising.
+    """
+
+    name: str
+    recipe: str
+    budget: float
+    variants: tuple[Variant, ...]
+
+
+def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) -> Grid:
+    """Read a study config and solve all lengths.
+
+    Args:
+        path: of the study config.
+        root: folder that the recipe's path is relative to.
+        options: ``--cfg-options``, for the recipe; they win over the study's.
+
+    Raises:
+        ValueError, OSError: the config or its recipe cannot be read; a key is missing or unknown; a
+            method cannot serve the recipe's family or widths; a budget is too small for a method's
+            stages.
+    """
+    cfg = load_config(str(path))
+    if "study" not in cfg:
+        raise PlanError(f"{path} has no 'study'; configs/studies has examples")
+    study = _plain(cfg.study)
+    _check_keys(study, STUDY_KEYS, f"{path}: study")
+    for key in ("recipe", "seeds", "budgets", "methods"):
+        if not study.get(key):
+            raise PlanError(f"{path}: study has no {key!r}; add study.{key}")
+    recipe = load_config(str(root / study["recipe"]))
+    merge_options(recipe, {**(study.get("options") or {}), **(options or {})})
+    variants = []
+    for label, settings in study["methods"].items():
+        where = f"{path}: study.methods.{label}"
+        _check_keys(settings, METHOD_KEYS, where)
+        for budget in sorted(settings.get("budgets", study["budgets"])):
+            seeds = tuple(settings.get("seeds", study["seeds"]))
+            try:
+                config = variant_config(recipe, label, settings, budget)
+            except ValueError as error:
+                raise PlanError(f"{where}, budget {budget:g}: {error}") from error
+            variants.append(Variant(label, budget, config, seeds))
+    return Grid(path.stem, study["recipe"], float(study["budgets"][0]), tuple(variants))
+
+
+def variant_config(
+    recipe: Config, label: str, settings: Mapping[str, Any], budget: float
+) -> Config:
+    """Return the recipe with a method's protocol, its stages as long as the budget allows."""
+    cfg = Config(recipe.to_dict(), format_python_code=False)
+    method = settings.get("method", label)
+    reference = {
+        key: recipe.protocol[key]
+        for key in ("family", "reference_epochs", "train_samples")
+        if key in recipe.protocol
+    }
+    cfg.protocol = dict(method=method, **reference, **settings.get("protocol", {}))
+    stages = settings.get("stages", [(1, 1)])
+    cfg.stages = [dict(members=members, width=width, epochs=1) for members, width in stages]
+    protocol = parse_protocol(cfg, name=label)
+    check_staged(cfg, protocol)
+    lengths = solve_lengths(
+        protocol,
+        **plan_inputs(cfg, protocol, options=cfg.get("cfg_options")),
+        budget=budget,
+        ratio=settings.get("ratio", DEFAULT_RATIO),
+    )
+    for stage, length in zip(cfg.stages, lengths, strict=True):
+        stage["epochs"] = length
+    return cfg
+
+
+def runs_of(grid: Grid) -> list[tuple[Variant, int]]:
+    """All (variant, seed), seed by seed, the dearest first."""
+    seeds = sorted({seed for variant in grid.variants for seed in variant.seeds})
+    dearest = sorted(grid.variants, key=lambda variant: -variant.budget)
+    return [(v, seed) for seed, v in product(seeds, dearest) if seed in v.seeds]
+
+
+def _check_keys(settings: Any, known: Sequence[str], where: str) -> None:
+    if not isinstance(settings, dict):
+        raise PlanError(f"{where} must be a dict, got {settings!r}")
+    unknown = [key for key in settings if key not in known]
+    if unknown:
+        raise PlanError(f"{where} has unknown keys {', '.join(unknown)}; known: {', '.join(known)}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

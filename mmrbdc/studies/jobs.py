@@ -1,0 +1,84 @@
+"""Command lines that run side by side, one thread each; what failed is named and stops no other."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work.
+
+    Attributes:
+        name: for messages.
+        cost: in any unit, for the time left.
+        work: does it and returns whether it succeeded; True at once where it was done before.
+        done: whether it was done before.
+    """
+
+    name: str
+    cost: float
+    work: Callable[[], bool]
+    done: Callable[[], bool]
+
+
+def run_jobs(jobs: Sequence[Job], at_a_time: int) -> list[bool]:
+    """Run all jobs, print how each ends and how long the rest will take; return who succeeded."""
+    progress = _Progress(jobs)
+    pool = ThreadPoolExecutor(at_a_time)
+    try:
+        return list(pool.map(progress.follow, jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def run_commands(commands: Sequence[Sequence[str]], log: Path) -> bool:
+    """Run Python command lines one after another, output to ``log``; stop at the first failure."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as output:
+        for command in commands:
+            done = subprocess.run(
+                [sys.executable, *command],
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **_ONE_THREAD},
+            )
+            if done.returncode:
+                return False
+    return True
+
+
+class _Progress:
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.lock = threading.Lock()
+        self.started = time.monotonic()
+        self.count, self.total = 0, len(jobs)
+        self.left = sum(job.cost for job in jobs)
+        self.spent = 0.0
+
+    def follow(self, job: Job) -> bool:
+        """Do one job and print how it ended."""
+        started = time.monotonic()
+        known = job.done()
+        ok = known or job.work()
+        with self.lock:
+            self.count += 1
+            self.left -= job.cost
+            if not known:
+                self.spent += job.cost
+            minutes = (time.monotonic() - started) / 60
+            how = "kept" if known else f"{'finished' if ok else 'FAILED'} in {minutes:.1f} min"
+            eta = ""
+            if self.spent and self.left > 1e-9:
+                elapsed = (time.monotonic() - self.started) / 60
+                eta = f"; about {elapsed / self.spent * self.left:.0f} min left"
+            print(f"[{self.count}/{self.total}] {job.name}: {how}{eta}", flush=True)
+        return ok

@@ -1,0 +1,74 @@
+"""Methods at one budget, ranked, each compared with RBDC and with scratch seed by seed."""
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from mmrbdc.analysis.statistics import PairedDifference
+from mmrbdc.analysis.study import Study, Variant
+
+TOLERANCE = 0.01
+"""Largest difference of a method's FLOPs from its budget."""
+
+AGAINST = ("rbdc", "scratch")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One method at the budget.
+
+    Attributes:
+        variant: its runs.
+        junction: of each junction, in order: accuracy of the parents' ensemble, of the child before
+            its first step (means over children and seeds), percent.
+        wall_s: mean seconds of a run.
+        differences: to ``AGAINST``, paired by seed; those with fewer than two common seeds left
+            out.
+    """
+
+    variant: Variant
+    junction: tuple[tuple[float, float], ...]
+    wall_s: float
+    differences: dict[str, PairedDifference]
+
+
+def rank(study: Study, budget: float) -> list[Place]:
+    """Rank what was trained at ``budget``, a share of the reference's FLOPs, best mean first.
+
+    One-off costs of an operator and the training of all parents are in the ledger that a method's
+    FLOPs are read from. What misses the budget by more than 1 % is not at this budget.
+    """
+    there = [v for v in study.variants if abs(v.share / budget - 1) <= TOLERANCE]
+    rivals = {v.method: v for v in reversed(there) if v.method in AGAINST}
+    places = [
+        Place(
+            variant=variant,
+            junction=_junctions(variant),
+            wall_s=fmean(run.wall_s for run in variant.runs),
+            differences={
+                method: found
+                for method, rival in rivals.items()
+                if rival is not variant and (found := _paired(variant, rival)) is not None
+            },
+        )
+        for variant in there
+    ]
+    return sorted(places, key=lambda place: -place.variant.top1.mean)
+
+
+def _paired(one: Variant, other: Variant) -> PairedDifference | None:
+    mine = {run.seed: run.top1 for run in one.runs if run.seed is not None}
+    theirs = {run.seed: run.top1 for run in other.runs if run.seed is not None}
+    seeds = tuple(sorted(mine.keys() & theirs.keys()))
+    if len(seeds) < 2:
+        return None
+    differences = tuple(mine[seed] - theirs[seed] for seed in seeds)
+    return PairedDifference(one.label, other.label, one.runs[0].family, "top1", differences, seeds)
+
+
+def _junctions(variant: Variant) -> tuple[tuple[float, float], ...]:
+    found: list[tuple[float, float]] = []
+    for stages in zip(*(run.stages[1:] for run in variant.runs), strict=True):
+        children = [c for stage in stages if stage.junction for c in stage.junction.children]
+        if children:
+            found.append((fmean(c.ensemble for c in children), fmean(c.child for c in children)))
+    return tuple(found)

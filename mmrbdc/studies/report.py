@@ -1,0 +1,140 @@
+"""A study's ranking as a table, a page and one csv."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.table import Table
+
+from mmrbdc.analysis import AnalysisError, page
+from mmrbdc.analysis.charts.bands import line_colours
+from mmrbdc.analysis.charts.budgets import budgets_chart
+from mmrbdc.analysis.charts.curves import curves_chart
+from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.saving import Saving
+from mmrbdc.analysis.saving_report import runs_csv, savings_of
+from mmrbdc.analysis.statistics import PairedDifference
+from mmrbdc.analysis.study import Study
+from mmrbdc.analysis.table import format_spread, terminal_table
+from mmrbdc.analysis.units import family_label, format_flops, format_time, method_label
+from mmrbdc.weights import atomic_write
+
+from .ranking import AGAINST, Place
+
+HEADINGS = ("method", "top-1 %", "seeds", "minus RBDC", "p", "minus scratch", "p", "junction",
+            "FLOPs", "wall")  # fmt: skip
+MEANING = (
+    "A method wins here if its difference to the others is larger than what seeds alone do: look "
+    "at the intervals and p, not at the order of the means."
+)
+JUNCTION_NOTE = (
+    "junction: what the parents' ensemble scores, and what the child scores before its first step."
+)
+
+
+def ranking_table(study: Study, places: Sequence[Place]) -> Table:
+    """Make the ranking for a terminal of 120 columns."""
+    return terminal_table(
+        f"{study.target}, top-1 on {study.split}", HEADINGS, [_cells(p) for p in places], 1,
+        note=f"{JUNCTION_NOTE} p: sign-flip test over seeds.",
+    )  # fmt: skip
+
+
+def write_study_report(
+    study: Study, places: Sequence[Place], missing: Sequence[str], out: Path
+) -> list[Path]:
+    """Write ``runs.csv`` (all numbers of all runs), ``ranking.md``, figures and ``study.html``.
+
+    Args:
+        study: all finished runs.
+        places: the ranking at the common budget.
+        missing: names of runs that are not finished, for the page.
+        out: folder.
+
+    Returns:
+        The paths.
+    """
+    savings = _savings(study)
+    colours = line_colours(study)
+    series = [
+        Series(place.variant.label, colours[place.variant.label], place.variant.runs)
+        for place in places
+    ]
+    figures = {"curves": partial(curves_chart, series)} if series else {}
+    if len(study.scratch) > 1:
+        figures["budgets"] = partial(budgets_chart, study, savings)
+    written = {
+        "runs.csv": runs_csv(study),
+        "ranking.md": _markdown(places),
+        "study.html": _html(study, places, missing, figures),
+        **{f"{name}.svg": draw(page.WIDE) for name, draw in figures.items()},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in written.items():
+        atomic_write(out / name, partial(_write, content))
+    return [out / name for name in written]
+
+
+def _write(content: str, file: BinaryIO) -> None:
+    file.write(content.encode())
+
+
+def _savings(study: Study) -> Mapping:
+    try:
+        return savings_of(study)
+    except AnalysisError:  # scratch at one budget: there is no curve to read a saving off
+        return dict[str, Saving]()
+
+
+def _cells(place: Place) -> list[str]:
+    variant = place.variant
+    cells = [variant.label, format_spread(variant.top1), str(len(variant.runs))]
+    for method in AGAINST:
+        found = place.differences.get(method)
+        cells += [_difference(found), f"{found.p_value:.2g}"] if found else ["-", "-"]
+    junctions = "; ".join(f"{e:.1f} → {c:.1f}" for e, c in place.junction)
+    return [*cells, junctions or "-", format_flops(variant.flops), format_time(place.wall_s)]
+
+
+def _difference(found: PairedDifference) -> str:
+    low, high = found.interval
+    return f"{found.spread.mean:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _markdown(places: Sequence[Place]) -> str:
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
+    lines += ["| " + " | ".join(_cells(place)) + " |" for place in places]
+    return "\n".join(lines) + "\n"
+
+
+def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures: Mapping) -> str:
+    best = places[0].variant.label if places else "nothing"
+    budget = f"{places[0].variant.share:.0%}" if places else "no"
+    words = {
+        "curves": ("On the way", "Validation accuracy over the FLOPs spent until then, every model "
+                   "of every stage counted: mean over seeds, the band is one standard deviation. A "
+                   "stage of several models is drawn by their ensemble."),
+        "budgets": ("Other budgets", "Final accuracy at several budgets, and what scratch would "
+                    "spend for the same accuracy."),
+    }  # fmt: skip
+    explanation = (
+        f"Every method trained {family_label(study.family)} ({study.target}) with the same FLOPs, "
+        f"{budget} of the reference ({format_flops(study.reference_flops)}), parents and one-off "
+        "costs included; data, schedule and seeds are the same. Differences are paired by seed, "
+        f"with their 95 % t-interval. {JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
+    )
+    content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
+    if missing:
+        content.append(page.warning(f"not finished and left out: {', '.join(missing)}"))
+    sections = [page.section("Ranking", explanation, *content)]
+    for name, draw in figures.items():
+        drawing = page.figure(draw(page.WIDE), draw(page.NARROW))
+        sections.append(page.section(*words[name], drawing))
+    methods = ", ".join(dict.fromkeys(method_label(p.variant.method) for p in places))
+    return page.page(
+        f"Growth methods at equal FLOPs: {study.target}",
+        f"Highest mean accuracy here: {best}. Compared: {methods}.",
+        sections,
+        ["With n seeds the sign-flip test cannot give a p below 2 / 2^n.", MEANING],
+    )

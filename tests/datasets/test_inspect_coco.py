@@ -1,0 +1,235 @@
+"""What the sanity check of a COCO-format set counts, and each defect that it must find."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.inspect_coco import CocoSplit, inspect, inspect_split, splits_of_config
+
+CLASSES = ("ant", "bee", "cow")
+
+
+class Split:
+    """Four images of 40 x 30 px; the first has two ants, the second an ant and a bee."""
+
+    def __init__(self, root, name, seed):
+        self.folder = root / name
+        self.folder.mkdir()
+        self.file = root / f"{name}.json"
+        rng = np.random.default_rng(seed)
+        for number in range(4):
+            pixels = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(self.folder / f"{number}.png")
+        boxes = [(0, 0), (0, 0), (1, 0), (1, 1)]
+        self.content = dict(
+            images=[dict(id=i, file_name=f"{i}.png", width=40, height=30) for i in range(4)],
+            annotations=[
+                dict(
+                    id=number,
+                    image_id=image,
+                    category_id=category + 1,
+                    bbox=[5, 5, 10, 8],
+                    area=80,
+                    segmentation=[[5, 5, 15, 5, 15, 13]],
+                    iscrowd=0,
+                )
+                for number, (image, category) in enumerate(boxes)
+            ],
+            categories=[dict(id=i, name=name) for i, name in enumerate(CLASSES, start=1)],
+        )
+
+    def written(self, **changes):
+        self.file.write_text(json.dumps(self.content))
+        known = dict(name="train", ann_file=self.file, images=self.folder, masks=True)
+        return CocoSplit(**{**known, "classes": CLASSES, **changes})
+
+
+@pytest.fixture
+def train(tmp_path):
+    return Split(tmp_path, "train", seed=0)
+
+
+@pytest.fixture
+def val(tmp_path):
+    return Split(tmp_path, "val", seed=1)
+
+
+def test_counts(train, val):
+    """A clean set has no error; images without boxes and classes without boxes are told."""
+    reports, errors = inspect([train.written(), val.written(name="val")])
+    assert errors == [] and all(report.errors == () for report in reports)
+    report = reports[0]
+    assert (report.images, report.boxes, report.empty, report.crowds) == (4, 4, 2, 0)
+    assert report.class_boxes == {"ant": 3, "bee": 1}
+    assert report.class_images == {"ant": 2, "bee": 1}
+    assert any("2 images without a box" in remark for remark in report.remarks)
+    assert any("no box of 1 class: 'cow'" in remark for remark in report.remarks)
+
+
+def box(content, **changes):
+    content["annotations"][0].update(changes)
+
+
+DEFECTS = {
+    "an image that is listed twice": (
+        lambda c: c["images"].append(dict(c["images"][0], file_name="4.png")),
+        "image ids that occur more than once: 0",
+    ),
+    "an annotation id used twice": (lambda c: box(c, id=3), "annotation ids .* more than once: 3"),
+    "a category id used twice": (
+        lambda c: c["categories"].append(dict(id=1, name="dog")),
+        "category ids that occur more than once: 1",
+    ),
+    "a file that is listed twice": (
+        lambda c: c["images"][1].update(file_name="0.png"),
+        "file names that occur more than once: '0.png'",
+    ),
+    "a missing file": (
+        lambda c: c["images"][2].update(file_name="gone.png"),
+        "1 image missing from .*: 'gone.png'",
+    ),
+    "another size": (
+        lambda c: c["images"][2].update(width=30, height=40),
+        "1 image whose size is not the width and height in the file: '2.png'",
+    ),
+    "corners for width and height": (
+        lambda c: box(c, bbox=[30, 20, 38, 28]),
+        r"1 annotation outside of the image; bbox is x, y, width, height: id 0",
+    ),
+    "a negative corner": (lambda c: box(c, bbox=[-2, 0, 5, 5]), "outside of the image"),
+    "no width": (lambda c: box(c, bbox=[5, 5, 0, 5]), "1 annotation of zero area: id 0"),
+    "no area": (lambda c: box(c, area=0), "1 annotation of zero area: id 0"),
+    "no mask": (lambda c: box(c, segmentation=[]), "1 annotation without a mask"),
+    "a mask of another size": (
+        lambda c: box(c, segmentation=dict(size=[40, 30], counts="")),
+        "1 annotation whose mask has another size than the image: id 0",
+    ),
+    "an unknown image": (lambda c: box(c, image_id=9), "of images that the file does not list"),
+    "an unknown category": (lambda c: box(c, category_id=9), "of categories that the file does"),
+    "a renamed category": (
+        lambda c: c["categories"][1].update(name="Bee"),
+        "the config's classes 'bee' are no categories .* has 'ant', 'Bee', 'cow'",
+    ),
+    "other order": (
+        lambda c: c["categories"].reverse(),
+        "another order .* pictures would bear wrong names",
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_each_defect_is_found_and_named(train, defect):
+    change, message = DEFECTS[defect]
+    assert inspect_split(train.written()).errors == ()
+    change(train.content)
+    errors = inspect_split(train.written()).errors
+    assert any(re.search(message, error) for error in errors), errors
+
+
+def test_a_damaged_image_is_found(train):
+    (train.folder / "3.png").write_bytes(b"no picture")
+    assert any("cannot be opened: '3.png'" in e for e in inspect_split(train.written()).errors)
+
+
+def test_a_photo_that_is_shown_turned_has_the_size_that_is_shown(train):
+    """OpenCV turns it by its EXIF mark, so width and height must be those after the turn."""
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (30, 40)).save(train.folder / "3.jpg", exif=exif)
+    train.content["images"][3]["file_name"] = "3.jpg"
+    assert inspect_split(train.written()).errors == ()
+    train.content["images"][3].update(width=30, height=40)
+    assert len(inspect_split(train.written()).errors) == 1
+
+
+def test_rounding_and_thin_boxes_are_no_errors(train):
+    box(train.content, bbox=[30, 20, 10.9, 10.9])
+    train.content["annotations"][1]["bbox"] = [5, 5, 0.5, 8]
+    report = inspect_split(train.written())
+    assert report.errors == ()
+    assert any("less than a pixel" in remark for remark in report.remarks)
+
+
+def test_crowds_are_counted_apart(train):
+    box(train.content, iscrowd=1)
+    report = inspect_split(train.written())
+    assert (report.boxes, report.crowds) == (3, 1)
+
+
+def test_a_config_may_leave_categories_out(train):
+    report = inspect_split(train.written(classes=("ant", "cow")))
+    assert report.errors == () and report.boxes == 3
+    assert any("1 box of categories that the config leaves out: 'bee'" in r for r in report.remarks)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_an_image_in_both_splits_is_found_by_its_content(train, val, renamed):
+    copied = val.folder / ("copy.png" if renamed else "0.png")
+    copied.write_bytes((train.folder / "2.png").read_bytes())
+    val.content["images"][0]["file_name"] = copied.name
+    _, (error,) = inspect([train.written(), val.written(name="val")])
+    assert error == "train and val share 1 image: '2.png'"
+
+
+def test_splits_that_number_their_classes_differently(train, val):
+    val.content["categories"].reverse()
+    splits = [train.written(classes=None), val.written(name="val", classes=None)]
+    _, (error,) = inspect(splits)
+    assert "train and val have different classes, or in another order" in error
+
+
+def test_a_config_names_its_splits(train):
+    """Equal loaders are one split; a config without classes has COCO's."""
+    loader = dict(
+        dataset=dict(
+            type="RepeatDataset",
+            dataset=dict(
+                type="CocoDataset",
+                data_root=str(train.file.parent),
+                ann_file="train.json",
+                data_prefix=dict(img="train/"),
+                metainfo=dict(classes=CLASSES),
+                pipeline=[dict(type="LoadAnnotations", with_mask=True)],
+            ),
+        )
+    )
+    (split,) = splits_of_config(dict(val_dataloader=loader, test_dataloader=loader))
+    assert split == train.written(name="val, test")
+    both = splits_of_config(dict(train_dataloader=loader, val_dataloader=loader))
+    _, (error,) = inspect(both)  # trained and validated on the same images
+    assert "train and val share 4 images" in error
+    del loader["dataset"]["dataset"]["metainfo"]
+    (split,) = splits_of_config(dict(val_dataloader=loader))
+    assert len(split.classes) == 80
+    loader["dataset"] = dict(type="CustomDataset")
+    with pytest.raises(DataError, match="CustomDataset; only data in COCO's format"):
+        splits_of_config(dict(val_dataloader=loader))
+    with pytest.raises(DataError, match="no train_dataloader"):
+        splits_of_config({})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "no list of images"),
+        ('{"images": [1]}', r"images\[0\] has no valid id"),
+        ('{"images": []}', "no list of annotations"),
+        (
+            '{"images": [{"id": 1}], "annotations": [], "categories": []}',
+            r"images\[0\] has no valid file_name and width and height",
+        ),
+    ],
+)
+def test_a_file_of_another_format_is_refused(train, text, message):
+    split = train.written()
+    train.file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        inspect_split(split)
+    train.file.unlink()
+    with pytest.raises(DataError, match="there is no annotation file"):
+        inspect_split(split)

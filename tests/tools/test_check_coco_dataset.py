@@ -1,0 +1,96 @@
+"""tools/misc/check_coco_dataset.py, as a user calls it."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.scenes import make_scenes
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "misc" / "check_coco_dataset.py"
+
+
+@pytest.fixture(scope="module")
+def check():
+    """The tool's main, by its path: tools/ is no package."""
+    return runpy.run_path(str(TOOL))["main"]
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    make_scenes(tmp_path, counts=dict(train=6, val=3, test=3))
+    return tmp_path
+
+
+def config_of(root, classes="None"):
+    """A config as a user has it: three loaders, two of them equal."""
+    text = f"""
+classes = {classes}
+def loader(split):
+    return dict(dataset=dict(
+        type='CocoDataset', data_root='{root}', ann_file=f'annotations/instances_{{split}}.json',
+        data_prefix=dict(img=f'{{split}}/'), metainfo=dict(classes=classes or tuple('0123456789'))))
+train_dataloader, val_dataloader = loader('train'), loader('val')
+test_dataloader = val_dataloader
+"""
+    path = root / "config.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_clean_set_is_counted(check, scenes, capsys):
+    check([config_of(scenes)])
+    printed = capsys.readouterr().out
+    content = json.loads((scenes / "annotations" / "instances_train.json").read_text())
+    (total,) = (line.split() for line in printed.splitlines() if line.strip().startswith("all"))
+    assert total[1:3] == ["6", str(len(content["annotations"]))]
+    assert "val, test" in printed and "nothing has to be mended" in printed
+
+
+def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
+    file = scenes / "annotations" / "instances_val.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["bbox"] = [120, 120, 20, 20]
+    file.write_text(json.dumps(content))
+    (scenes / "train" / "copy.png").write_bytes(next((scenes / "val").iterdir()).read_bytes())
+    with pytest.raises(SystemExit) as exited:
+        check([config_of(scenes)])
+    assert exited.value.code == 1
+    printed = capsys.readouterr().out
+    assert "error: val, test: 1 annotation outside of the image" in printed
+    assert "nothing has to be mended" not in printed
+
+
+def test_classes_that_are_not_the_files(check, scenes, capsys):
+    with pytest.raises(SystemExit):
+        check([config_of(scenes, classes="('0', 'one')")])
+    assert "the config's classes 'one' are no categories" in capsys.readouterr().out
+
+
+def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
+    """What is printed, put into a config, is that config's classes."""
+    files = [str(scenes / "annotations" / f"instances_{name}.json") for name in ("train", "val")]
+    check(files)
+    printed = capsys.readouterr().out
+    assert "no image was looked at" in printed
+    line = printed[printed.index("classes = (") : printed.index(")\n") + 1]
+    check([config_of(scenes, classes=line.partition("=")[2])])
+    assert "nothing has to be mended" in capsys.readouterr().out
+    check([*files, "--images", str(scenes / "train"), str(scenes / "val")])
+    assert "no image was looked at" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.json", "b.json", "--images", "a", "b", "c"], "3 folders for 2 annotation files"),
+        (["a.json"], "no annotation file 'a.json'"),
+        (["configs/mask-rcnn_rbdc-r50_coco.py", "a.json"], "one config"),
+    ],
+)
+def test_a_wrong_call_is_explained(check, arguments, message):
+    with pytest.raises(DataError, match=message):
+        check(arguments)
