@@ -21,6 +21,7 @@ from mmrbdc.families import (
 )
 from mmrbdc.growth import GrowthError, GrowthResult, grow
 from mmrbdc.weights import Checkpoint, read_model, save_member, write_json
+from mmrbdc.weights.libraries import recognise
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def grow_files(
 
     Args:
         config: The child's config, see ``load_model_config``.
-        parents: Checkpoint files, in the order in which they are placed.
+        parents: Checkpoint files, in the order in which they are placed; of any library that
+            ``mmrbdc.weights.libraries`` knows.
         parent_configs: Configs of the parents: none, one for all, or one each.
         operator: Name of the growth operator.
         weights: Which weights to take from files that hold both.
@@ -186,7 +188,7 @@ def grow_files(
         parent_configs = [*parent_configs] * len(parents)
     found = [
         _identify(
-            read_model(path, weights=weights),
+            _read(path, weights),
             declared[i] if declared else None,
             parent_configs[i] if declared else "",
         )
@@ -270,6 +272,14 @@ def _shipped_config(source: str) -> str:
         f"there is no config '{source}'; expected a package and a path, like "
         "mmpretrain::deit/deit-base_16xb64_in1k.py"
     )
+
+
+def _read(path: str, weights: Literal["raw", "ema"] | None) -> Checkpoint:
+    """Read a parent, of whatever library, in MMPretrain's names."""
+    checkpoint = read_model(path, weights=weights)
+    if any(name.startswith("backbone.") for name in checkpoint.state_dict):
+        return checkpoint
+    return replace(checkpoint, state_dict=recognise(checkpoint).state_dict)
 
 
 def _identify(checkpoint: Checkpoint, declared: Architecture | None, config: str) -> Parent:

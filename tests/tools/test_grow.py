@@ -14,6 +14,7 @@ from mmrbdc.cli import run_cli
 from mmrbdc.families import architecture_from_config, architecture_from_dict
 from mmrbdc.growth import grow
 from mmrbdc.weights import read_checkpoint, save_member
+from mmrbdc.weights.libraries import from_mmpretrain
 
 TOOL = Path(__file__).parents[2] / "tools" / "grow.py"
 RESNET50 = "mmpretrain::resnet/resnet50_8xb32_in1k.py"
@@ -50,6 +51,15 @@ def test_plain_state_dicts(files, main):
     assert same(child.state_dict, expected.state_dict)
     assert architecture_from_dict(child.meta["architecture"]) == files.architecture("child.py")
     assert child.meta["parents"] == [read_checkpoint(path).sha256 for path in parents]
+
+
+def test_files_of_another_library(files, main):
+    plain = files.two()
+    for path in plain:
+        torch.save(from_mmpretrain(torch.load(path), "timm", "deit")[0], f"timm_{path}")
+    main(command(files.child, [f"timm_{path}" for path in plain]))
+    main(command(files.child, plain, out="mm.pth"))
+    assert same(read_checkpoint("out.pth").state_dict, read_checkpoint("mm.pth").state_dict)
 
 
 def test_mmengine_checkpoints(files, main):
