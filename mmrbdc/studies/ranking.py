@@ -7,7 +7,10 @@ from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study, Variant
 
 TOLERANCE = 0.01
-"""Largest difference of a method's FLOPs from its budget."""
+"""Largest difference of a method's FLOPs from the budget, as a share of it."""
+
+_NEAR = 0.1
+"""Farther from the budget than this is another budget."""
 
 AGAINST = ("rbdc", "scratch")
 
@@ -23,27 +26,35 @@ class Place:
         wall_s: mean seconds of a run.
         differences: to ``AGAINST``, paired by seed; those with fewer than two common seeds left
             out.
+        off: FLOPs over the budget minus 1.
     """
 
     variant: Variant
     junction: tuple[tuple[float, float], ...]
     wall_s: float
     differences: dict[str, PairedDifference]
+    off: float
+
+    @property
+    def on_budget(self) -> bool:
+        """Whether the FLOPs that the ledgers say are the budget's."""
+        return abs(self.off) <= TOLERANCE
 
 
 def rank(study: Study, budget: float) -> list[Place]:
     """Rank what was trained at ``budget``, a share of the reference's FLOPs, best mean first.
 
     One-off costs of an operator and the training of all parents are in the ledger that a method's
-    FLOPs are read from. What misses the budget by more than 1 % is not at this budget.
+    FLOPs are read from.
     """
-    there = [v for v in study.variants if abs(v.share / budget - 1) <= TOLERANCE]
+    there = [v for v in study.variants if abs(v.share / budget - 1) <= _NEAR]
     rivals = {v.method: v for v in reversed(there) if v.method in AGAINST}
     places = [
         Place(
             variant=variant,
             junction=_junctions(variant),
             wall_s=fmean(run.wall_s for run in variant.runs),
+            off=variant.share / budget - 1,
             differences={
                 method: found
                 for method, rival in rivals.items()

@@ -35,10 +35,14 @@ JUNCTION_NOTE = (
 
 def ranking_table(study: Study, places: Sequence[Place]) -> Table:
     """Make the ranking for a terminal of 120 columns."""
+    notes = [f"{JUNCTION_NOTE} p: sign-flip test over seeds.", *_off_budget(places)]
     return terminal_table(
-        f"{study.target}, top-1 on {study.split}", HEADINGS, [_cells(p) for p in places], 1,
-        note=f"{JUNCTION_NOTE} p: sign-flip test over seeds.",
-    )  # fmt: skip
+        f"{study.target}, top-1 on {study.split}",
+        HEADINGS,
+        [_cells(place) for place in places],
+        1,
+        note="\n".join(notes),
+    )
 
 
 def write_study_report(
@@ -97,6 +101,16 @@ def _cells(place: Place) -> list[str]:
     return [*cells, junctions or "-", format_flops(variant.flops), format_time(place.wall_s)]
 
 
+def _off_budget(places: Sequence[Place]) -> list[str]:
+    """One line for each method whose FLOPs are not the budget's."""
+    return [
+        f"{place.variant.label} spent {1 + place.off:.1%} of the budget: too few iterations to "
+        "come nearer"
+        for place in places
+        if not place.on_budget
+    ]
+
+
 def _difference(found: PairedDifference) -> str:
     low, high = found.interval
     return f"{found.spread.mean:+.2f} ({low:+.2f} to {high:+.2f})"
@@ -120,11 +134,12 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
     }  # fmt: skip
     explanation = (
         f"Every method trained {family_label(study.family)} ({study.target}) with the same FLOPs, "
-        f"{budget} of the reference ({format_flops(study.reference_flops)}), parents and one-off "
-        "costs included; data, schedule and seeds are the same. Differences are paired by seed, "
+        f"about {budget} of the reference ({format_flops(study.reference_flops)}), parents and "
+        "one-off costs included; data, schedule and seeds are the same. Differences are paired by seed, "
         f"with their 95 % t-interval. {JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
     )
     content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
+    content += [page.warning(line) for line in _off_budget(places)]
     if missing:
         content.append(page.warning(f"not finished and left out: {', '.join(missing)}"))
     sections = [page.section("Ranking", explanation, *content)]

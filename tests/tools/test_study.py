@@ -1,0 +1,161 @@
+"""tools/study.py: the grid, equal FLOPs, shared parents, going on, and what is refused."""
+
+import csv
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from mmrbdc.datasets.digits import make_digits
+from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.plan import PlanError, make_plan, parse_protocol
+from mmrbdc.studies import run as study_run
+from mmrbdc.studies.grid import read_grid, runs_of
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "configs" / "studies").glob("*.py"))
+DIGITS = ROOT / "configs" / "studies" / "digits_deit.py"
+
+
+def config(folder, **changes):
+    """A small grid on the recipe of the digits; ``changes`` are keys of the study."""
+    study = dict(
+        recipe="configs/baselines/deit-micro_scratch_digits.py",
+        options={"protocol.reference_epochs": 4, "protocol.train_samples": 200},
+        seeds=[0, 1],
+        budgets=[1.0],
+        methods={
+            "rbdc": dict(stages=[(2, "1/2"), (1, 1)], budgets=[0.5, 1.0]),
+            "scratch": {},
+            "net2net": dict(stages=[(1, "1/2"), (1, 1)]),
+            "tiling": dict(stages=[(1, "1/2"), (1, 1)]),
+        },
+    )
+    path = folder / "small.py"
+    path.write_text(f"study = {dict(study, **changes)!r}\n")
+    return path
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_all_methods_of_a_shipped_study_cost_its_budget(path):
+    grid = read_grid(path, ROOT)
+    ranked = [v for v in grid.variants if v.budget == grid.budget]
+    assert {v.label for v in ranked} == {v.label for v in grid.variants}
+    for variant in grid.variants:
+        cfg = variant.config
+        protocol = parse_protocol(cfg, name=variant.label)
+        inputs = plan_inputs(cfg, protocol, options=cfg.get("cfg_options"))
+        share = make_plan(protocol, **inputs).share
+        assert share == pytest.approx(variant.budget, rel=0.01)
+
+
+def test_runs_by_seed_and_shared_parents(tmp_path):
+    grid = read_grid(config(tmp_path), ROOT)
+    runs = runs_of(grid)
+    assert [seed for _, seed in runs] == [0] * 5 + [1] * 5
+    first = {v.label: v.first_stage for v in grid.variants if v.budget == 1}
+    assert first["net2net"] == first["tiling"] != first["rbdc"]
+    assert len({v.first_stage for v in grid.variants}) == 4
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        (dict(methods=dict(magic={})), "study.methods.magic, budget 1: protocol.method is 'magic'"),
+        (dict(metods={}), "unknown keys metods"),
+        (dict(seeds=[]), "study has no 'seeds'"),
+        (
+            dict(methods=dict(net2net=dict(stages=[(1, "3/4"), (1, 1)]))),
+            "study.methods.net2net, budget 1: .*LayerNorm",
+        ),
+        (
+            dict(methods=dict(rbdc=dict(stages=[(2, "1/2"), (1, 1)], budgets=[0.001]))),
+            "leaves stages.* without an iteration",
+        ),
+        (
+            dict(methods=dict(rbdc=dict(stage=[(1, 1)]))),
+            "study.methods.rbdc has unknown keys stage",
+        ),
+    ],
+)
+def test_what_is_refused(tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words):
+        read_grid(config(tmp_path, **changes), ROOT)
+
+
+@pytest.fixture
+def without_training(monkeypatch):
+    """Command lines succeed at once; they are collected."""
+    calls = []
+
+    def run_commands(commands, log):
+        calls.append(commands)
+        place = commands[0]
+        (Path(place[place.index("--work-dir") + 1]) / "stage0_x").mkdir(parents=True, exist_ok=True)
+        return "tiling" not in place[1]
+
+    monkeypatch.setattr(study_run, "run_commands", run_commands)
+    return calls
+
+
+def test_a_failure_is_named_and_finished_runs_are_kept(tmp_path, without_training):
+    grid = read_grid(config(tmp_path), ROOT)
+    folder = tmp_path / "w"
+    failed = study_run.run_grid(grid, folder, ROOT)
+    assert failed == ["tiling_budget1_seed0", "tiling_budget1_seed1"]
+    assert study_run.holes(grid, folder, ROOT) == failed
+    assert len(study_run.finished_runs(grid, folder, ROOT)) == 8
+    without_training.clear()
+    assert study_run.run_grid(grid, folder, ROOT, resume=True) == failed
+    assert len(without_training) == 2
+
+
+def test_the_first_stage_is_copied_from_a_finished_run(tmp_path, without_training):
+    grid = read_grid(config(tmp_path), ROOT)
+    study_run.run_grid(grid, tmp_path / "w", ROOT)
+    assert (tmp_path / "w/net2net_budget1_seed0/stage0_x").is_dir()
+    assert (tmp_path / "w/tiling_budget1_seed0/stage0_x").is_dir()
+
+
+def test_another_study_and_other_settings_are_refused(tmp_path, without_training):
+    grid = read_grid(config(tmp_path), ROOT)
+    folder = tmp_path / "w"
+    study_run.run_grid(grid, folder, ROOT)
+    with pytest.raises(PlanError, match="holds this study; add --resume"):
+        study_run.run_grid(grid, folder, ROOT)
+    changed = read_grid(config(tmp_path, methods=dict(scratch=dict(protocol=dict(warmup=1)))), ROOT)
+    with pytest.raises(PlanError, match="other settings than scratch has now"):
+        study_run.run_grid(changed, folder, ROOT, resume=True)
+    more = read_grid(config(tmp_path, seeds=[0, 1, 2]), ROOT)
+    without_training.clear()
+    study_run.run_grid(more, folder, ROOT, resume=True)
+    assert len(without_training) == 5 + 2  # the new seed, and the two that failed
+    other = tmp_path / "other.py"
+    other.write_text(config(tmp_path).read_text())
+    with pytest.raises(PlanError, match="holds the study 'small' .* not 'other'"):
+        study_run.run_grid(read_grid(other, ROOT), folder, ROOT, resume=True)
+
+
+@pytest.mark.slow
+def test_a_small_study_from_the_command_line(tmp_path):
+    """Real runs: the report has every method, and FLOPs agree within 1 %."""
+    path = config(tmp_path, methods={
+        "rbdc": dict(stages=[(2, "1/2"), (1, 1)]),
+        "scratch": {},
+        "net2net": dict(stages=[(1, "1/2"), (1, 1)]),
+    })  # fmt: skip
+    main = runpy.run_path(str(ROOT / "tools" / "study.py"))["main"]
+    digits = tmp_path / "digits"
+    make_digits(digits, counts=dict(train=200, val=50, test=50))
+    data = [f"{split}_dataloader.dataset.data_root={digits}" for split in ("train", "val", "test")]
+    main([str(path), "--work-dir", str(tmp_path / "w"), "--cfg-options", *data])
+    with (tmp_path / "w/runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    flops = [float(row["train_flops"]) for row in rows]
+    assert max(flops) / min(flops) < 1.05  # 16 iterations of the reference cannot be cut finer
+    page = (tmp_path / "w/study.html").read_text()
+    assert all(word in page for word in ("RBDC", "scratch", "net2net", "minus RBDC"))
+    ledgers = [json.loads(p.read_text()) for p in tmp_path.glob("w/*/ledger.json")]
+    assert len(ledgers) == 6
