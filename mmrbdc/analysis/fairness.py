@@ -19,8 +19,8 @@ def unfairness(comparison: Comparison, found: Sequence[Group]) -> list[str]:
     """
     warnings = []
     for own in _alike(found):
+        warnings += _settings(comparison, own)
         if len(own) > 1:
-            warnings += _settings(comparison, own)
             warnings += _grids(own)
     return [*warnings, *_chosen_by_test(found), *_unknown(comparison, found)]
 
@@ -54,7 +54,7 @@ def _settings(comparison: Comparison, found: Sequence[Group]) -> list[str]:
         return []
     more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
     return [
-        f"{found[0].family} detectors differ in more than the backbone's weights; "
+        f"{found[0].family} detectors differ in more than the backbone's weights, seed and lr; "
         + ". ".join([*differing[:_SHOWN], *more])
     ]
 

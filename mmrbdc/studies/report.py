@@ -135,8 +135,8 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
     explanation = (
         f"Every method trained {family_label(study.family)} ({study.target}) with the same FLOPs, "
         f"about {budget} of the reference ({format_flops(study.reference_flops)}), parents and "
-        "one-off costs included; data, schedule and seeds are the same. Differences are paired by seed, "
-        f"with their 95 % t-interval. {JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
+        "one-off costs included; data, schedule and seeds are the same. Differences are paired by "
+        f"seed, with their 95 % t-interval. {JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
     )
     content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
     content += [page.warning(line) for line in _off_budget(places)]

@@ -189,6 +189,12 @@ def test_what_differs_beside_the_weights_is_named(tmp_path, case):
     assert "differ in more than the backbone's weights" in warning and message in warning
 
 
+def test_runs_of_one_row_must_be_alike_too(tmp_path):
+    make_run(tmp_path, lr=1e-3), make_run(tmp_path, lr=1e-2, train_cfg__max_epochs=9)
+    (warning,) = analyse(collect([tmp_path]), resamples=0).warnings
+    assert "train_cfg.max_epochs" in warning
+
+
 def test_other_settings_of_the_test_are_named_too(tmp_path):
     """They are in the config that testing writes, not in the training's."""
     make_run(tmp_path, "rbdc")
