@@ -13,21 +13,19 @@ end and stops no other; the same command goes on where it was.
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
 from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
+from mmrbdc.studies.jobs import Job, run_commands, run_jobs
 from mmrbdc.weights import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,12 +82,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     work_dir = args.work_dir or Path("work_dirs/real_images") / args.study
     out = args.out or Path("docs/results/real_images") / args.study
     runs = plan_runs(args)
-    progress = Progress(runs)
-    pool = ThreadPoolExecutor(args.jobs)
-    try:
-        finished = list(pool.map(lambda run: progress.follow(run, args, work_dir), runs))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    finished = run_jobs(
+        [
+            Job(
+                name=run.name,
+                cost=run.budget,
+                work=partial(execute, run, args, work_dir),
+                done=partial(done_before, run, args, work_dir),
+            )
+            for run in runs
+        ],
+        args.jobs,
+    )
     done = [str(work_dir / r.name) for r, ok in zip(runs, finished, strict=True) if ok]
     failed = [run.name for run, ok in zip(runs, finished, strict=True) if not ok]
     if done:
@@ -146,40 +150,6 @@ def _lengths(
         raise ValueError(f"{kind} at a budget of {budget:g}: {error}") from error
 
 
-class Progress:
-    """Runs a study's runs and says how far it is.
-
-    Args:
-        runs: all of them.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self.lock = threading.Lock()
-        self.started = time.monotonic()
-        self.count, self.total = 0, len(runs)
-        self.left = sum(run.budget for run in runs)
-        self.spent = 0.0
-
-    def follow(self, run: Run, args: argparse.Namespace, work_dir: Path) -> bool:
-        """Run one, print how it ended, and return whether it succeeded."""
-        started = time.monotonic()
-        known = done_before(run, args, work_dir)
-        ok = known or execute(run, args, work_dir)
-        with self.lock:
-            self.count += 1
-            self.left -= run.budget
-            if not known:
-                self.spent += run.budget
-            minutes = (time.monotonic() - started) / 60
-            how = "kept" if known else f"{'finished' if ok else 'FAILED'} in {minutes:.1f} min"
-            eta = ""
-            if self.spent and self.left > 1e-9:
-                elapsed = (time.monotonic() - self.started) / 60
-                eta = f"; about {elapsed / self.spent * self.left:.0f} min left"
-            print(f"[{self.count}/{self.total}] {run.name}: {how}{eta}", flush=True)
-        return ok
-
-
 def done_before(run: Run, args: argparse.Namespace, work_dir: Path) -> bool:
     """Whether this very run, options included, has been trained and tested."""
     path = work_dir / run.name / "command.json"
@@ -188,16 +158,10 @@ def done_before(run: Run, args: argparse.Namespace, work_dir: Path) -> bool:
 
 def execute(run: Run, args: argparse.Namespace, work_dir: Path) -> bool:
     """Train and test; the output goes to ``<work_dir>/<run>.log``."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    with (work_dir / f"{run.name}.log").open("a") as log:
-        for command in commands(run, args, work_dir):
-            process = [sys.executable, *command]
-            done = subprocess.run(process, stdout=log, stderr=log, env={**os.environ, **threads})
-            if done.returncode:
-                return False
-    write_json(work_dir / run.name / "command.json", commands(run, args, work_dir))
-    return True
+    ok = run_commands(commands(run, args, work_dir), work_dir / f"{run.name}.log")
+    if ok:
+        write_json(work_dir / run.name / "command.json", commands(run, args, work_dir))
+    return ok
 
 
 def commands(run: Run, args: argparse.Namespace, work_dir: Path) -> list[list[str]]:

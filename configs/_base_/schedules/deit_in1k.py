@@ -1,7 +1,7 @@
 # DeiT's official schedule (facebookresearch/deit, main.py defaults) for a batch of 1,024: AdamW at
 # 1e-3, warm-up of 5 epochs from 1e-6, cosine to 1e-5, no clipping, no weight decay on vectors and
 # tokens. The official code steps its cosine once an epoch; here every iteration counts. Fused: the same
-# steps in a quarter of the time (docs/results).
+# steps in a quarter of the time (docs/results/performance.md).
 # Boundaries are epochs of a recipe of max_epochs; a stage fits them to its own length.
 optim_wrapper = dict(
     optimizer=dict(
