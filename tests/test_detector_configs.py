@@ -253,7 +253,9 @@ def test_a_micro_detector_trains_and_tests_from_its_file(family, scenes, tmp_pat
     classifier = MODELS.build(dict(pretraining.model, _scope_="mmpretrain"))
     classifier.init_weights()
     architecture = architecture_from_config(pretraining.model)
-    meta = dict(name="pretrained", method="rbdc", architecture=architecture.to_dict())
+    meta = dict(
+        name="pretrained", method="rbdc", family=family, architecture=architecture.to_dict()
+    )
     file = publish(tmp_path / "pretrained", classifier.state_dict(), meta)["pth"]
     tensors = read_checkpoint(file).state_dict
     init_default_scope("mmdet")

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-TEMPLATES = ("_base_", "custom")
+NO_MODELS = ("_base_", "custom", "studies")
+"""Fragments, templates and studies, which make many models."""
 RESULTS = {
     "Image Classification": {"Top 1 Accuracy"},
     "Object Detection": {"box AP"},
@@ -27,11 +28,11 @@ def listed(root):
 
 
 def shipped(root):
-    """Configs that can be run, but for the templates; short names apart."""
+    """Configs of one model; short names apart."""
     found = [
         path.relative_to(root)
         for path in (root / "configs").rglob("*.py")
-        if not set(TEMPLATES) & set(path.parts)
+        if not set(NO_MODELS) & set(path.parts)
     ]
     short = {path for path in found if len(path.parts) == 2 and path.stem.endswith("_coco")}
     return set(found) - short, short

@@ -202,7 +202,7 @@ def test_two_half_width_resnet50_from_files(files, main, capsys):
         *((half.classifier_config(config), state) for state in states),
         (config, read_checkpoint("out.pth").state_dict),
     ):
-        model = MODELS.build(cfg)
+        model = MODELS.build(dict(cfg, _scope_="mmpretrain"))
         model.load_state_dict(state)
         model.eval()
         with torch.no_grad():
