@@ -73,7 +73,7 @@ class Study:
         target: the model that is trained, for readers.
         reference_flops: of training it from scratch for the reference's length.
         split: that every run was scored on.
-        variants: sorted by method, name, FLOPs and ratio.
+        variants: sorted by method, name, share of the FLOPs and ratio.
     """
 
     family: str
@@ -208,7 +208,9 @@ def _variants(runs: Sequence[PretrainingRun], reference_flops: float | str) -> l
         label += "" if alone else f", {name}"
         share = own[0].train_flops / float(reference_flops)
         found.append(Variant(method, name, label, own, share))
-    return sorted(found, key=lambda v: (*method_order(v.method), v.label, v.flops, v.ratio or 0.0))
+    return sorted(
+        found, key=lambda v: (*method_order(v.method), v.label, round(v.share, 2), v.ratio or 0.0)
+    )
 
 
 def _mean(values: Iterable[float]) -> float:
