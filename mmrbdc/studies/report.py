@@ -22,7 +22,7 @@ from mmrbdc.weights import atomic_write
 
 from .ranking import AGAINST, Place
 
-HEADINGS = ("method", "top-1 %", "seeds", "minus RBDC", "p", "minus scratch", "p", "junction",
+HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction",
             "FLOPs", "wall")  # fmt: skip
 MEANING = (
     "A method wins here if its difference to the others is larger than what seeds alone do: look "
@@ -93,7 +93,7 @@ def _savings(study: Study) -> Mapping:
 
 def _cells(place: Place) -> list[str]:
     variant = place.variant
-    cells = [variant.label, format_spread(variant.top1), str(len(variant.runs))]
+    cells = [variant.label, format_spread(variant.top1)]
     for method in AGAINST:
         found = place.differences.get(method)
         cells += [_difference(found), f"{found.p_value:.2g}"] if found else ["-", "-"]
