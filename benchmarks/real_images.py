@@ -12,21 +12,18 @@ end and stops no other; the same command goes on where it was.
 """
 
 import argparse
-import json
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
 from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
-from mmrbdc.studies.jobs import Job, run_commands, run_jobs
-from mmrbdc.weights import write_json
+from mmrbdc.studies.jobs import Job, run_jobs
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = ("deit-mini_cifar10", "resnet-mini_cifar10", "deit-s_imagenette")
@@ -83,16 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     out = args.out or Path("docs/results/real_images") / args.study
     runs = plan_runs(args)
     finished = run_jobs(
-        [
-            Job(
-                name=run.name,
-                cost=run.budget,
-                work=partial(execute, run, args, work_dir),
-                done=partial(done_before, run, args, work_dir),
-            )
-            for run in runs
-        ],
-        args.jobs,
+        [Job(work_dir / r.name, commands(r, args, work_dir), r.budget) for r in runs], args.jobs
     )
     done = [str(work_dir / r.name) for r, ok in zip(runs, finished, strict=True) if ok]
     failed = [run.name for run, ok in zip(runs, finished, strict=True) if not ok]
@@ -148,20 +136,6 @@ def _lengths(
         return tuple(solve_lengths(protocol, **inputs, budget=budget, ratio=ratio or DEFAULT_RATIO))
     except PlanError as error:
         raise ValueError(f"{kind} at a budget of {budget:g}: {error}") from error
-
-
-def done_before(run: Run, args: argparse.Namespace, work_dir: Path) -> bool:
-    """Whether this very run, options included, has been trained and tested."""
-    path = work_dir / run.name / "command.json"
-    return path.is_file() and json.loads(path.read_text()) == commands(run, args, work_dir)
-
-
-def execute(run: Run, args: argparse.Namespace, work_dir: Path) -> bool:
-    """Train and test; the output goes to ``<work_dir>/<run>.log``."""
-    ok = run_commands(commands(run, args, work_dir), work_dir / f"{run.name}.log")
-    if ok:
-        write_json(work_dir / run.name / "command.json", commands(run, args, work_dir))
-    return ok
 
 
 def commands(run: Run, args: argparse.Namespace, work_dir: Path) -> list[list[str]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mmrbdc.weights import write_json
+
 ROOT = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
@@ -58,11 +60,16 @@ def test_a_failure_is_named_and_stops_nothing_else(study, data, tmp_path, capsys
 def test_a_finished_run_is_kept_only_while_its_command_is_the_same(study, data, tmp_path):
     args = study.parse_args(["--data", str(data)])
     run = study.plan_runs(args)[0]
-    assert not study.done_before(run, args, tmp_path)
-    study.write_json(tmp_path / run.name / "command.json", study.commands(run, args, tmp_path))
-    assert study.done_before(run, args, tmp_path)
+    folder = tmp_path / run.name
+
+    def done_before(run, args):
+        return study.Job(folder, study.commands(run, args, tmp_path), run.budget).done
+
+    assert not done_before(run, args)
+    write_json(folder / "command.json", study.commands(run, args, tmp_path))
+    assert done_before(run, args)
     other = study.parse_args(["--data", str(data), "--cfg-options", "optim_wrapper.optimizer.lr=1"])
-    assert not study.done_before(run, other, tmp_path)
+    assert not done_before(run, other)
 
 
 def test_refuses_a_folder_without_images(study, tmp_path):

@@ -18,7 +18,7 @@ from mmrbdc.cli import run_cli
 from mmrbdc.studies.grid import read_grid
 from mmrbdc.studies.ranking import rank
 from mmrbdc.studies.report import ranking_table, write_study_report
-from mmrbdc.studies.run import finished_runs, holes, run_grid
+from mmrbdc.studies.run import finished_runs, run_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 140
@@ -43,14 +43,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     failed = []
     if not args.report_only:
         failed = run_grid(grid, folder, ROOT, jobs=args.jobs, resume=args.resume)
-    done = finished_runs(grid, folder, ROOT)
+    done, missing = finished_runs(grid, folder, ROOT)
     if done:
         study = read_study(done)
         places = rank(study, grid.budget)
         Console(width=WIDTH).print(ranking_table(study, places))
-        for path in write_study_report(
-            study, places, holes(grid, folder, ROOT), args.out or folder
-        ):
+        names = [path.name for path in missing]
+        for path in write_study_report(study, places, names, args.out or folder):
             print(path)
     if failed:
         raise ValueError(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from mmrbdc.weights import atomic_write, write_json
+from mmrbdc.weights import write_json, write_text
 
 from . import page
 from .charts.accuracy import accuracy_chart
@@ -70,7 +70,7 @@ def write_report(
     write_json(out / "results.json", results)
     write_json(out / "differences.json", compared)
     for name, text in texts.items():
-        _write_text(out / name, text)
+        write_text(out / name, text)
     names = ("results.json", "comparison.csv", "differences.json", "report.html")
     return {Path(name).stem: out / name for name in names}
 
@@ -304,7 +304,3 @@ def _predictions_summary(findings: Findings) -> str:
 
 def _joined(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _write_text(path: Path, content: str) -> None:
-    atomic_write(path, lambda file: file.write(content.encode()) and None)

@@ -4,14 +4,13 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from mmrbdc.weights import atomic_write, write_json
+from mmrbdc.weights import write_json, write_text
 
 from . import page
 from .charts.budgets import budgets_chart
@@ -81,7 +80,7 @@ def write_saving_report(study: Study, savings: Mapping[Variant, Saving], out: Pa
     if found:
         written["accuracy_vs_ratio.svg"] = ratios_chart(study, found, page.WIDE)
     for name, content in written.items():
-        atomic_write(out / name, partial(_write, content))
+        write_text(out / name, content)
     write_json(out / "saving.json", to_dict(study, savings))
     return [out / name for name in (*written, "saving.json")]
 
@@ -109,10 +108,6 @@ def to_dict(study: Study, savings: Mapping[Variant, Saving]) -> dict[str, Any]:
             for variant in study.variants
         ],
     }
-
-
-def _write(content: str, file: BinaryIO) -> None:
-    file.write(content.encode())
 
 
 def _plain(found: Saving) -> dict[str, Any]:

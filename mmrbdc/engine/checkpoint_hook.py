@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import WeightsError, safe_load
-from mmrbdc.weights.atomic import atomic_write, commit
+from mmrbdc.weights.atomic import commit, write_text
 
 
 @HOOKS.register_module()
@@ -101,10 +101,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         self.saved_iter = meta["iter"]
         if not is_main_process():
             return
-        atomic_write(
-            Path(runner.work_dir) / "last_checkpoint",
-            lambda file: file.write(self.last_ckpt.encode()) and None,
-        )
+        write_text(Path(runner.work_dir) / "last_checkpoint", self.last_ckpt)
         if self.max_keep_ckpts > 0:
             numbered = numbered_checkpoints(folder, self.filename_tmpl)
             step = next(step for step, path in numbered if path.name == name)

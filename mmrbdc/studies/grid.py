@@ -56,11 +56,6 @@ class Variant:
         return f"{self.label}_budget{self.budget:g}"
 
     @property
-    def lengths(self) -> list[str]:
-        """``--cfg-options`` that make the stages as long as the budget allows."""
-        return [f"stages.{i}.epochs={s['epochs']}" for i, s in enumerate(self.config.stages)]
-
-    @property
     def first_stage(self) -> str:
         """Equal for variants that train the same first stage, whatever they grow it into."""
         return repr(_plain(self.config.stages[0])) if len(self.config.stages) > 1 else self.name

@@ -1,5 +1,6 @@
 """Command lines that run side by side, one thread each; what failed is named and stops no other."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,24 +11,42 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmrbdc.weights import write_json
+
+_MARK = "command.json"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work.
+    """One run: Python command lines that leave a folder.
 
     Attributes:
-        name: for messages.
+        folder: of the run; its name is the job's, its log lies beside it.
+        commands: arguments of Python, one list a command.
         cost: in any unit, for the time left.
-        work: does it and returns whether it succeeded; True at once where it was done before.
-        done: whether it was done before.
+        prepare: called before the first command.
     """
 
-    name: str
+    folder: Path
+    commands: list[list[str]]
     cost: float
-    work: Callable[[], bool]
-    done: Callable[[], bool]
+    prepare: Callable[[], None] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether these very commands have been run to their end."""
+        mark = self.folder / _MARK
+        return mark.is_file() and json.loads(mark.read_text()) == self.commands
+
+    def run(self) -> bool:
+        """Run what there is to run and return whether it succeeded."""
+        if self.prepare:
+            self.prepare()
+        ok = run_commands(self.commands, self.folder.with_name(f"{self.folder.name}.log"))
+        if ok:
+            write_json(self.folder / _MARK, self.commands)
+        return ok
 
 
 def run_jobs(jobs: Sequence[Job], at_a_time: int) -> list[bool]:
@@ -67,8 +86,8 @@ class _Progress:
     def follow(self, job: Job) -> bool:
         """Do one job and print how it ended."""
         started = time.monotonic()
-        known = job.done()
-        ok = known or job.work()
+        known = job.done
+        ok = known or job.run()
         with self.lock:
             self.count += 1
             self.left -= job.cost
@@ -80,5 +99,5 @@ class _Progress:
             if self.spent and self.left > 1e-9:
                 elapsed = (time.monotonic() - self.started) / 60
                 eta = f"; about {elapsed / self.spent * self.left:.0f} min left"
-            print(f"[{self.count}/{self.total}] {job.name}: {how}{eta}", flush=True)
+            print(f"[{self.count}/{self.total}] {job.folder.name}: {how}{eta}", flush=True)
         return ok

@@ -3,22 +3,20 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from rich.table import Table
 
-from mmrbdc.analysis import AnalysisError, page
+from mmrbdc.analysis import page
 from mmrbdc.analysis.charts.bands import line_colours
 from mmrbdc.analysis.charts.budgets import budgets_chart
 from mmrbdc.analysis.charts.curves import curves_chart
 from mmrbdc.analysis.charts.series import Series
-from mmrbdc.analysis.saving import Saving
 from mmrbdc.analysis.saving_report import runs_csv, savings_of
 from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study
 from mmrbdc.analysis.table import format_spread, terminal_table
 from mmrbdc.analysis.units import family_label, format_flops, format_time, method_label
-from mmrbdc.weights import atomic_write
+from mmrbdc.weights import write_text
 
 from .ranking import AGAINST, Place
 
@@ -34,7 +32,7 @@ JUNCTION_NOTE = (
 
 
 def ranking_table(study: Study, places: Sequence[Place]) -> Table:
-    """Make the ranking for a terminal of 120 columns."""
+    """Make the ranking for a terminal of 140 columns."""
     notes = [f"{JUNCTION_NOTE} p: sign-flip test over seeds.", *_off_budget(places)]
     return terminal_table(
         f"{study.target}, top-1 on {study.split}",
@@ -59,7 +57,6 @@ def write_study_report(
     Returns:
         The paths.
     """
-    savings = _savings(study)
     colours = line_colours(study)
     series = [
         Series(place.variant.label, colours[place.variant.label], place.variant.runs)
@@ -67,28 +64,16 @@ def write_study_report(
     ]
     figures = {"curves": partial(curves_chart, series)} if series else {}
     if len(study.scratch) > 1:
-        figures["budgets"] = partial(budgets_chart, study, savings)
+        figures["budgets"] = partial(budgets_chart, study, savings_of(study))
     written = {
         "runs.csv": runs_csv(study),
         "ranking.md": _markdown(places),
         "study.html": _html(study, places, missing, figures),
         **{f"{name}.svg": draw(page.WIDE) for name, draw in figures.items()},
     }
-    out.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():
-        atomic_write(out / name, partial(_write, content))
+        write_text(out / name, content)
     return [out / name for name in written]
-
-
-def _write(content: str, file: BinaryIO) -> None:
-    file.write(content.encode())
-
-
-def _savings(study: Study) -> Mapping:
-    try:
-        return savings_of(study)
-    except AnalysisError:  # scratch at one budget: there is no curve to read a saving off
-        return dict[str, Saving]()
 
 
 def _cells(place: Place) -> list[str]:

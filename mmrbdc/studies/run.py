@@ -6,17 +6,18 @@ and it is charged to each of them in full.
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mmrbdc.plan import PlanError
-from mmrbdc.weights import write_json
+from mmrbdc.weights import write_json, write_text
 
 from .grid import Grid, Variant, runs_of
-from .jobs import Job, run_commands, run_jobs
+from .jobs import Job, run_jobs
 
 MARK = "study.json"
-FINISHED = "command.json"
 
 
 def run_grid(
@@ -36,38 +37,29 @@ def run_grid(
         PlanError: the folder holds another study, or this one and ``resume`` is off, or a run of
             the same name with other settings.
     """
-    _claim(grid, folder, resume)
-    for path, text in _config_files(grid, folder).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    runs = runs_of(grid)
-    owners: dict[tuple[str, int], Variant] = {}
-    for variant, seed in runs:
-        owners.setdefault((variant.first_stage, seed), variant)
-    first = [run for run in runs if owners[run[0].first_stage, run[1]] is run[0]]
-    others = [run for run in runs if run not in first]
-
-    def job(variant: Variant, seed: int) -> Job:
-        owner = work_dir(folder, owners[variant.first_stage, seed], seed)
-        return Job(
-            name=work_dir(folder, variant, seed).name,
-            cost=variant.budget,
-            work=lambda: _train_and_test(variant, seed, folder, root, owner),
-            done=lambda: _finished(variant, seed, folder, root),
-        )
-
-    ok = [*run_jobs([job(*run) for run in first], jobs)] if first else []
-    ok += run_jobs([job(*run) for run in others], jobs) if others else []
-    return [
-        work_dir(folder, *run).name
-        for run, good in zip(first + others, ok, strict=True)
-        if not good
-    ]
+    configs = {config_path(folder, v): v.config.pretty_text for v in grid.variants}
+    _claim(grid, folder, configs, resume)
+    for path, text in configs.items():
+        write_text(path, text)
+    owners: dict[tuple[str, int], Job] = {}
+    first, others = [], []
+    for variant, seed in runs_of(grid):
+        job = _job(variant, seed, folder, root)
+        owner = owners.setdefault((variant.first_stage, seed), job)
+        if owner is job:
+            first.append(job)
+        else:
+            others.append(replace(job, prepare=partial(_copy_first_stage, owner, job.folder)))
+    failed = []
+    for group in (first, others):
+        finished = run_jobs(group, jobs)
+        failed += [j.folder.name for j, ok in zip(group, finished, strict=True) if not ok]
+    return failed
 
 
 def config_path(folder: Path, variant: Variant) -> Path:
-    """Where a method's staged config is; budgets differ in --cfg-options alone."""
-    return folder / "configs" / f"{variant.label}.py"
+    """Where a variant's staged config is; a method's models have one name at all budgets."""
+    return folder / "configs" / f"budget{variant.budget:g}" / f"{variant.label}.py"
 
 
 def work_dir(folder: Path, variant: Variant, seed: int) -> Path:
@@ -75,16 +67,14 @@ def work_dir(folder: Path, variant: Variant, seed: int) -> Path:
     return folder / f"{variant.name}_seed{seed}"
 
 
-def finished_runs(grid: Grid, folder: Path, root: Path) -> list[Path]:
-    """Work dirs of the grid's runs that are trained and tested."""
-    return [
-        work_dir(folder, variant, seed)
-        for variant, seed in runs_of(grid)
-        if _finished(variant, seed, folder, root)
-    ]
+def finished_runs(grid: Grid, folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
+    """Work dirs of the grid's runs: those that are trained and tested, and the others."""
+    jobs = [_job(variant, seed, folder, root) for variant, seed in runs_of(grid)]
+    done = [job.folder for job in jobs if job.done]
+    return done, [job.folder for job in jobs if job.folder not in done]
 
 
-def _claim(grid: Grid, folder: Path, resume: bool) -> None:
+def _claim(grid: Grid, folder: Path, configs: Mapping[Path, str], resume: bool) -> None:
     """Make the folder this study's, or refuse."""
     mark = folder / MARK
     if not mark.is_file():
@@ -103,8 +93,8 @@ def _claim(grid: Grid, folder: Path, resume: bool) -> None:
     if not resume:
         raise PlanError(f"{folder} holds this study; add --resume to go on, or choose another "
                         "--work-dir")  # fmt: skip
-    for path, text in _config_files(grid, folder).items():
-        begun = any(folder.glob(f"{path.stem}_budget*_seed*/"))
+    for path, text in configs.items():
+        begun = any(folder.glob(f"{path.stem}_{path.parent.name}_seed*/"))
         if begun and path.is_file() and path.read_text() != text:
             raise PlanError(
                 f"{path} was trained with other settings than {path.stem} has now; choose another "
@@ -113,49 +103,19 @@ def _claim(grid: Grid, folder: Path, resume: bool) -> None:
             )
 
 
-def _config_files(grid: Grid, folder: Path) -> dict[Path, str]:
-    """Each method's config, with the lengths of its largest budget."""
-    return {config_path(folder, v): v.config.pretty_text for v in grid.variants}
-
-
-def _commands(variant: Variant, seed: int, folder: Path, root: Path) -> list[list[str]]:
-    place = [str(config_path(folder, variant)), "--work-dir", str(work_dir(folder, variant, seed))]
-    train = [str(root / "tools/train.py"), *place, "--seed", str(seed), "--resume"]
-    train += ["--cfg-options", *variant.lengths]
-    return [train, [str(root / "tools/test.py"), *place]]
-
-
-def _train_and_test(variant: Variant, seed: int, folder: Path, root: Path, owner: Path) -> bool:
+def _job(variant: Variant, seed: int, folder: Path, root: Path) -> Job:
     own = work_dir(folder, variant, seed)
-    if owner != own:
-        _copy_first_stage(owner, own)
-    commands = _commands(variant, seed, folder, root)
-    ok = run_commands(commands, folder / f"{own.name}.log")
-    if ok:
-        write_json(own / FINISHED, commands)
-    return ok
+    place = [str(config_path(folder, variant)), "--work-dir", str(own)]
+    train = [str(root / "tools/train.py"), *place, "--seed", str(seed), "--resume"]
+    test = [str(root / "tools/test.py"), *place]
+    return Job(own, [train, test], variant.budget)
 
 
-def _finished(variant: Variant, seed: int, folder: Path, root: Path) -> bool:
-    path = work_dir(folder, variant, seed) / FINISHED
-    return path.is_file() and json.loads(path.read_text()) == _commands(variant, seed, folder, root)
-
-
-def _copy_first_stage(owner: Path, own: Path) -> None:
-    for stage in owner.glob("stage0_*"):
-        target = own / stage.name
-        if not target.exists() and (owner / FINISHED).is_file():
+def _copy_first_stage(owner: Job, own: Path) -> None:
+    """Begin with the first stage of another run, if that is finished."""
+    for stage in owner.folder.glob("stage0_*") if owner.done else ():
+        if not (own / stage.name).exists():
             part = own / f".{stage.name}"
             shutil.rmtree(part, ignore_errors=True)
             shutil.copytree(stage, part)
-            part.rename(target)
-
-
-def holes(grid: Grid, folder: Path, root: Path) -> Sequence[str]:
-    """Names of the grid's runs that are not finished."""
-    done = set(finished_runs(grid, folder, root))
-    return [
-        path.name
-        for variant, seed in runs_of(grid)
-        if (path := work_dir(folder, variant, seed)) not in done
-    ]
+            part.rename(own / stage.name)

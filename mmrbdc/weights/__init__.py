@@ -4,7 +4,7 @@ Nothing here unpickles code, and nothing here needs an mm package: a training ch
 stock MMEngine is understood as well.
 """
 
-from .atomic import atomic_write, write_json
+from .atomic import atomic_write, write_json, write_text
 from .errors import WeightsError
 from .load import LoadReport, load_strict
 from .member import save_member
@@ -23,4 +23,5 @@ __all__ = [
     "safe_load",
     "save_member",
     "write_json",
+    "write_text",
 ]

@@ -49,5 +49,9 @@ def _sync(path: str | Path) -> None:
 
 def write_json(path: str | Path, obj: Any) -> None:
     """Write ``obj`` as indented JSON, atomically (see :func:`atomic_write`)."""
-    text = json.dumps(obj, indent=2) + "\n"
+    write_text(path, json.dumps(obj, indent=2) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically (see :func:`atomic_write`)."""
     atomic_write(path, lambda file: file.write(text.encode()))

@@ -10,6 +10,7 @@ import pytest
 from mmrbdc.datasets.digits import make_digits
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.plan import PlanError, make_plan, parse_protocol
+from mmrbdc.studies import jobs as study_jobs
 from mmrbdc.studies import run as study_run
 from mmrbdc.studies.grid import read_grid, runs_of
 
@@ -95,7 +96,7 @@ def without_training(monkeypatch):
         (Path(place[place.index("--work-dir") + 1]) / "stage0_x").mkdir(parents=True, exist_ok=True)
         return "tiling" not in place[1]
 
-    monkeypatch.setattr(study_run, "run_commands", run_commands)
+    monkeypatch.setattr(study_jobs, "run_commands", run_commands)
     return calls
 
 
@@ -104,8 +105,9 @@ def test_a_failure_is_named_and_finished_runs_are_kept(tmp_path, without_trainin
     folder = tmp_path / "w"
     failed = study_run.run_grid(grid, folder, ROOT)
     assert failed == ["tiling_budget1_seed0", "tiling_budget1_seed1"]
-    assert study_run.holes(grid, folder, ROOT) == failed
-    assert len(study_run.finished_runs(grid, folder, ROOT)) == 8
+    done, missing = study_run.finished_runs(grid, folder, ROOT)
+    assert [path.name for path in missing] == failed
+    assert len(done) == 8
     without_training.clear()
     assert study_run.run_grid(grid, folder, ROOT, resume=True) == failed
     assert len(without_training) == 2
@@ -131,6 +133,10 @@ def test_another_study_and_other_settings_are_refused(tmp_path, without_training
     without_training.clear()
     study_run.run_grid(more, folder, ROOT, resume=True)
     assert len(without_training) == 5 + 2  # the new seed, and the two that failed
+    larger = read_grid(config(tmp_path, seeds=[0, 1], budgets=[1.0, 2.0]), ROOT)
+    without_training.clear()
+    study_run.run_grid(larger, folder, ROOT, resume=True)
+    assert len(without_training) == 3 * 2 + 2  # the new budget, and the two that failed
     other = tmp_path / "other.py"
     other.write_text(config(tmp_path).read_text())
     with pytest.raises(PlanError, match="holds the study 'small' .* not 'other'"):
