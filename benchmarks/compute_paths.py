@@ -9,8 +9,6 @@ milliseconds of CPU time (medians) and the median of paired ratios, alternative 
 """
 
 import argparse
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import machine
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 
-import mmrbdc
 from mmrbdc.cli import run_cli
 from mmrbdc.models import Siblings
 from mmrbdc.weights import write_json
@@ -151,13 +149,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ValueError(f"--only {args.only!r}: no such case; cases: {'; '.join(cases(args))}")
     rows = [measured(name, *case, args.repeats) for name, case in chosen.items()]
     if args.out:
-        machine = dict(
-            processor=platform.processor() or platform.machine(),
-            cores=os.cpu_count(),
-            torch=str(torch.__version__),
-            mmrbdc=mmrbdc.__version__,
+        write_json(
+            args.out, dict(settings=dict(vars(args), out=None), rows=rows, machine=machine())
         )
-        write_json(args.out, dict(settings=dict(vars(args), out=None), rows=rows, machine=machine))
 
 
 def measured(

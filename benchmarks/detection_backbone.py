@@ -19,7 +19,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import re
 import statistics
 import time
@@ -29,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import machine
 from mmengine.registry import init_default_scope
 from mmpretrain.models.backbones import VisionTransformer
 from torch import Tensor, nn
 
-import mmrbdc
 from mmrbdc.cli import run_cli
 from mmrbdc.plan.flops import forward_flops
 from mmrbdc.registry import MODELS
@@ -78,15 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def save(out: Path, result: dict[str, Any]) -> None:
     """Write the json, after every round, so that a run that is stopped leaves what it has."""
-    machine = dict(
-        processor=platform.processor() or platform.machine(),
-        cores=os.cpu_count(),
-        load=os.getloadavg(),
-        torch=str(torch.__version__),
-        mmrbdc=mmrbdc.__version__,
-    )
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(dict(result, machine=machine), indent=1) + "\n")
+    out.write_text(json.dumps(dict(result, machine=machine()), indent=1) + "\n")
 
 
 def build(kind: str, arch: str, img_size: int, window: int) -> nn.Module:

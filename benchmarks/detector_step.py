@@ -10,8 +10,6 @@ preprocessing, forward, backward and optimizer.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import machine
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
@@ -29,7 +28,6 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 
-import mmrbdc
 from mmrbdc.cli import run_cli
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import grow
@@ -62,15 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         file = grown_resnet50(Path(folder))
         rows = [measured(policy, file, args) for policy in args.policies]
     if args.out:
-        machine = dict(
-            processor=platform.processor() or platform.machine(),
-            cores=os.cpu_count(),
-            load=os.getloadavg(),
-            torch=str(torch.__version__),
-            mmrbdc=mmrbdc.__version__,
-        )
         settings = dict(vars(args), out=None)
-        write_json(args.out, dict(target=TARGET, settings=settings, rows=rows, machine=machine))
+        write_json(args.out, dict(target=TARGET, settings=settings, rows=rows, machine=machine()))
 
 
 def grown_resnet50(folder: Path) -> Path:

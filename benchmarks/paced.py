@@ -9,8 +9,6 @@ in full, also in CPU time.
 import itertools
 import json
 import multiprocessing
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -22,12 +20,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from machine import machine
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-import mmrbdc
 from mmrbdc.engine.model_cost import stage_config
 from mmrbdc.plan import parse_protocol
 from mmrbdc.registry import HOOKS, RUNNERS
@@ -202,13 +200,7 @@ def report(
             f"{clock:4}: {speeds}; ratio {result[clock]['ratio']:.3f} "
             f"(quartiles {quartiles[0]:.3f} to {quartiles[2]:.3f}, {len(ratios)} pairs)"
         )
-    result["machine"] = dict(
-        processor=platform.processor() or platform.machine(),
-        cores=os.cpu_count(),
-        load=os.getloadavg(),
-        torch=str(torch.__version__),
-        mmrbdc=mmrbdc.__version__,
-    )
+    result["machine"] = machine()
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1) + "\n")

@@ -16,7 +16,6 @@ p < 0.01 takes eight seeds.
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ from mmrbdc.analysis.statistics import PairedDifference, Spread
 from mmrbdc.cli import run_cli
 from mmrbdc.engine.checkpoint_hook import numbered_checkpoints
 from mmrbdc.engine.launch import load_config
+from mmrbdc.studies.jobs import run_commands
 from mmrbdc.weights import read_checkpoint, save_member, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,14 +125,14 @@ def run(args: argparse.Namespace, out: Path, choice: str, seed: int) -> dict[str
         for stage in plain.glob("stage0_*"):
             if not (work_dir / stage.name).exists():
                 shutil.copytree(stage, work_dir / stage.name)
-    with (out / f"{name}.log").open("a") as log:
-        ok = _tool("train.py", [*place, "--resume", *options], log)
-        ok = ok and _tool("test.py", [*place, *options, score], log)
-        figures = work_dir / "test.json"
-        if ok and "EMAHook" in settings["config"]:
-            figures = work_dir / "test_raw.json"
-            place.insert(1, str(_raw_weights(work_dir)))
-            ok = _tool("test.py", [*place, "--out", str(figures), *options, score], log)
+    log = out / f"{name}.log"
+    ok = _tool("train.py", [*place, "--resume", *options], log)
+    ok = ok and _tool("test.py", [*place, *options, score], log)
+    figures = work_dir / "test.json"
+    if ok and "EMAHook" in settings["config"]:
+        figures = work_dir / "test_raw.json"
+        place.insert(1, str(_raw_weights(work_dir)))
+        ok = _tool("test.py", [*place, "--out", str(figures), *options, score], log)
     if not ok:
         print(f"{name}: failed", flush=True)
         return None
@@ -159,11 +159,8 @@ def _options(args: argparse.Namespace) -> list[str]:
     return [*data, *args.cfg_options]
 
 
-def _tool(name: str, arguments: list[str], log: Any) -> bool:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [sys.executable, str(ROOT / "tools" / name), *arguments]
-    done = subprocess.run(command, stdout=log, stderr=log, env={**os.environ, **threads})
-    return done.returncode == 0
+def _tool(name: str, arguments: list[str], log: Path) -> bool:
+    return run_commands([[str(ROOT / "tools" / name), *arguments]], log)
 
 
 def _junctions(work_dir: Path) -> list[Path]:

@@ -74,7 +74,7 @@ def write_saving_report(study: Study, savings: Mapping[Variant, Saving], out: Pa
     ``accuracy_vs_ratio.svg`` is written where the study has runs at equal FLOPs and at several
     ratios.
     """
-    written = {"runs.csv": runs_csv(study)}
+    written = {"runs.csv": study_csv(study)}
     written["accuracy_vs_flops.svg"] = budgets_chart(study, savings, page.WIDE)
     found = sweeps(study)
     if found:
@@ -117,7 +117,7 @@ def _plain(found: Saving) -> dict[str, Any]:
             "shown": f"{found.shown(found.value)} ({found.shown_interval})"}  # fmt: skip
 
 
-def runs_csv(study: Study) -> str:
+def study_csv(study: Study) -> str:
     """Return one line per run: ``COLUMNS``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -48,8 +48,7 @@ def grow(
         GrowthError: Several parents, a parent that does not fit, or a stream under LayerNorm that
             is no multiple of the parent's.
     """
-    found = [layout.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
-    sizes = one_parent(layout, found, NAME)
+    sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
     sources = drawn_sources(sizes, layout, generator)
     child = widen(parents[0], layout, sources)
     above = next_block_tensors(layout)

@@ -42,7 +42,7 @@ def grow(
         GrowthError: Fewer than two parents, parents of different widths, or a width ratio that is
             not whole.
     """
-    describe(layout, [layout.space_sizes(p, f"parent {i}") for i, p in enumerate(parents)])
+    describe(layout, layout.parent_sizes(parents))
     mean = {}
     for name, entry in layout.entries.items():
         sources = [parent[name].to(parents[0][name].device) for parent in parents]

@@ -49,8 +49,7 @@ def grow(
     Raises:
         GrowthError: A parent does not fit the layout, or the widths do not sum to the child's.
     """
-    sizes = [layout.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
-    placements = describe(layout, sizes)
+    placements = describe(layout, layout.parent_sizes(parents))
     child: dict[str, Tensor] = {}
     for name, placement in placements.items():
         sources = [parent[name] for parent in parents]

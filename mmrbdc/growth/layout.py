@@ -182,6 +182,10 @@ class Layout:
                 said_by.setdefault(axis.space, name)
         return sizes
 
+    def parent_sizes(self, parents: Sequence[Mapping[str, Tensor]]) -> list[dict[str, int]]:
+        """Return :meth:`space_sizes` of every parent, called by its index."""
+        return [self.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
+
     def _shapes(self, who: str, name: str, shape: Sequence[int]) -> str:
         return f"{who}: '{name}' has shape {tuple(shape)}, the child's has {self.shape(name)}"
 

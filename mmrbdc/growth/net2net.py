@@ -60,7 +60,8 @@ def grow(
         GrowthError: Several parents, a parent that does not fit, or a stream under LayerNorm that
             is no multiple of the parent's.
     """
-    sources = drawn_sources(_sizes(parents, layout), layout, generator)
+    sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
+    sources = drawn_sources(sizes, layout, generator)
     share = partial(unequal_share, generator=generator)
     return widen(parents[0], layout, sources, share)
 
@@ -73,7 +74,7 @@ def grow_with_noise(
     context: Any = None,
 ) -> dict[str, Tensor]:
     """Widen one parent with equal shares and noise on the copies; see :func:`grow`."""
-    sizes = _sizes(parents, layout)
+    sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
     sources = drawn_sources(sizes, layout, generator)
     child = widen(parents[0], layout, sources, equal_share)
     for name, entry in layout.entries.items():
@@ -127,11 +128,6 @@ def drawn_sources(
         else _drawn_source(sizes[name], space, generator)
         for name, space in layout.spaces.items()
     }
-
-
-def _sizes(parents: Sequence[Mapping[str, Tensor]], layout: Layout) -> Mapping[str, int]:
-    found = [layout.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
-    return one_parent(layout, found, NAME)
 
 
 def _drawn_source(old: int, space: Space, generator: torch.Generator | None) -> Tensor:

@@ -42,8 +42,8 @@ def grow(
     Raises:
         GrowthError: Several parents, or a width ratio that is not whole.
     """
-    sizes = [layout.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
-    copies = whole_ratio(layout, one_parent(layout, sizes, NAME), NAME)
+    sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
+    copies = whole_ratio(layout, sizes, NAME)
     return block_diagonal.grow([parents[0]] * copies, layout)
 
 

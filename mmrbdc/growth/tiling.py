@@ -51,17 +51,16 @@ def grow(
         GrowthError: Several parents, or a width ratio that is not whole.
     """
     child = tile(parents, layout)
-    ratio = whole_ratio(layout, layout.space_sizes(parents[0], "parent 0"), NAME)
     for name, entry in layout.entries.items():
         if (dim := _noisy_dim(entry)) is not None:
-            child[name] = child[name] + _cancelling(child[name], dim, ratio, generator)
+            tiles = child[name].shape[dim] // parents[0][name].shape[dim]
+            child[name] = child[name] + _cancelling(child[name], dim, tiles, generator)
     return child
 
 
 def tile(parents: Sequence[Mapping[str, Tensor]], layout: Layout) -> dict[str, Tensor]:
     """Tile one parent without noise; see :func:`grow`."""
-    found = [layout.space_sizes(parent, f"parent {i}") for i, parent in enumerate(parents)]
-    sizes = one_parent(layout, found, NAME)
+    sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
     whole_ratio(layout, sizes, NAME)
     sources = {n: tiled_source(sizes[n], space.size) for n, space in layout.spaces.items()}
     return widen(parents[0], layout, sources)
@@ -80,10 +79,10 @@ def _noisy_dim(entry: Entry) -> int | None:
     return next(dim for dim, axis in enumerate(entry.axes) if axis.mode == "reads")
 
 
-def _cancelling(tensor: Tensor, dim: int, ratio: int, generator: torch.Generator | None) -> Tensor:
+def _cancelling(tensor: Tensor, dim: int, count: int, generator: torch.Generator | None) -> Tensor:
     """Noise whose sum over the tiles along ``dim`` is zero."""
     noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-    tiles = noise.unflatten(dim, (ratio, -1))
+    tiles = noise.unflatten(dim, (count, -1))
     tiles = tiles - tiles.mean(dim, keepdim=True)
     scale = tensor.double().square().mean().sqrt().cpu() * 10 ** (NOISE_DECIBELS / 20)
     tiles = tiles * scale / tiles.square().mean().sqrt()

@@ -11,7 +11,7 @@ from mmrbdc.analysis.charts.bands import line_colours
 from mmrbdc.analysis.charts.budgets import budgets_chart
 from mmrbdc.analysis.charts.curves import curves_chart
 from mmrbdc.analysis.charts.series import Series
-from mmrbdc.analysis.saving_report import runs_csv, savings_of
+from mmrbdc.analysis.saving_report import savings_of, study_csv
 from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study
 from mmrbdc.analysis.table import format_spread, terminal_table
@@ -66,7 +66,7 @@ def write_study_report(
     if len(study.scratch) > 1:
         figures["budgets"] = partial(budgets_chart, study, savings_of(study))
     written = {
-        "runs.csv": runs_csv(study),
+        "runs.csv": study_csv(study),
         "ranking.md": _markdown(places),
         "study.html": _html(study, places, missing, figures),
         **{f"{name}.svg": draw(page.WIDE) for name, draw in figures.items()},
