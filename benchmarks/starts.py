@@ -35,17 +35,7 @@ from mmrbdc.weights import read_checkpoint, save_member, write_json
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "configs/rbdc/deit-micro_2step_digits.py"
 PLAIN = "plain"
-CHOICES: dict[str, dict[str, Any]] = {
-    PLAIN: {},
-    "matched": dict(protocol=dict(streams="matched")),
-    "ramp": dict(protocol=dict(norm_ramp=2)),
-    "matched-ramp": dict(protocol=dict(streams="matched", norm_ramp=2)),
-    "ema": dict(protocol=dict(parents="ema")),
-    "no-warmup": dict(protocol=dict(warmup=0)),
-    "long-warmup": dict(protocol=dict(warmup=3)),
-    "own-views": dict(lockstep=dict(augmentation="own")),
-}
-"""What each says beyond the config; lengths in epochs."""
+CHOICES = (PLAIN, "matched", "ramp", "matched-ramp", "ema", "no-warmup", "long-warmup", "own-views")
 
 ANOTHER_FIRST_STAGE = (PLAIN, "ema", "own-views")
 """Choices whose first stage is not the plain rule's."""
@@ -61,6 +51,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
     parser.add_argument("--choices", nargs="+", choices=CHOICES, default=list(CHOICES))
+    parser.add_argument("--ramp", type=float, default=2, help="epochs of the ramps of statistics")
+    parser.add_argument("--long-warmup", type=float, default=3, help="its epochs")
     parser.add_argument("--config", type=Path, default=DIGITS, help="staged config, two stages up")
     parser.add_argument("--data", type=Path, help="folder with train/, val/ and test/ of class "
                         "folders; default data/digits, which is made")  # fmt: skip
@@ -80,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.data is None:
         make_data = [sys.executable, str(ROOT / "tools/make_demo_data.py"), "--out", "data"]
         subprocess.run(make_data, check=True)
+    settings = choice_settings(args.ramp, args.long_warmup)
     for choice in args.choices:
-        write_config(args.config, choice, out / f"{choice}.py")
+        write_config(args.config, settings[choice], out / f"{choice}.py")
     first = [(PLAIN, seed) for seed in args.seeds if PLAIN in args.choices]
     others = [(c, seed) for seed in args.seeds for c in args.choices if c != PLAIN]
     jobs = first + others
@@ -99,10 +92,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def write_config(path: Path, choice: str, target: Path) -> None:
+def choice_settings(ramp: float, long_warmup: float) -> dict[str, dict[str, Any]]:
+    """What each choice says beyond the config; lengths in epochs."""
+    return {
+        PLAIN: {},
+        "matched": dict(protocol=dict(streams="matched")),
+        "ramp": dict(protocol=dict(norm_ramp=ramp)),
+        "matched-ramp": dict(protocol=dict(streams="matched", norm_ramp=ramp)),
+        "ema": dict(protocol=dict(parents="ema")),
+        "no-warmup": dict(protocol=dict(warmup=0)),
+        "long-warmup": dict(protocol=dict(warmup=long_warmup)),
+        "own-views": dict(lockstep=dict(augmentation="own")),
+    }
+
+
+def write_config(path: Path, settings: dict[str, Any], target: Path) -> None:
     """Write the staged config of a choice, complete in one file."""
     cfg = load_config(str(path))
-    cfg.merge_from_dict(CHOICES[choice])
+    cfg.merge_from_dict(settings)
     hooks = list(cfg.get("custom_hooks") or [])
     if cfg.protocol.get("parents") == "ema" and not any(h["type"] == "EMAHook" for h in hooks):
         cfg.custom_hooks = [*hooks, EMA]
@@ -184,7 +191,7 @@ def report(args: argparse.Namespace, runs: Sequence[dict[str, Any]], out: Path) 
     content = dict(
         command=shlex.join(["python", *sys.orig_argv[1:]]),
         config=str(args.config),
-        choices={choice: CHOICES[choice] for choice in args.choices},
+        choices=choice_settings(args.ramp, args.long_warmup),
         summary=rows,
         runs=[{key: v for key, v in found.items() if key != "settings"} for found in runs],
     )
