@@ -23,7 +23,7 @@ from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import Layout, check_streams, matching_factors, stream_norms
 from mmrbdc.plan import PlanError, forward_flops
-from mmrbdc.registry import MODELS
+from mmrbdc.registry import DATASETS, MODELS
 from mmrbdc.seeding import derive_seed
 from mmrbdc.weights import load_strict
 
@@ -137,6 +137,27 @@ def stream_variances(classifier: nn.Module, layout: Layout, batches: Iterable[Te
     return totals[:, 0] / totals[:, 1]
 
 
+def plain_training_set(config: Config) -> Any:
+    """Build the train data set with the pipeline of the validation.
+
+    Args:
+        config: A staged config or one of MMPretrain.
+
+    Raises:
+        PlanError: Neither validation nor test says how an image is prepared without augmentation.
+    """
+    plain = config.get("val_dataloader") or config.get("test_dataloader")
+    if not plain:
+        raise PlanError(
+            "growing with data (protocol.streams='matched', or an operator that needs images) uses "
+            "train images prepared as for validation, but the config has neither val_dataloader "
+            "nor test_dataloader; add one, or grow without data"
+        )
+    dataset = copy.deepcopy(config.train_dataloader.dataset)
+    inner_dataset(dataset)["pipeline"] = copy.deepcopy(inner_dataset(plain.dataset)["pipeline"])
+    return DATASETS.build(dataset)
+
+
 def calibration_loader(config: Config, seed: int) -> DataLoader:
     """Train images as the validation sees them: shuffled, not augmented.
 
@@ -147,21 +168,11 @@ def calibration_loader(config: Config, seed: int) -> DataLoader:
     Raises:
         PlanError: Neither validation nor test says how an image is prepared without augmentation.
     """
-    plain = config.get("val_dataloader") or config.get("test_dataloader")
-    if not plain:
-        raise PlanError(
-            "protocol.streams='matched' calibrates on train images prepared as for validation, but "
-            "the config has neither val_dataloader nor test_dataloader; add one, or set "
-            "protocol.streams='plain'"
-        )
-    loader = config.train_dataloader
-    dataset = copy.deepcopy(loader.dataset)
-    inner_dataset(dataset)["pipeline"] = copy.deepcopy(inner_dataset(plain.dataset)["pipeline"])
     return Runner.build_dataloader(
         dict(
-            batch_size=loader.batch_size,
+            batch_size=config.train_dataloader.batch_size,
             num_workers=0,
-            dataset=dataset,
+            dataset=plain_training_set(config),
             sampler=dict(type="DefaultSampler", shuffle=True),
             collate_fn=dict(type="default_collate"),
         ),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmrbdc.engine.fit_parents import fit_parent
@@ -19,7 +20,7 @@ from mmrbdc.families import (
     architecture_from_config,
     architecture_from_dict,
 )
-from mmrbdc.growth import GrowthError, GrowthResult, grow
+from mmrbdc.growth import Context, GrowthError, GrowthResult, get_operator, grow
 from mmrbdc.weights import Checkpoint, read_model, save_member, write_json
 from mmrbdc.weights.libraries import recognise
 
@@ -123,7 +124,12 @@ class GrownFile:
 
 
 def load_model_config(source: str) -> Any:
-    """Load the model of a config.
+    """Load the model of a config; see :func:`load_whole_config`."""
+    return load_whole_config(source).model
+
+
+def load_whole_config(source: str) -> Config:
+    """Load a config that has a model.
 
     Args:
         source: Path of a config file, an ordinary or a staged one, or ``mmpretrain::`` and the
@@ -143,7 +149,7 @@ def load_model_config(source: str) -> Any:
         raise ValueError(f"{source} is not a config file: {error}") from error
     if "model" not in config:
         raise ValueError(f"the config {source} has no 'model'")
-    return config.model
+    return config
 
 
 def grow_files(
@@ -181,7 +187,8 @@ def grow_files(
             f"{len(parent_configs)} parent configs for {len(parents)} parents: give one for all "
             "or one for each"
         )
-    child = architecture_from_config(load_model_config(config))
+    whole = load_whole_config(config)
+    child = architecture_from_config(whole.model)
     declared = [architecture_from_config(load_model_config(source)) for source in parent_configs]
     if len(declared) == 1:
         declared *= len(parents)
@@ -201,6 +208,7 @@ def grow_files(
             child.check_parent(
                 parent.architecture,
                 parent.name,
+                inner=get_operator(operator).parents == "one",
                 depth=depth_operator is not None,
                 positions=resize_positions,
             )
@@ -221,10 +229,26 @@ def grow_files(
         child.layout(),
         operator=operator,
         generator=torch.Generator().manual_seed(seed),
+        context=_context(whole, operator, config, seed),
         allow_equal=allow_equal,
         names=[parent.name for parent in found],
     )
     return GrownFile(child, tuple(found), operator, result)
+
+
+def _context(config: Config, operator: str, source: str, seed: int) -> Context | None:
+    if get_operator(operator).work is None:
+        return None
+    if not config.get("train_dataloader"):
+        raise ValueError(
+            f"the operator '{operator}' grows with the recipe's images and initialisation, but "
+            f"{source} has no train_dataloader; give a whole config"
+        )
+    # MMPretrain takes seconds to import: only where it is needed.
+    from mmrbdc.engine.growth_context import TrainingContext
+
+    init_default_scope(config.get("default_scope") or "mmpretrain")
+    return TrainingContext(config, seed)
 
 
 def write_grown(grown: GrownFile, out: str | Path, report: str | Path | None = None) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.families import Architecture, architecture_from_dict
-from mmrbdc.growth import GrowthResult, centre_stream, get_operator, grow, scale_stream
+from mmrbdc.growth import Context, GrowthResult, centre_stream, get_operator, grow, scale_stream
 from mmrbdc.registry import WEIGHT_INITIALIZERS
 from mmrbdc.weights import Checkpoint, WeightsError, load_strict, read_checkpoint
 
@@ -35,6 +35,8 @@ class Grown:
             ``'adjacent'``; ``None`` refuses them.
         resize_positions: resize the position tables of parents of another image size, instead of
             refusing them.
+        grown: file that holds the child already, for operators that need data: the protocol's
+            runner grows with them before the run.
         stream_factors: centre the parents' residual streams and scale each by its factor, see
             ``mmrbdc.growth.streams``; ``None`` leaves them as they are.
 
@@ -54,6 +56,7 @@ class Grown:
         depth_operator: Literal["stack", "adjacent"] | None = None,
         resize_positions: bool = False,
         stream_factors: Sequence[float] | None = None,
+        grown: str | None = None,
     ) -> None:
         self.parents = list(parents)
         self.operator = operator
@@ -64,20 +67,26 @@ class Grown:
         self.depth_operator = depth_operator
         self.resize_positions = resize_positions
         self.stream_factors = stream_factors
+        self.grown = grown
 
     def __call__(self, module: nn.Module) -> None:
         """Grow, load strictly, and keep MMEngine from initialising what is below."""
-        result = self.grow()
-        load_strict(module, result.state_dict, source=" + ".join(self.parents))
+        lines = []
+        if self.grown is not None:
+            load_strict(module, read_checkpoint(self.grown).state_dict, source=self.grown)
+        else:
+            result = self.grow()
+            load_strict(module, result.state_dict, source=" + ".join(self.parents))
+            lines = result.report.summary_lines()
         for child in module.modules():
             if isinstance(child, BaseModule):
                 child.is_init = True
         logger = MMLogger.get_current_instance()
-        for line in result.report.summary_lines():
+        for line in lines:
             logger.info(line)
 
-    def grow(self) -> GrowthResult:
-        """Read the parents and make the child's state dict."""
+    def grow(self, context: Context | None = None) -> GrowthResult:
+        """Read the parents and make the child's state dict, with a context if it takes one."""
         checkpoints = [read_checkpoint(path, weights=self.weights) for path in self.parents]
         child = self._child_architecture(checkpoints)
         own = [
@@ -93,7 +102,7 @@ class Grown:
                 child.check_parents(known, **fitting)
             else:
                 for path, architecture in zip(self.parents, known, strict=True):
-                    child.check_parent(architecture, path, **fitting)
+                    child.check_parent(architecture, path, inner=True, **fitting)
         fitted = [
             fit_parent(
                 checkpoint.state_dict,
@@ -121,6 +130,7 @@ class Grown:
             child.layout(),
             operator=self.operator,
             generator=torch.Generator().manual_seed(self.seed),
+            context=context,
             allow_equal=self.allow_equal,
         )
 

@@ -1,6 +1,8 @@
 """What the models of a staged config cost: built on the ``meta`` device, counted, never trained."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from mmrbdc.engine.image_size import inner_dataset, input_size, set_image_size
 from mmrbdc.families import architecture_from_config
+from mmrbdc.growth import get_operator
 from mmrbdc.plan import (
     PlanError,
     Protocol,
@@ -72,13 +75,51 @@ def plan_inputs(
             )
     if batch_size is None:
         batch_size = cfg.get("auto_scale_lr", {}).get("base_batch_size", loader.batch_size)
+    models = [stage_model(config.model, input_size(config)) for config in configs]
+    growth = [0, *(_growth_flops(p, c, protocol, samples) for p, c in pairwise(configs))]
     return {
-        "stage_models": [stage_model(config.model, input_size(config)) for config in configs],
+        "stage_models": [
+            replace(model, growth_flops=flops) for model, flops in zip(models, growth, strict=True)
+        ],
         "reference_model": stage_model(cfg.model, input_size(cfg)),
         "samples": samples,
         "batch_size": batch_size,
         "drop_last": loader.get("drop_last", False),
     }
+
+
+def _growth_flops(narrow: Config, wide: Config, protocol: Protocol, samples: int) -> int:
+    """What the operator's own passes cost for one child."""
+    operator = get_operator(protocol.operator)
+    if operator.work is None:
+        return 0
+    sizes = architecture_from_config(narrow.model).layout().sizes
+    parts = operator.work(architecture_from_config(wide.model).layout(), sizes, samples)
+    image_size = input_size(wide)
+    return sum(p.images * training_flops_at(wide.model, image_size, p.sizes) for p in parts)
+
+
+def training_flops_at(
+    model_cfg: Mapping[str, Any], image_size: tuple[int, int], sizes: Mapping[str, int]
+) -> int:
+    """Count the training FLOPs of an image where some spaces have other sizes than the config's.
+
+    Args:
+        model_cfg: Config of an MMPretrain ``ImageClassifier``.
+        image_size: Height and width of an image in pixels.
+        sizes: Of all its spaces, by name.
+    """
+    model = build_on_meta(model_cfg)
+    layout = architecture_from_config(model_cfg).layout().resized(sizes)
+    for name in layout.entries:
+        path, _, leaf = name.rpartition(".")
+        module = model.get_submodule(path)
+        tensor = torch.empty(layout.shape(name), device="meta")
+        if leaf in module._parameters:
+            setattr(module, leaf, nn.Parameter(tensor))
+        else:
+            setattr(module, leaf, tensor)
+    return training_flops_per_sample(model, torch.zeros(1, 3, *image_size, device="meta"))
 
 
 def _sample_source(cfg: Config) -> tuple[dict, Any]:
@@ -108,7 +149,8 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
     config.merge_from_dict(
         {key: value for key, value in (options or {}).items() if key.split(".")[0] != "stages"}
     )
-    member = architecture_from_config(config.model).scaled(stage.width).at_depth(stage.depth)
+    member = architecture_from_config(config.model).scaled(stage.width)
+    member = member.at_inner(stage.inner).at_depth(stage.depth)
     if stage.img_size is not None:
         member = member.at_image_size(stage.img_size)
         (height, width), target = input_size(config), input_size(cfg)

@@ -39,9 +39,10 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
             f"{protocol.method} has one parent; leave them out"
         )
     for narrow, wide in itertools.pairwise(protocol.stages):
-        parent, child = target.scaled(narrow.width).layout(), target.scaled(wide.width).layout()
-        sizes = {name: space.size for name, space in parent.spaces.items()}
-        operator.describe(child, [sizes] * (narrow.members // wide.members))
+        parent, child = (
+            target.scaled(stage.width).at_inner(stage.inner).layout() for stage in (narrow, wide)
+        )
+        operator.describe(child, [parent.sizes] * (narrow.members // wide.members))
 
 
 def _check_trainable(architecture: Architecture, family: str) -> None:

@@ -19,6 +19,7 @@ from mmrbdc.engine.apart import chosen_members, merge_curves, run_folder
 from mmrbdc.engine.batch import batch_warnings, data_warnings
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.close import close_run
+from mmrbdc.engine.data_growth import grown_with_data
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.lock import lock_folder
@@ -199,17 +200,13 @@ class StagedRunner:
     def _run_config(self, setup: StageSetup, indices: list[int]) -> Config:
         grown: list[dict | None] = [None] * len(indices)
         if setup.index:
-            streams = self._streams(setup)
+            settings = self._growth(setup)
+            ready = grown_with_data(setup, self.protocol.operator, settings)
             grown = [
                 dict(
                     type="mmrbdc.Grown",
-                    parents=[str(path) for path in self._parents(setup, index)],
-                    operator=self.protocol.operator,
-                    seed=derive_seed("growth", self.seed, setup.index, index),
-                    architecture=setup.architecture.to_dict(),
-                    depth_operator=self.protocol.depth_operator,
-                    resize_positions=True,
-                    stream_factors=streams[index]["factors"] if streams else None,
+                    grown=ready[index]["file"] if ready else None,
+                    **settings[index],
                 )
                 for index in indices
             ]
@@ -223,6 +220,30 @@ class StagedRunner:
             indices=indices,
             grown=grown,
         )
+
+    def _growth(self, setup: StageSetup) -> list[dict[str, Any]]:
+        """Arguments of ``Grown`` for every member of a stage."""
+        streams = self._streams(setup)
+        return [
+            dict(
+                parents=[str(path) for path in self._parents(setup, index)],
+                operator=self.protocol.operator,
+                seed=derive_seed("growth", self.seed, setup.index, index),
+                architecture=setup.architecture.to_dict(),
+                depth_operator=self.protocol.depth_operator,
+                resize_positions=True,
+                stream_factors=streams[index]["factors"] if streams else None,
+            )
+            for index in setup.members
+        ]
+
+    def _once(self, setup: StageSetup, indices: Sequence[int]) -> float:
+        """One-off FLOPs of growing some members."""
+        if not setup.index:
+            return 0.0
+        ready = grown_with_data(setup, self.protocol.operator, self._growth(setup))
+        found = self._streams(setup) or ready
+        return float(sum(found[i]["flops"] for i in indices)) if found else 0.0
 
     def _streams(self, setup: StageSetup) -> list[dict[str, Any]]:
         if not setup.index or self.protocol.streams == "plain":
@@ -272,7 +293,6 @@ class StagedRunner:
         cfg.experiment_name = f"{self.name}-{setup.row.name}"
         parents = [self._parents(setup, i) if setup.index else [] for i in indices]
         checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]
-        streams = self._streams(setup)
         cfg.custom_hooks = [
             *cfg.get("custom_hooks", []),
             *protocol_hooks(
@@ -281,7 +301,7 @@ class StagedRunner:
                 setup,
                 indices,
                 checkpoints,
-                flops_once=sum(streams[i]["flops"] for i in indices) if streams else 0.0,
+                flops_once=self._once(setup, indices),
             ),
         ]
         del checkpoints

@@ -32,6 +32,8 @@ class Architecture(ABC):
     """MMPretrain's backbone classes that belong to the family, without scope."""
     width_fields: ClassVar[tuple[str, ...]]
     """Fields that scale with the width."""
+    inner_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that change with the inner width of the blocks; none where it cannot change alone."""
     depth_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that change when depth grows; none in a family whose depth cannot grow."""
     image_fields: ClassVar[tuple[str, ...]] = ()
@@ -81,6 +83,16 @@ class Architecture(ABC):
             f"{self.label} at depth {fraction}: depth growth is for deit, whose blocks are all "
             "alike; leave depth out of the stages"
         )
+
+    def at_inner(self: Self, fraction: Fraction) -> Self:
+        """The same architecture with a fraction of the inner width of its blocks.
+
+        Raises:
+            FamilyError: A family without one, or a width that would not be a positive integer.
+        """
+        if fraction == 1:
+            return self
+        raise FamilyError(f"{self.label} has no inner width of its own; leave inner out")
 
     def at_image_size(self: Self, pixels: int) -> Self:
         """The same architecture for square training images of another size.
@@ -137,7 +149,12 @@ class Architecture(ABC):
             FamilyError: It differs in more.
         """
         own = self.from_config(model_cfg)
-        changeable = (*self.width_fields, *self.depth_fields, *self.image_fields)
+        changeable = (
+            *self.width_fields,
+            *self.inner_fields,
+            *self.depth_fields,
+            *self.image_fields,
+        )
         others = self.differences(own, ignore=changeable)
         if others:
             raise FamilyError(
@@ -150,13 +167,20 @@ class Architecture(ABC):
         return resized
 
     def check_parent(
-        self, parent: "Architecture", who: str, *, depth: bool = False, positions: bool = False
+        self,
+        parent: "Architecture",
+        who: str,
+        *,
+        inner: bool = False,
+        depth: bool = False,
+        positions: bool = False,
     ) -> None:
         """Check that an architecture differs from this one in its widths only.
 
         Args:
             parent: The narrower architecture.
             who: What messages call it.
+            inner: Accept a narrower inner width: the operator grows it.
             depth: Accept a parent of fewer blocks: it will be deepened.
             positions: Accept another image size: the position table will be resized.
 
@@ -165,6 +189,7 @@ class Architecture(ABC):
         """
         free = [
             *self.width_fields,
+            *(self.inner_fields if inner else ()),
             *(self.depth_fields if depth else ()),
             *(self.image_fields if positions else ()),
         ]

@@ -59,6 +59,7 @@ class DeiT(Architecture):
     family: ClassVar[str] = "deit"
     backbone_types: ClassVar[tuple[str, ...]] = ("VisionTransformer", "DistilledVisionTransformer")
     width_fields: ClassVar[tuple[str, ...]] = ("embed_dims", "num_heads", "feedforward_channels")
+    inner_fields: ClassVar[tuple[str, ...]] = ("feedforward_channels",)
     depth_fields: ClassVar[tuple[str, ...]] = ("depth",)
     image_fields: ClassVar[tuple[str, ...]] = ("img_size",)
 
@@ -98,9 +99,11 @@ class DeiT(Architecture):
 
     @property
     def label(self) -> str:
-        """For example ``deit 12x192, 3 heads``."""
+        """For example ``deit 12x192, 3 heads``; hidden units where they are not four times that."""
         heads = f"{self.num_heads} head{'s' if self.num_heads > 1 else ''}"
-        return f"deit {self.depth}x{self.embed_dims}, {heads}"
+        usual = self.feedforward_channels == 4 * self.embed_dims
+        hidden = "" if usual else f", {self.feedforward_channels} hidden"
+        return f"deit {self.depth}x{self.embed_dims}, {heads}{hidden}"
 
     @classmethod
     def from_config(cls, model_cfg: Mapping[str, Any]) -> "DeiT":
@@ -207,6 +210,20 @@ class DeiT(Architecture):
                 f"choose a fraction that gives whole layers, such as '1/{self.depth}'"
             )
         return replace(self, depth=int(depth))
+
+    def at_inner(self, fraction: Fraction) -> "DeiT":
+        """The same architecture with a fraction of the hidden units of its layers.
+
+        Raises:
+            FamilyError: A number of hidden units that is not whole.
+        """
+        hidden = self.feedforward_channels * fraction
+        if hidden.denominator != 1:
+            raise FamilyError(
+                f"{self.label} at inner width {fraction}: {self.feedforward_channels} hidden "
+                f"units x {fraction} = {hidden}; choose a fraction that gives whole units"
+            )
+        return replace(self, feedforward_channels=int(hidden))
 
     def at_image_size(self, pixels: int) -> "DeiT":
         """The same architecture for square training images of another size.

@@ -1,7 +1,8 @@
 """ResNet: MMPretrain's ``ResNet`` 18 to 152, ``ResNetV1c`` and ``ResNetV1d``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from mmrbdc.families.base import Architecture, FamilyError, refuse_options, type_name
@@ -42,6 +43,7 @@ class ResNet(Architecture):
     family: ClassVar[str] = "resnet"
     backbone_types: ClassVar[tuple[str, ...]] = ("ResNet", "ResNetV1c", "ResNetV1d")
     width_fields: ClassVar[tuple[str, ...]] = ("base_channels", "stem_channels")
+    inner_fields: ClassVar[tuple[str, ...]] = ("base_channels", "expansion")
 
     depth: int
     base_channels: int = 64
@@ -83,7 +85,9 @@ class ResNet(Architecture):
         """For example ``resnet-50, base 32``."""
         variant = ("v1d" if self.avg_down else "v1c") if self.deep_stem else ""
         stages = "" if self.num_stages == 4 else f", {self.num_stages} stages"
-        return f"resnet{variant}-{self.depth}, base {self.base_channels}{stages}"
+        usual = self.expansion == _usual_expansion(self.depth)
+        inner = "" if usual else f", expansion {self.expansion}"
+        return f"resnet{variant}-{self.depth}, base {self.base_channels}{inner}{stages}"
 
     @classmethod
     def from_config(cls, model_cfg: Mapping[str, Any]) -> "ResNet":
@@ -116,7 +120,7 @@ class ResNet(Architecture):
             stem_channels=backbone.get("stem_channels", 64),
             num_stages=num_stages,
             strides=tuple(backbone.get("strides", (1, 2, 2, 2))),
-            expansion=backbone.get("expansion") or (4 if depth in BOTTLENECK_DEPTHS else 1),
+            expansion=backbone.get("expansion") or _usual_expansion(depth),
             deep_stem=kind in ("ResNetV1c", "ResNetV1d") or backbone.get("deep_stem", False),
             avg_down=kind == "ResNetV1d" or backbone.get("avg_down", False),
             style=backbone.get("style", "pytorch"),
@@ -204,10 +208,38 @@ class ResNet(Architecture):
             builder.norm(norm, writes, block)
             reads = writes
 
+    def at_inner(self, fraction: Fraction) -> "ResNet":
+        """The same architecture with a fraction of the channels inside of its blocks.
+
+        Raises:
+            FamilyError: A number of channels, or an outer over an inner width, that is not whole;
+                a ResNet of basic blocks, whose inner width is the outer one in MMPretrain.
+        """
+        if fraction != 1 and self.depth not in BOTTLENECK_DEPTHS:
+            raise FamilyError(
+                f"{self.label} at inner width {fraction}: basic blocks are as wide inside as "
+                f"outside in MMPretrain; choose one of bottlenecks (depth "
+                f"{', '.join(map(str, BOTTLENECK_DEPTHS))}), or an operator that grows the width"
+            )
+        base, expansion = self.base_channels * fraction, self.expansion / fraction
+        if base.denominator != 1 or expansion.denominator != 1:
+            raise FamilyError(
+                f"{self.label} at inner width {fraction}: {self.base_channels} channels and an "
+                f"expansion of {self.expansion} become {base} and {expansion}; choose a fraction "
+                "that keeps both whole, such as '1/2'"
+            )
+        return replace(self, base_channels=int(base), expansion=int(expansion))
+
     def _resize_config(self, model_cfg: Any) -> None:
         model_cfg["backbone"]["base_channels"] = self.base_channels
+        if self.expansion != _usual_expansion(self.depth):
+            model_cfg["backbone"]["expansion"] = self.expansion
         model_cfg["backbone"]["stem_channels"] = self.stem_channels
         model_cfg["head"]["in_channels"] = self.feature_channels
+
+
+def _usual_expansion(depth: int) -> int:
+    return 4 if depth in BOTTLENECK_DEPTHS else 1
 
 
 class _Builder:

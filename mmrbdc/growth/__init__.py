@@ -1,5 +1,6 @@
 """How weights grow: pure functions on state dicts. Needs torch and nothing else."""
 
+from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.depth import DEPTH_OPERATORS, deepen
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Axis, Entry, Layout, Space
@@ -20,6 +21,7 @@ __all__ = [
     "OPERATORS",
     "Axis",
     "Block",
+    "Context",
     "Entry",
     "GrowthError",
     "GrowthReport",
@@ -28,6 +30,7 @@ __all__ = [
     "Operator",
     "Placement",
     "Space",
+    "Work",
     "centre_stream",
     "check_streams",
     "deepen",

@@ -7,7 +7,7 @@ classes, tokens). A *layout* says this for each tensor of a state dict.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -132,6 +132,16 @@ class Layout:
             axis.size if axis.space is None else axis.fused * self.spaces[axis.space].size
             for axis in self.entries[tensor_name].axes
         )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of every space, by name."""
+        return {name: space.size for name, space in self.spaces.items()}
+
+    def resized(self, sizes: Mapping[str, int]) -> "Layout":
+        """Return the same layout with other sizes of its spaces, all of them named."""
+        spaces = {n: replace(space, size=sizes[n]) for n, space in self.spaces.items()}
+        return Layout(spaces, self.entries)
 
     def space_sizes(self, state_dict: Mapping[str, Tensor], who: str) -> dict[str, int]:
         """Infer from the tensors of a parent how large each of its spaces is.

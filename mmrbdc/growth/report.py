@@ -199,7 +199,7 @@ def make_report(
     return GrowthReport(
         operator=operator,
         parent_sizes=tuple(dict(sizes) for sizes in parent_sizes),
-        child_sizes={name: space.size for name, space in layout.spaces.items()},
+        child_sizes=layout.sizes,
         space_kinds={name: space.kind for name, space in layout.spaces.items()},
         tensors=tuple(
             TensorReport(

@@ -11,10 +11,14 @@ from mmrbdc.growth import (
     aki,
     averaging,
     block_diagonal,
+    firefly,
+    gradmax,
     net2net,
+    reinit,
     self_coupling,
     tiling,
 )
+from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.placement import Placement
@@ -26,8 +30,7 @@ StateDict = Mapping[str, Tensor]
 class GrowFunction(Protocol):
     """The signature of every growth operator.
 
-    ``context`` is for operators that need data: it offers the loss as a function of parameters, and
-    batches, and charges its own FLOPs to the ledger. Most operators ignore it.
+    ``context`` is for operators that need data, see :class:`Context`. Most ignore it.
     """
 
     def __call__(
@@ -52,12 +55,17 @@ class Operator:
             with each tensor.
         parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the
             child's.
+        work: Of an operator that needs a context: what it costs, from the child's layout, the
+            parent's space sizes and the images of an epoch.
+        inner: Whether it grows the inner widths of blocks and leaves the width as it is.
     """
 
     name: str
     grow: GrowFunction
     describe: Callable[[Layout, Sequence[Mapping[str, int]]], dict[str, Placement]]
     parents: Literal["one", "sum"]
+    work: Callable[[Layout, Mapping[str, int], int], list[Work]] | None = None
+    inner: bool = False
 
 
 OPERATORS: dict[str, Operator] = {
@@ -70,6 +78,9 @@ OPERATORS: dict[str, Operator] = {
         Operator("net2net-noise", net2net.grow_with_noise, net2net.describe, "one"),
         Operator(tiling.NAME, tiling.grow, tiling.describe, "one"),
         Operator(aki.NAME, aki.grow, aki.describe, "one"),
+        Operator(gradmax.NAME, gradmax.grow, gradmax.describe, "one", gradmax.work, inner=True),
+        Operator(firefly.NAME, firefly.grow, firefly.describe, "one", firefly.work, inner=True),
+        Operator(reinit.NAME, reinit.grow, reinit.describe, "one", reinit.work),
     )
 }
 """All growth operators by name."""
@@ -107,7 +118,7 @@ def grow(
     *,
     operator: str = "block-diagonal",
     generator: torch.Generator | None = None,
-    context: Any = None,
+    context: Context | None = None,
     allow_equal: bool = False,
     names: Sequence[str] | None = None,
 ) -> GrowthResult:
@@ -118,7 +129,7 @@ def grow(
         layout: The child's.
         operator: Name of the growth operator.
         generator: Source of randomness of operators that draw.
-        context: Passed to the operator.
+        context: Passed to the operator; some cannot do without.
         allow_equal: Accept parents with the same weights.
         names: What messages call the parents, e.g. their paths; their indices by default.
 
@@ -138,6 +149,11 @@ def grow(
     if not allow_equal:
         _check_different(parents, names)
     placements = chosen.describe(layout, sizes)
+    if chosen.work is not None and context is None:
+        raise GrowthError(
+            f"{operator} needs training images and the recipe; use it in a protocol "
+            f"(protocol.method='{operator}'), or give tools/grow.py a whole config as --config"
+        )
     child = chosen.grow(parents, layout, generator=generator, context=context)
     _check_child(child, layout, operator)
     return GrowthResult(child, make_report(operator, layout, sizes, placements, child))

@@ -20,6 +20,7 @@ class StageModel:
         forward_flops: FLOPs of one forward pass per image.
         train_flops_per_sample: FLOPs of forward and backward per image.
         img_size: Height and width of an image in pixels, for people; None where nobody asks.
+        growth_flops: FLOPs that growing one member takes before its first step.
     """
 
     label: str
@@ -28,6 +29,7 @@ class StageModel:
     forward_flops: int
     train_flops_per_sample: int
     img_size: tuple[int, int] | None = None
+    growth_flops: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,12 @@ class PlanRow:
         epochs: Length; the exact quotient of ``iters`` and the iterations of an epoch.
         iters: Length in iterations.
         samples: Samples that each member processes.
-        flops: Training FLOPs of all members together.
+        flops: Training FLOPs of all members together, ``growth_flops`` included.
         share: ``flops`` as a share of the reference's.
         depth: Blocks of one member as a fraction of the target's, such as '1/2'.
         img_size: Height and width of its images in pixels.
+        inner: Inner width of its blocks as a fraction of the target's, such as '1/2'.
+        growth_flops: One-off FLOPs of growing the members.
     """
 
     name: str
@@ -109,6 +113,8 @@ class PlanRow:
     share: float
     depth: str = "1"
     img_size: tuple[int, int] | None = None
+    inner: str = "1"
+    growth_flops: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,8 +205,9 @@ def stage_iters(stage: Stage, feed: Feed) -> int:
 
 
 def flops_in(stage: Stage, model: StageModel, feed: Feed, iters: int) -> int:
-    """Training FLOPs of all members of a stage in ``iters`` iterations."""
-    return stage.members * model.train_flops_per_sample * feed.samples_in(iters)
+    """Training FLOPs of all members of a stage in ``iters`` iterations, their growth included."""
+    trained = model.train_flops_per_sample * feed.samples_in(iters)
+    return stage.members * (trained + model.growth_flops)
 
 
 def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops: int) -> PlanRow:
@@ -222,4 +229,6 @@ def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops
         share=flops / reference_flops,
         depth=str(stage.depth),
         img_size=model.img_size,
+        inner=str(stage.inner),
+        growth_flops=stage.members * model.growth_flops,
     )

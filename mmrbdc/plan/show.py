@@ -55,8 +55,15 @@ def plan_notes(plan: Plan) -> list[str]:
         "papers call these FLOPs), all members of all stages.",
         f"An epoch: {feed.samples:,} samples, batch {feed.batch_size:,}, "
         f"{feed.iters_per_epoch:,} iterations.",
+        *_growth_notes(plan),
         f"Reference: the target from scratch for {plan.protocol.reference_epochs:g} epochs.",
     ]
+
+
+def _growth_notes(plan: Plan) -> list[str]:
+    once = sum(row.growth_flops for row in plan.rows)
+    share = once / plan.reference.flops
+    return [f"Growing takes {quantity(once)}FLOPs of that, {share:.2%}."] if once else []
 
 
 def stage_lines(protocol: Protocol) -> list[str]:
@@ -64,10 +71,11 @@ def stage_lines(protocol: Protocol) -> list[str]:
     lines = ["stages = ["]
     for stage in protocol.stages:
         kept = f"  # and keep: {', '.join(stage.overrides)}" if stage.overrides else ""
+        inner = "" if stage.inner == 1 else f"inner='{stage.inner}', "
         depth = "" if stage.depth == 1 else f"depth='{stage.depth}', "
         pixels = "" if stage.img_size is None else f"img_size={stage.img_size}, "
         lines.append(
-            f"    dict(members={stage.members}, width='{stage.width}', {depth}{pixels}"
+            f"    dict(members={stage.members}, width='{stage.width}', {inner}{depth}{pixels}"
             f"epochs={stage.epochs:.12g}),{kept}"
         )
     return [*lines, "]"]

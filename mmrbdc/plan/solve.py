@@ -52,6 +52,13 @@ def solve_lengths(
     scratch_iters = feed.iters(protocol.reference_epochs)
     limit = budget * reference_model.train_flops_per_sample * feed.samples_in(scratch_iters)
 
+    fixed = sum(stage.members * model.growth_flops for stage, model in stages)
+    if fixed >= limit:
+        raise PlanError(
+            f"growing alone costs {fixed:.3g} FLOPs, but a budget of {budget:g} is {limit:.3g}; "
+            "raise the budget, or choose an operator that grows without data"
+        )
+
     def lengths(last: float) -> list[int]:
         return [int(last * ratio ** (len(stages) - 1 - i)) for i in range(len(stages))]
 

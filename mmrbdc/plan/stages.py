@@ -8,8 +8,9 @@ A config holds both at top level::
         dict(members=1, width=1, epochs=167, optim_wrapper=dict(optimizer=dict(lr=5e-4))),
     ]
 
-A stage may be shallower than the target, ``depth='1/2'``, or see smaller images, ``img_size=112``;
-``protocol.depth_operator`` says how depth grows. Neither falls from one stage to the next.
+A stage may be shallower than the target, ``depth='1/2'``, narrower inside its blocks only,
+``inner='1/2'``, or see smaller images, ``img_size=112``; ``protocol.depth_operator`` says how depth
+grows. None of them falls from one stage to the next.
 Whatever a stage says beyond these, members, width and length overrides the config for that stage.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 
 from mmrbdc.families import get_family
 from mmrbdc.growth import DEPTH_OPERATORS
-from mmrbdc.growth.run import OPERATORS, get_operator
+from mmrbdc.growth.run import OPERATORS, Operator, get_operator
 
 METHODS = ("rbdc", "scratch", *(name for name in OPERATORS if name != "block-diagonal"))
 """RBDC, the baseline, and for every other growth operator the method of its name."""
@@ -41,7 +42,7 @@ PROTOCOL_KEYS = (
     "reference_epochs",
     "train_samples",
 )
-STAGE_KEYS = ("members", "width", "depth", "img_size", "epochs", "iters")
+STAGE_KEYS = ("members", "width", "inner", "depth", "img_size", "epochs", "iters")
 
 _LARGEST_DENOMINATOR = 64
 _WIDTH_TOLERANCE = 1e-3
@@ -63,6 +64,7 @@ class Stage:
         overrides: Config overrides of this stage, in the form of ``Config.merge_from_dict``.
         depth: Their number of blocks as a fraction of the target's.
         img_size: Height and width of their images in pixels; None for the config's.
+        inner: The inner width of their blocks as a fraction of that of the target at this width.
     """
 
     members: int
@@ -72,6 +74,7 @@ class Stage:
     overrides: dict[str, Any] = field(default_factory=dict)
     depth: Fraction = Fraction(1)
     img_size: int | None = None
+    inner: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
     if not isinstance(stages, list) or not stages:
         raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
     parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
-    _check_sequence(parsed, method, OPERATORS[operator].parents)
+    _check_sequence(parsed, method, OPERATORS[operator])
     return Protocol(
         name=name,
         method=method,
@@ -239,10 +242,11 @@ def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
         overrides=overrides,
         depth=_fraction(stage.get("depth", 1), f"{where}.depth"),
         img_size=None if img_size is None else _count(img_size, f"{where}.img_size"),
+        inner=_fraction(stage.get("inner", 1), f"{where}.inner"),
     )
 
 
-def _check_sequence(stages: Sequence[Stage], method: str, parents: str) -> None:
+def _check_sequence(stages: Sequence[Stage], method: str, operator: Operator) -> None:
     """Members grow in equal groups, nothing falls, and the last stage is the target itself."""
     if (method == "scratch") != (len(stages) == 1):
         raise PlanError(
@@ -255,21 +259,24 @@ def _check_sequence(stages: Sequence[Stage], method: str, parents: str) -> None:
             f"the last stage has members={last.members}, width={last.width}; it must be the target "
             "itself: members=1, width=1"
         )
-    if last.depth != 1:
-        raise PlanError(
-            f"the last stage has depth={last.depth}; it must be the target itself: leave its depth "
-            "out"
-        )
+    for key in ("depth", "inner"):
+        if getattr(last, key) != 1:
+            raise PlanError(
+                f"the last stage has {key}={getattr(last, key)}; it must be the target itself: "
+                f"leave its {key} out"
+            )
     for i, (narrow, wide) in enumerate(itertools.pairwise(stages)):
-        if parents == "one":
-            _check_widened(i, narrow, wide, method)
+        if operator.parents == "one":
+            _check_widened(i, narrow, wide, operator)
         else:
             _check_coupled(i, narrow, wide)
-        if wide.depth < narrow.depth:
-            raise PlanError(
-                f"depth falls from {narrow.depth} in stages[{i}] to {wide.depth} in "
-                f"stages[{i + 1}]; it may only grow: set stages[{i}].depth='{wide.depth}' or less"
-            )
+        for key in ("depth", "inner"):
+            before, after = getattr(narrow, key), getattr(wide, key)
+            if after < before:
+                raise PlanError(
+                    f"{key} falls from {before} in stages[{i}] to {after} in stages[{i + 1}]; it "
+                    f"may only grow: set stages[{i}].{key}='{after}' or less"
+                )
 
 
 def _check_coupled(i: int, narrow: Stage, wide: Stage) -> None:
@@ -286,18 +293,30 @@ def _check_coupled(i: int, narrow: Stage, wide: Stage) -> None:
             f"width {narrow.width} sum to {group * narrow.width}; set stages[{i}].width="
             f"'{wide.width / group}'"
         )
+    if wide.inner != narrow.inner:
+        raise PlanError(
+            f"stages[{i}] has inner={narrow.inner} and stages[{i + 1}] {wide.inner}, but coupling "
+            "grows all widths alike; leave inner out"
+        )
 
 
-def _check_widened(i: int, narrow: Stage, wide: Stage, method: str) -> None:
+def _check_widened(i: int, narrow: Stage, wide: Stage, operator: Operator) -> None:
     if narrow.members != wide.members:
         raise PlanError(
             f"stages[{i}] has {narrow.members} member(s) and stages[{i + 1}] has {wide.members}, "
-            f"but {method} makes each child of one parent; set stages[{i}].members={wide.members}"
+            f"but {operator.name} makes each child of one parent; set "
+            f"stages[{i}].members={wide.members}"
         )
-    if wide.width <= narrow.width:
+    if operator.inner and (wide.width != narrow.width or wide.inner <= narrow.inner):
         raise PlanError(
-            f"stages[{i}] has width {narrow.width} and stages[{i + 1}] {wide.width}, but {method} "
-            f"widens; set a smaller stages[{i}].width"
+            f"stages[{i}] has width {narrow.width} and inner {narrow.inner}, stages[{i + 1}] "
+            f"{wide.width} and {wide.inner}, but {operator.name} grows the inner width alone; set "
+            f"stages[{i}].width='{wide.width}' and a smaller stages[{i}].inner, such as '1/2'"
+        )
+    if wide.width < narrow.width or (wide.width, wide.inner) == (narrow.width, narrow.inner):
+        raise PlanError(
+            f"stages[{i}] has width {narrow.width} and stages[{i + 1}] {wide.width}, but "
+            f"{operator.name} widens; set a smaller stages[{i}].width"
         )
 
 

@@ -150,7 +150,7 @@ def test_what_is_printed(files, main, capsys):
     main(command(files.child, [files.parent("a.pth", 1), files.member("b.pth", 2)]))
     text = capsys.readouterr().out
     assert "child    deit 2x32, 4 heads" in text
-    assert "b.pth  deit 2x16, 2 heads (its file says so), raw weights" in text
+    assert "b.pth  deit 2x16, 2 heads, 32 hidden (its file says so), raw weights" in text
     assert "heads    of size 8, taken from the child: not stated for a.pth" in text
     assert "0:16, 16:32" in text and "placed/k" in text and "mean" in text
     assert "zero (" in text and "saved out.pth" in text
@@ -256,7 +256,7 @@ def test_a_head_size_that_only_a_config_can_tell(files, main, capsys):
 def test_a_parent_config_of_another_width(files, main, capsys):
     thin = files.config("thin.py", width=8, heads=1)
     argv = command(files.child, files.two(), "--parent-config", thin)
-    assert "'stream' 16 wide, but deit 2x8, 1 head (from thin.py)" in error_of(main, capsys, argv)
+    assert "'stream' 16 wide, but deit 2x8, 1 head, 16 hidden (from thin.py)" in error_of(main, capsys, argv)
 
 
 def test_a_parent_config_against_the_files_own_word(files, main, capsys):

@@ -1,0 +1,52 @@
+"""What operators that grow with data ask of whoever runs them, and what that costs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Work:
+    """A part of an operator's one-off cost: images that pass once forward and backward.
+
+    Attributes:
+        images: How many.
+        sizes: Of the spaces of the network that they pass, by name.
+    """
+
+    images: int
+    sizes: Mapping[str, int]
+
+
+class Context(Protocol):
+    """Training data and the child's loss as a function of its tensors.
+
+    Whoever implements it charges every call of :meth:`loss` to the ledger.
+    """
+
+    @property
+    def samples(self) -> int:
+        """Images in one epoch."""
+
+    def batches(self, images: int, size: int | None = None) -> Iterator[Any]:
+        """Give training batches of that many images in all, shuffled, the same every time.
+
+        Args:
+            images: In all; more than an epoch has come again.
+            size: Of a batch; the recipe's by default.
+        """
+
+    def loss(self, state: Mapping[str, Tensor], batch: Any, *, training: bool = False) -> Tensor:
+        """Return the mean training loss of a batch, a scalar.
+
+        Args:
+            state: All tensors of the child's architecture; spaces inside of blocks may have other
+                sizes than the child's. Not changed: statistics of norms are updated in a copy.
+            batch: One of :meth:`batches`.
+            training: Let norms use the batch's statistics. Nothing is drawn either way.
+        """
+
+    def initial(self) -> dict[str, Tensor]:
+        """Return the child as its recipe initialises it, without parents."""

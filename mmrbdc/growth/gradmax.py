@@ -1,0 +1,166 @@
+"""GradMax (ICLR 2022, arXiv 2201.05125): new neurons that change nothing and get large gradients.
+
+A block's inner width grows. With x the input of the layer that makes the new neurons and delta the
+loss gradient at the output of the layer that reads them, the gradient of a new neuron's incoming
+weights is f'(0) w_out^T M with M = E[delta x^T], when these are zero and w_out is what leaves it.
+
+* **Activations with f(0) = 0 and f'(0) != 0 and no norm inside (GELU: DeiT).** Incoming weights are
+  zero; the outgoing ones are the left singular vectors of M, largest first, of length ``SCALE``
+  times the mean of the old neurons' (the paper's section 3.2). Beyond as many neurons as M has rows
+  the vectors come again with the other sign. M is read off the loss: with the outgoing weights of
+  probing neurons set to unit vectors, the gradients of their incoming weights are the rows of
+  f'(0) M.
+* **ReLU or a norm inside (ResNet).** ReLU's derivative at 0 is 0 in torch: such neurons would be
+  dead for ever. The paper's second form instead, see ``gradmax_search.py``: outgoing weights are
+  zero, the incoming ones sought.
+
+Both are exact. One batch of ``IMAGES`` serves all layers. The released code (TensorFlow) grows a
+little many times during training and carries the optimizer's slots; here growth is between stages,
+and the next stage starts a new optimizer, as for every method.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmrbdc.growth.context import Context, Work
+from mmrbdc.growth.errors import GrowthError
+from mmrbdc.growth.gradmax_search import STEPS, search_incoming
+from mmrbdc.growth.inner import Spaces, channel_norms, grown_spaces, padded, reads, writes
+from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.placement import Placement
+
+NAME = "gradmax"
+IMAGES = 128
+SCALE = 0.5
+_SLOPED_AT_ZERO = ("gelu",)
+
+
+def grow(
+    parents: Sequence[Mapping[str, Tensor]],
+    layout: Layout,
+    *,
+    generator: torch.Generator | None = None,
+    context: Context | Any = None,
+) -> dict[str, Tensor]:
+    """Grow the inner widths of one parent, exactly.
+
+    Args:
+        parents: One state dict of the child's width with smaller inner widths.
+        layout: The child's.
+        generator: Draws the first incoming weights of the second form.
+        context: Gives the batch and the loss.
+
+    Returns:
+        The child's state dict: new tensors with the parent's dtype and device.
+
+    Raises:
+        GrowthError: A parent that does not fit, or too many new neurons for the first form.
+    """
+    spaces = grown_spaces(layout, layout.parent_sizes(parents), NAME)
+    child = padded(parents[0], layout, spaces)
+    batch = next(context.batches(IMAGES, IMAGES))
+    if _sloped(layout, spaces):
+        _check_count(layout, spaces)
+        return _by_singular_vectors(child, layout, spaces, context, batch)
+    return search_incoming(child, layout, spaces, context, batch, generator)
+
+
+def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
+    """Say what :func:`grow` does with each tensor; raises as it does."""
+    spaces = grown_spaces(layout, sizes, NAME)
+    sloped = _sloped(layout, spaces)
+    if sloped:
+        _check_count(layout, spaces)
+    incoming = "kept; new rows zero" if sloped else "kept; new rows sought by gradient"
+    outgoing = "kept; new columns singular vectors" if sloped else "kept; new columns zero"
+    placements = {}
+    for name, entry in layout.entries.items():
+        rules = [incoming] if writes(entry, spaces) else []
+        rules += [outgoing] if reads(entry, spaces) else []
+        placements[name] = Placement("; ".join(rules) or "copied")
+    return placements
+
+
+def work(layout: Layout, sizes: Mapping[str, int], samples: int) -> list[Work]:
+    """Return what :func:`grow` costs: passes of one batch through the child."""
+    spaces = grown_spaces(layout, [sizes], NAME)
+    passes = len(_chunks(layout, spaces)) if _sloped(layout, spaces) else STEPS + 1
+    return [Work(IMAGES * passes, layout.sizes)]
+
+
+def _sloped(layout: Layout, spaces: Spaces) -> bool:
+    """Whether new neurons with zero incoming weights get a gradient."""
+    grown = [layout.spaces[name] for name in spaces]
+    return all(s.activation in _SLOPED_AT_ZERO and not s.reader_norms for s in grown)
+
+
+def _outer(layout: Layout, spaces: Spaces) -> dict[str, tuple[str, str, int]]:
+    """Incoming and outgoing weight of every grown space, and the width that the latter writes."""
+    found = {}
+    for space in spaces:
+        here = {space: spaces[space]}
+        weights = {n: e for n, e in layout.entries.items() if e.role == "weight"}
+        (incoming,) = (n for n, e in weights.items() if writes(e, here))
+        (outgoing,) = (n for n, e in weights.items() if reads(e, here))
+        found[space] = (incoming, outgoing, layout.shape(outgoing)[0])
+    return found
+
+
+def _chunks(layout: Layout, spaces: Spaces) -> list[int]:
+    """First unit vector of every probing pass."""
+    widest = max(width for _, _, width in _outer(layout, spaces).values())
+    return list(range(0, widest, _step(spaces)))
+
+
+def _check_count(layout: Layout, spaces: Spaces) -> None:
+    for space, (_, outgoing, width) in _outer(layout, spaces).items():
+        old, new = spaces[space]
+        if new - old > 2 * width:
+            raise GrowthError(
+                f"space '{space}' grows from {old} to {new}, but '{outgoing}' has {width} outputs, "
+                f"which give {2 * width} new neurons different gradients at most; let {NAME} grow "
+                f"by no more at a time (inner of the stage before: at least "
+                f"{max(new - 2 * width, 1)}/{new})"
+            )
+
+
+def _by_singular_vectors(
+    child: dict[str, Tensor], layout: Layout, spaces: Spaces, context: Context, batch: Any
+) -> dict[str, Tensor]:
+    outer = _outer(layout, spaces)
+    rows: dict[str, list[Tensor]] = {space: [] for space in spaces}
+    step = _step(spaces)
+    for start in _chunks(layout, spaces):
+        probing = dict(child)
+        counts = {}
+        for space, (_, outgoing, width) in outer.items():
+            old, _ = spaces[space]
+            counts[space] = max(0, min(step, width - start))
+            probes = child[outgoing].clone()
+            units = torch.arange(counts[space], device=probes.device)
+            probes[start + units, old + units] = 1
+            probing[outgoing] = probes
+        leaves = {
+            incoming: child[incoming].clone().requires_grad_() for incoming, _, _ in outer.values()
+        }
+        loss = context.loss({**probing, **leaves}, batch)
+        gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        for space, (incoming, _, _) in outer.items():
+            old, _ = spaces[space]
+            rows[space].append(gradients[incoming][old : old + counts[space]])
+    for space, (_, outgoing, _) in outer.items():
+        old, new = spaces[space]
+        moment = torch.cat(rows[space]).double()
+        vectors = torch.linalg.svd(moment, full_matrices=True).U
+        both = torch.cat([vectors, -vectors], dim=1)[:, : new - old]
+        length = SCALE * channel_norms(child[outgoing][:, :old], 1).mean()
+        child[outgoing][:, old:] = (length * both).to(child[outgoing])
+    return child
+
+
+def _step(spaces: Spaces) -> int:
+    """Probes in one pass: as many as there are new neurons."""
+    return min(new - old for old, new in spaces.values())

@@ -1,0 +1,338 @@
+"""Operators that grow inner widths with images: their invariants on MMPretrain's own networks."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+from tiny_runs import load_json, staged, train_protocol
+
+from mmrbdc.engine.grow_files import grow_files, write_grown
+from mmrbdc.engine.growth_context import TrainingContext
+from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.families import architecture_from_config
+from mmrbdc.growth import GrowthError, firefly, get_operator, gradmax, gradmax_search, grow, inner
+from mmrbdc.plan import PlanError, parse_protocol
+from mmrbdc.registry import MODELS
+from mmrbdc.weights import read_checkpoint, save_member
+
+HALF = Fraction(1, 2)
+KINDS = ("deit", "resnet")
+
+
+def config_of(images, kind):
+    """A tiny DeiT or a ResNet of bottlenecks: basic blocks have no inner width of their own."""
+    return with_bottlenecks(staged(images, "unused", kind))
+
+
+def with_bottlenecks(cfg):
+    if cfg.model.backbone.type == "ResNet":
+        cfg.model.backbone.update(depth=50, base_channels=4, stem_channels=8, drop_path_rate=0.0)
+        cfg.model.head.in_channels = 128
+    return cfg
+
+
+@pytest.fixture(params=KINDS)
+def case(request, images):
+    return Case(images, request.param)
+
+
+class Case:
+    """A parent of half the inner width with random statistics, its child's layout, a context."""
+
+    def __init__(self, images, kind, fraction=HALF):
+        self.kind = kind
+        self.config = config_of(images, kind)
+        architecture = architecture_from_config(self.config.model)
+        self.layout = architecture.layout()
+        narrow = architecture.at_inner(fraction).classifier_config(self.config.model)
+        self.narrow = model_of(narrow)
+        self.wide = model_of(self.config.model)
+        generator = torch.Generator().manual_seed(3)
+        self.narrow.init_weights()
+        for name, tensor in self.narrow.state_dict().items():
+            if name.endswith(("running_mean", "running_var", "bias")):
+                tensor.uniform_(0.5, 1.5, generator=generator)
+            elif tensor.ndim == 1:
+                tensor.uniform_(0.5, 1.5, generator=generator)  # residual branches are not silent
+            elif tensor.ndim > 1:
+                tensor.normal_(0, tensor[0].numel() ** -0.5, generator=generator)
+        self.parent = self.narrow.state_dict()
+        self.sizes = self.layout.space_sizes(self.parent, "parent")
+        self.spaces = inner.grown_spaces(self.layout, [self.sizes], "test")
+        self.context = TrainingContext(self.config, seed=1)
+
+    def grow(self, operator):
+        generator = torch.Generator().manual_seed(2)
+        found = grow([self.parent], self.layout, operator=operator, generator=generator,
+                     context=self.context)  # fmt: skip
+        return found.state_dict
+
+    def error(self, state):
+        """Largest difference of logits to the parent's, relative."""
+        self.wide.load_state_dict(state)
+        image = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+        with torch.no_grad():
+            theirs, ours = self.narrow(image), self.wide(image)
+        return float((ours - theirs).abs().max() / theirs.abs().max())
+
+    def batch(self, count=gradmax.IMAGES):
+        return next(self.context.batches(count, count))
+
+    def gradient_norm(self, state, training):
+        """Norm of the gradient by the silent weights of all new neurons, on GradMax's batch."""
+        weights = [n for n, e in self.layout.entries.items() if e.role == "weight"]
+        leaves = {n: state[n].clone().requires_grad_() for n in weights}
+        loss = self.context.loss({**state, **leaves}, self.batch(), training=training)
+        found = dict(zip(weights, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        total = 0.0
+        for name in weights:
+            entry = self.layout.entries[name]
+            place = (inner.writes if self.kind == "deit" else inner.reads)(entry, self.spaces)
+            if place:
+                old, new = self.spaces[place[1]]
+                part = found[name].narrow(place[0], old, new - old)
+                rows = inner.writes(entry, self.spaces)
+                if self.kind != "deit" and rows:
+                    part = part.narrow(rows[0], 0, self.spaces[rows[1]][0])
+                total += float(part.double().square().sum())
+        return total**0.5
+
+
+def model_of(config):
+    model = MODELS.build(dict(config, train_cfg=None, _scope_="mmpretrain")).double()
+    model.eval()
+    return model
+
+
+def test_gradmax_keeps_the_function(case):
+    assert case.error(case.grow("gradmax")) < 1e-10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradmax_beats_random_directions_of_equal_norm(images, kind):
+    """Outgoing weights (DeiT), or incoming ones (ResNet), of the same length, drawn at random.
+
+    Fewer new neurons than the stream has channels: else any orthonormal set is as good.
+    """
+    case = Case(images, kind, Fraction(3, 4) if kind == "deit" else HALF)
+    found = case.grow("gradmax")
+    ours = case.gradient_norm(found, training=case.kind != "deit")
+    random = dict(found)
+    generator = torch.Generator().manual_seed(9)
+    for name, entry in case.layout.entries.items():
+        place = (inner.reads if case.kind == "deit" else inner.writes)(entry, case.spaces)
+        if entry.role == "weight" and place:
+            dim, space = place
+            old, new = case.spaces[space]
+            random[name] = found[name].clone()
+            part = random[name].narrow(dim, old, new - old)
+            drawn = torch.randn(part.shape, generator=generator).to(part)
+            shape = [-1 if d == dim else 1 for d in range(part.ndim)]
+            lengths = inner.channel_norms(part, dim) / inner.channel_norms(drawn, dim)
+            read = inner.reads(entry, case.spaces)
+            part.copy_(drawn * lengths.reshape(shape))
+            if case.kind != "deit" and read:
+                (old_rows, _), (start, stop) = case.spaces[space], case.spaces[read[1]]
+                silent = random[name].narrow(read[0], start, stop - start)
+                silent.narrow(dim, 0, old_rows).zero_()
+    assert case.error(random) < 1e-10
+    theirs = case.gradient_norm(random, training=case.kind != "deit")
+    assert ours > (1.15 if case.kind == "deit" else 1.02) * theirs
+
+
+def test_gradmax_reaches_its_bound_on_deit(images):
+    """|gradient| = f'(0) x length x sqrt(sum of the squares of M's singular values), each used."""
+    case = Case(images, "deit")
+    state = case.grow("gradmax")
+    for space, (old, new) in case.spaces.items():
+        _, outgoing, width = gradmax._outer(case.layout, case.spaces)[space]
+        columns = state[outgoing][:, old:new].double()
+        norms = columns.norm(dim=0)
+        length = gradmax.SCALE * state[outgoing][:, :old].double().norm(dim=0).mean()
+        torch.testing.assert_close(norms, torch.full_like(norms, float(length)))
+        unit = columns[:, :width] / length
+        eye = torch.eye(min(width, new - old), dtype=unit.dtype)
+        torch.testing.assert_close(unit.T @ unit, eye, atol=1e-9, rtol=0)
+
+
+def test_twin_zero_incoming_weights_behind_relu_are_dead(images):
+    """What GradMax's first form would do to a ResNet: no new weight ever gets a gradient."""
+    case = Case(images, "resnet")
+    state = inner.padded(case.parent, case.layout, case.spaces)
+    assert case.error(state) < 1e-10
+    assert case.gradient_norm(state, training=False) == 0.0
+
+
+def test_the_search_raises_the_gradient(images, monkeypatch):
+    case = Case(images, "resnet")
+    norms = []
+    for steps in (0, gradmax_search.STEPS):
+        monkeypatch.setattr(gradmax_search, "STEPS", steps)
+        norms.append(case.gradient_norm(case.grow("gradmax"), training=True))
+    assert norms[1] > 1.02 * norms[0]
+
+
+def test_firefly_without_directions_keeps_the_function(case):
+    directions = firefly.draw_directions(
+        case.parent, case.layout, case.spaces, torch.Generator().manual_seed(1)
+    )
+    choices = {s: firefly._all_candidates(size) for s, size in case.spaces.items()}
+    with torch.no_grad():
+        for tensor in (*directions.split.values(), *directions.outgoing.values()):
+            tensor.zero_()
+        silent = firefly.assembled(case.parent, case.layout, case.spaces, directions, choices)
+        batch = case.batch(8)
+        parent = inner.padded(case.parent, case.layout, case.spaces)
+        losses = [float(case.context.loss(state, batch)) for state in (parent, silent)]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-9)
+        some = next(iter(directions.split.values()))
+        some.fill_(0.1)
+        moved = firefly.assembled(case.parent, case.layout, case.spaces, directions, choices)
+        assert float(case.context.loss(moved, batch)) != pytest.approx(losses[0], rel=1e-6)
+
+
+def test_firefly_grows_every_space_by_its_count_and_stays_near(case):
+    state = case.grow("firefly")
+    assert case.layout.space_sizes(state, "child") == case.layout.sizes
+    assert 1e-6 < case.error(state) < 1.0
+
+
+def test_split_and_merge_give_the_old_neurons(images):
+    """Incoming weights of the two halves average to the old ones, outgoing ones sum to them."""
+    case = Case(images, "deit")
+    directions = firefly.draw_directions(
+        case.parent, case.layout, case.spaces, torch.Generator().manual_seed(1)
+    )
+    nothing = torch.arange(0)
+    choices = {s: firefly.Choice(torch.arange(old), nothing) for s, (old, _) in case.spaces.items()}
+    with torch.no_grad():
+        state = firefly.assembled(case.parent, case.layout, case.spaces, directions, choices)
+    name = "backbone.layers.0.ffn.layers.0.0.weight"
+    first, second = state[name].chunk(2)
+    torch.testing.assert_close((first + second) / 2, case.parent[name])
+    assert not torch.equal(first, second)
+    name = "backbone.layers.0.ffn.layers.1.weight"
+    torch.testing.assert_close(sum(state[name].chunk(2, 1)), case.parent[name])
+
+
+def test_firefly_keeps_what_lowers_the_loss(images):
+    """The candidates of the lowest scores end at a lower loss than those of the highest."""
+    case = Case(images, "deit")
+    kept = firefly.choose
+    losses = []
+    for sign in (1, -1):
+
+        def chosen(layout, spaces, directions, gradients, sign=sign):
+            return kept(layout, spaces, directions, [sign * g for g in gradients])
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(firefly, "choose", chosen)
+            state = case.grow("firefly")
+        batches = case.context.batches(case.context.samples)
+        losses.append(sum(float(case.context.loss(state, b)) for b in batches))
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("operator", ["gradmax", "firefly"])
+def test_what_is_charged_is_what_was_planned(case, operator):
+    case.grow(operator)
+    cfg = case.config
+    cfg.protocol = dict(method=operator, family=case.kind, reference_epochs=10)
+    cfg.stages = [
+        dict(members=1, width=1, inner="1/2", epochs=1),
+        dict(members=1, width=1, epochs=1),
+    ]
+    protocol = parse_protocol(cfg)
+    planned = plan_inputs(cfg, protocol, samples=20)["stage_models"][1].growth_flops
+    assert case.context.flops == planned > 0
+
+
+def test_a_wider_network_costs_more(case):
+    name, (old, _) = next(iter(case.spaces.items()))
+    small = dict(case.layout.sizes, **{name: old})
+    assert case.context._price(small) < case.context._price(case.layout.sizes)
+
+
+def test_the_same_seed_gives_the_same_child_and_another_does_not(images):
+    states = [Case(images, "resnet").grow("gradmax") for _ in range(2)]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    case = Case(images, "resnet")
+    case.context.seed = 2
+    other = case.grow("gradmax")
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in states[0].items())
+
+
+def test_reinit_starts_as_its_recipe_does(case):
+    state = case.grow("reinit")
+    again = TrainingContext(case.config, seed=1).initial()
+    assert all(torch.equal(tensor.to(again[n]), again[n]) for n, tensor in state.items())
+    assert case.error(state) > 0.1
+
+
+@pytest.mark.parametrize("operator", ["gradmax", "firefly", "reinit"])
+@pytest.mark.parametrize("family", ["deit", "resnet"])
+def test_a_protocol_runs_and_charges_its_growth(images, tmp_path, family, operator):
+    cfg = with_bottlenecks(staged(images, tmp_path / "tiny", family))
+    cfg.protocol = dict(method=operator, family=family, reference_epochs=10)
+    first = dict(width="1/2") if operator == "reinit" else dict(width=1, inner="1/2")
+    cfg.stages = [dict(members=1, epochs=1, **first), dict(members=1, width=1, epochs=1)]
+    train_protocol(cfg)
+    plan, ledger = (load_json(tmp_path / f"tiny/{name}.json") for name in ("plan", "ledger"))
+    assert ledger["total_flops"] == pytest.approx(plan["total_flops"], rel=0.005)
+    growth = plan["stages"][1]["growth_flops"]
+    assert (growth > 0) == (operator != "reinit")
+    (stage,) = tmp_path.glob("tiny/stage1_*")
+    assert load_json(stage / "grown.json")["children"][0]["flops"] == growth
+    (child,) = load_json(stage / "junction.json")["children"]
+    if operator == "gradmax":
+        assert child["child"] == child["parents"][0]
+    assert (tmp_path / "tiny/tiny.pth").is_file()
+
+
+@pytest.mark.parametrize("operator", ["gradmax", "reinit"])
+def test_files_are_grown_with_a_whole_config(images, tmp_path, operator):
+    case = Case(images, "deit")
+    save_member(tmp_path / "narrow.pth", {n: t.float() for n, t in case.parent.items()}, {})
+    case.config.dump(str(tmp_path / "wide.py"))
+    files = dict(parents=[str(tmp_path / "narrow.pth")], operator=operator)
+    grown = grow_files(str(tmp_path / "wide.py"), **files)
+    write_grown(grown, tmp_path / "child.pth")
+    if operator == "gradmax":
+        state = read_checkpoint(tmp_path / "child.pth").state_dict
+        assert case.error({n: t.double() for n, t in state.items()}) < 1e-5
+    case.config.pop("train_dataloader")
+    case.config.dump(str(tmp_path / "model.py"))
+    with pytest.raises(ValueError, match=r"model.py has no train_dataloader; give a whole config"):
+        grow_files(str(tmp_path / "model.py"), **files)
+
+
+@pytest.mark.parametrize(
+    "method, first, words",
+    [
+        ("gradmax", dict(width="1/2"), "grows the inner width alone"),
+        ("firefly", dict(width=1), "a smaller stages"),
+        ("rbdc", dict(width="1/2", inner="1/2"), "coupling grows all widths alike"),
+    ],
+)
+def test_stages_that_do_not_serve(images, tmp_path, method, first, words):
+    cfg = staged(images, tmp_path / "tiny")
+    cfg.protocol = dict(method=method, family="deit", reference_epochs=10)
+    members = 2 if method == "rbdc" else 1
+    cfg.stages = [dict(members=members, epochs=1, **first), dict(members=1, width=1, epochs=1)]
+    with pytest.raises(PlanError, match=words):
+        train_protocol(cfg)
+
+
+def test_growth_that_gradmax_cannot_serve(images):
+    case = Case(images, "deit")
+    sizes = {**case.sizes, **dict.fromkeys(case.spaces, 4)}
+    arch = architecture_from_config(case.config.model)
+    wide = arch.at_inner(Fraction(4)).layout()
+    with pytest.raises(GrowthError, match="32 new neurons different gradients at most"):
+        get_operator("gradmax").describe(wide, [sizes])
+
+
+def test_without_a_context_the_message_says_where_to_get_one(images):
+    case = Case(images, "deit")
+    with pytest.raises(GrowthError, match="protocol.method='firefly'"):
+        grow([case.parent], case.layout, operator="firefly")
