@@ -72,10 +72,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the comparison; write the report where one is asked for."""
     args = parse_args(argv)
+    if args.images and not args.images.is_dir():
+        raise AnalysisError(f"--images {args.images} is no folder; name that of the test images")
     findings = analyse(_read(args), resamples=args.resamples, annotations=args.annotations)
-    pictures = differing_images(findings, args.images) if args.out else []
     print_findings(findings)
     if args.out:
+        pictures = differing_images(findings, args.images)
         for path in write_report(findings, args.out, pictures).values():
             print(path)
 

@@ -56,13 +56,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/demo"), help="where results go")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="where the data are made")
+    parser.add_argument(
+        "--data", type=Path, help="where the data are made (default data, or data/tiny)"
+    )
     parser.add_argument("--family", choices=["deit", "resnet"], default="deit")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--tiny", action="store_true", help="a minute's run that proves the path only"
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.data = args.data or Path("data/tiny" if args.tiny else "data")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:

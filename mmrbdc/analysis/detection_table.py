@@ -166,7 +166,8 @@ def _over_images(differences: Sequence[ImageDifference], images: int, resamples:
     note = (
         f"Paired bootstrap, {resamples} resamples of the {images} test images: how far other "
         "images would move the difference of these very models. How far another training would is "
-        f"the spread over seeds. p: two-sided, at least {2 / (resamples + 1):.2g}."
+        f"the spread over seeds. p: two-sided, at least {2 / (resamples + 1):.2g}. In a small set "
+        "rare classes are missing from some resamples, which moves the interval off its centre."
     )
     return Cells("Differences over images, in points", headings, rows, 3, note)
 

@@ -69,7 +69,7 @@ class Evaluation:
 
 
 def _file(record: Record, work_dir: Path) -> File:
-    """A work dir may have moved since: what is no more where it was may lie in it."""
+    """A work dir may have been moved or copied since: what lies in it is its own."""
     path = Path(record.text("path"))
-    moved = work_dir / path.name
-    return File(moved if not path.is_file() and moved.is_file() else path, record.text("sha256"))
+    own = work_dir / path.name
+    return File(own if own.is_file() else path, record.text("sha256"))

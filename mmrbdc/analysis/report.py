@@ -45,6 +45,7 @@ _RESULTS_NOTE = (
     "fine-tuning."
 )
 _DETECTION_NOTE = "COCO AP after fine-tuning the same detector from each backbone."
+_PREDICTIONS_NOTE = "COCO AP of the given predictions."
 _WHISKERS_NOTE = " Whiskers are one standard deviation, dots are seeds."
 _SPREAD_NOTE = " a ± b (n): mean, sample standard deviation and number of seeds."
 
@@ -110,9 +111,11 @@ def report_html(findings: Findings, pictures: Sequence[Picture] = ()) -> str:
         sections.append(
             page.section(
                 "Detection and instance segmentation",
-                _DETECTION_NOTE + (_WHISKERS_NOTE if len(comparison.rows) > len(found) else ""),
+                (_DETECTION_NOTE if findings.are_runs else _PREDICTIONS_NOTE)
+                + (_WHISKERS_NOTE if len(comparison.rows) > len(found) else ""),
                 *_drawn(figures, bars, comparison),
                 *_detection_tables(findings),
+                *([] if findings.are_runs else _by_seed(findings)),
             )
         )
     if pictures:
@@ -125,7 +128,8 @@ def report_html(findings: Findings, pictures: Sequence[Picture] = ()) -> str:
                 *(page.picture(picture.png, picture.caption) for picture in pictures),
             )
         )
-    return page.page(_title(found), _summary(findings), sections, [_FLOPS_NOTE])
+    notes = [_FLOPS_NOTE] if findings.are_runs else []
+    return page.page(_title(found), _summary(findings), sections, notes)
 
 
 def _detection_tables(findings: Findings) -> list[str]:
@@ -202,17 +206,22 @@ def _table_section(findings: Findings) -> str:
     several = any(len(group.rows) > 1 for group in found)
     cells = [group_cells(group) for group in found]
     parts = [page.table(HEADINGS, cells, text_columns=2, cards=True)]
-    if findings.by_seed:
-        paired = [difference_cells(difference) for difference in findings.by_seed]
-        parts += [
-            page.subheading("Differences paired by seed, in points"),
-            page.table(DIFFERENCE_HEADINGS, paired, text_columns=3),
-            page.note(differences_note(findings.by_seed)),
-        ]
+    parts += _by_seed(findings)
     if several:
         parts.append(page.details("Every run", _runs_table(found)))
     note = _RESULTS_NOTE + (_SPREAD_NOTE if several else "")
     return page.section("Results", note, *parts)
+
+
+def _by_seed(findings: Findings) -> list[str]:
+    if not findings.by_seed:
+        return []
+    paired = [difference_cells(difference) for difference in findings.by_seed]
+    return [
+        page.subheading("Differences paired by seed, in points"),
+        page.table(DIFFERENCE_HEADINGS, paired, text_columns=3),
+        page.note(differences_note(findings.by_seed)),
+    ]
 
 
 def _runs_table(found: Sequence[Group]) -> str:

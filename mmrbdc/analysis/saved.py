@@ -28,7 +28,7 @@ def runs_csv(findings: Findings) -> str:
 def differences(findings: Findings) -> dict[str, Any]:
     """Return every difference between methods, and the warnings, in plain JSON types.
 
-    ``by_seed`` is in points (percent, or AP times 100), ``over_images`` in AP from 0 to 1.
+    All differences are in points: percent, or AP times 100.
     """
     by_seed = [
         {
@@ -43,5 +43,12 @@ def differences(findings: Findings) -> dict[str, Any]:
     over_images = []
     for image_difference in findings.over_images:
         content = asdict(image_difference)
-        over_images.append(content | content.pop("result"))
-    return dict(by_seed=by_seed, over_images=over_images, warnings=list(findings.warnings))
+        result = content.pop("result")
+        points = {key: 100 * result[key] for key in ("difference", "low", "high")}
+        over_images.append(content | result | points)
+    return dict(
+        unit="points: percent, or AP times 100",
+        by_seed=by_seed,
+        over_images=over_images,
+        warnings=list(findings.warnings),
+    )

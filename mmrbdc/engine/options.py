@@ -9,13 +9,21 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-_RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) | {
-    "custom_imports",
-    "find_unused_parameters",
-    "sync_bn",
+_RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {"self"} | {
+    "activation_checkpointing",
     "compile",
+    "custom_imports",
+    "efficient_conv_bn_eval",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "sync_bn",
 }
 """What MMEngine's Runner reads from the top level of a config."""
+
+_STAGED_KEYS = ("stages", "protocol", "lockstep")
+"""What the staged runner reads beside that."""
+
+_SHOWN = 4
 
 
 def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
@@ -27,16 +35,27 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
 
     Raises:
         ValueError: an option whose first part neither the config nor MMEngine's Runner knows, or
-            that reaches past the end of a list.
+            is a name that the config's files use among themselves (``max_epochs``), whose value
+            has been copied by then; or one that reaches past the end of a list.
     """
     options = dict(options or {})
-    known = sorted((_RUNNER_KEYS - {"self"}) | set(cfg))
+    read = _RUNNER_KEYS | set(_STAGED_KEYS)
+    known = sorted(read | set(cfg))
     for key in options:
         root = key.split(".")[0]
         if root not in known:
             close = difflib.get_close_matches(root, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(cfg))}"
             raise ValueError(f"--cfg-options {key}: the config has no {root!r}; {hint}")
+        if root not in read:
+            held = [path for name in sorted(read & set(cfg)) for path in _holding(cfg, name, root)]
+            more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+            raise ValueError(
+                f"--cfg-options {key}: {root!r} is a name that the config's files use among "
+                "themselves; by now its value has been copied to where it is read"
+                + (f" ({', '.join(held[:_SHOWN])}{more})" if held else "")
+                + ". Set it there, or in the file"
+            )
     for key, value in options.items():
         try:
             cfg.merge_from_dict({key: value})
@@ -45,3 +64,21 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             raise ValueError(f"--cfg-options {key}: {reason}") from error
     if options:
         cfg.cfg_options = options
+
+
+def _holding(cfg: Config, name: str, root: str) -> list[str]:
+    """Dotted keys below ``name`` whose value is that of the top-level ``root``."""
+    found = []
+
+    def look(value: Any, path: str) -> None:
+        if type(value) is type(cfg[root]) and value == cfg[root]:
+            found.append(path)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                look(item, f"{path}.{key}")
+        elif isinstance(value, list | tuple):
+            for position, item in enumerate(value):
+                look(item, f"{path}.{position}")
+
+    look(cfg[name], name)
+    return found

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from mmrbdc.analysis import (
     write_report,
 )
 from mmrbdc.analysis.coco import match, paired_bootstrap, read_annotations, read_predictions
+from mmrbdc.analysis.saved import differences
 from mmrbdc.analysis.table import WIDTH as COLUMNS
 
 DATA = make_annotations(images=8, objects=24)
@@ -254,6 +256,18 @@ def test_annotations_may_have_moved(tmp_path):
     assert analyse(collect([tmp_path]), resamples=2, annotations=moved).over_images
 
 
+def test_a_copied_run_is_judged_by_its_own_predictions(tmp_path):
+    rbdc, other = make_run(tmp_path / "there", "rbdc"), make_run(tmp_path / "there", "random")
+    for run in (rbdc, other):
+        shutil.copytree(run, tmp_path / "here" / run.name)
+    (rbdc / "predictions.bbox.json").write_text("[]")
+    assert analyse(collect([tmp_path / "here"]), resamples=2).over_images
+    copied = tmp_path / "here" / rbdc.name / "predictions.bbox.json"
+    copied.write_text(copied.read_text() + " ")
+    with pytest.raises(AnalysisError, match=f"{copied} .* is not the file that the test"):
+        analyse(collect([tmp_path / "here"]), resamples=2)
+
+
 def test_the_bootstrap_is_of_the_means_over_the_common_seeds(demo):
     boxes, masks = analyse(collect([demo]), resamples=50).over_images
     assert (boxes.field, masks.field) == ("bbox_mAP", "segm_mAP")
@@ -326,7 +340,15 @@ def test_prediction_files_become_rows(files, capsys):
     assert difference.seeds == (0, 1) and difference.result.difference > 0
     text = printed(findings, capsys)
     assert "RBDC − random" in text and "TFLOPs" not in text and "Cost" not in text
-    assert "for the 8 images of annotations.json, 2 seeds each" in report_html(findings)
+    html = report_html(findings)
+    assert "for the 8 images of annotations.json, 2 seeds each" in html
+    assert "Differences paired by seed" in html and "of the given predictions" in html
+    assert "How FLOPs are counted" not in html
+    saved = differences(findings)
+    (by_seed,) = saved["by_seed"]
+    (over_images,) = saved["over_images"]
+    assert by_seed["mean"] == pytest.approx(over_images["difference"], abs=1e-6)
+    assert saved["unit"].startswith("points")
 
 
 def test_masks_are_told_from_boxes_by_name_and_else_by_content(tmp_path, files):

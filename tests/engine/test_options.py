@@ -33,6 +33,18 @@ def test_without_options_nothing_changes(options):
     assert cfg.to_dict() == config().to_dict()
 
 
+def test_a_name_that_only_files_use_is_refused_and_its_places_are_named():
+    cfg = config()
+    cfg.max_epochs = 36
+    cfg.train_cfg = dict(max_epochs=36)
+    cfg.param_scheduler = [dict(end=1), dict(begin=1, end=36)]
+    with pytest.raises(ValueError, match=r"param_scheduler.1.end, train_cfg.max_epochs\)"):
+        merge_options(cfg, {"max_epochs": 12})
+    assert cfg.max_epochs == 36
+    merge_options(cfg, {"train_cfg.max_epochs": 12, "sync_bn": "torch"})
+    assert cfg.train_cfg.max_epochs == 12
+
+
 def test_a_key_may_be_new_below_a_known_one():
     cfg = config()
     merge_options(cfg, {"model.backbone.drop_path_rate": 0.1})

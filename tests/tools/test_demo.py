@@ -83,7 +83,7 @@ def test_detectors_leave_what_a_comparison_reads(demo):
 
 
 def test_a_failing_step_stops_the_demo_with_its_log(tmp_path):
-    foreign = tmp_path / "data" / "digits" / "train"
+    foreign = tmp_path / "data" / "tiny" / "digits" / "train"
     foreign.mkdir(parents=True)
     (foreign / "a.txt").write_text("not made by the demo, so never overwritten")
     done = run_demo(tmp_path)

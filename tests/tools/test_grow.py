@@ -256,7 +256,8 @@ def test_a_head_size_that_only_a_config_can_tell(files, main, capsys):
 def test_a_parent_config_of_another_width(files, main, capsys):
     thin = files.config("thin.py", width=8, heads=1)
     argv = command(files.child, files.two(), "--parent-config", thin)
-    assert "'stream' 16 wide, but deit 2x8, 1 head, 16 hidden (from thin.py)" in error_of(main, capsys, argv)
+    message = error_of(main, capsys, argv)
+    assert "'stream' 16 wide, but deit 2x8, 1 head, 16 hidden (from thin.py)" in message
 
 
 def test_a_parent_config_against_the_files_own_word(files, main, capsys):

@@ -73,14 +73,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     reports, errors = inspect(splits(args))
     console = Console(highlight=False)
     console.print(counts_table(reports))
-    lines = finding_lines(reports, errors)
+    lines = []
+    if not args.files[0].endswith(".py"):
+        lines += ["for the config:", *class_lines(reports), ""]
+    lines += finding_lines(reports, errors)
     if any(report.split.images is None for report in reports):
         lines.append("note: no --images, so no image was looked at")
-    if not args.files[0].endswith(".py"):
-        lines += ["", "for the config:", *class_lines(reports)]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-    if all_errors(reports, errors):
+    wrong = all_errors(reports, errors)
+    if wrong:
+        console.print(f"{wrong} thing{'s' * (wrong > 1)} to mend: see the errors above")
         sys.exit(1)
     console.print("nothing has to be mended")
 

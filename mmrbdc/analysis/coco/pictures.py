@@ -86,8 +86,8 @@ def _read_image(path: Path, annotations: Path) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise AnalysisError(
-            f"{path} cannot be read ({error}); image_dir should be the folder of the images of "
-            f"{annotations}"
+            f"{path} cannot be read ({error}); name the folder of the images of {annotations}: "
+            "--images"
         ) from None
 
 

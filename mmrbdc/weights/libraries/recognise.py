@@ -241,7 +241,8 @@ def _not_understood(
             f"{checkpoint.path}: its backbone's names begin with "
             f"{' or '.join(map(repr, elsewhere))}, {what} (known, in any combination: "
             f"{', '.join(KNOWN_SEGMENTS)}). If that is the model you want, say "
-            f"prefix={elsewhere[0]!r}."
+            f"prefix={elsewhere[0]!r} (in a detector's config "
+            "model.backbone.init_cfg.prefix, in tools --prefix)."
         )
     libraries = "MMPretrain, timm, torchvision, Hugging Face and official DeiT"
     tried = "any combination of " + ", ".join(KNOWN_SEGMENTS) if prefix is None else repr(prefix)

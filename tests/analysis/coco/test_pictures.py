@@ -161,7 +161,7 @@ def test_unknown_and_missing_images(scene):
     named = {"model": predictions([found(data, 0, 0.5)])}
     with pytest.raises(AnalysisError, match=r"annotations.json has no image 77"):
         side_by_side(folder, annotations, named, 77)
-    with pytest.raises(AnalysisError, match=r"elsewhere/1.png cannot be read .*image_dir"):
+    with pytest.raises(AnalysisError, match=r"elsewhere/1.png cannot be read .*--images"):
         side_by_side(folder / "elsewhere", annotations, named, 1)
     (folder / "1.png").write_bytes(b"no image")
     with pytest.raises(AnalysisError, match=r"1.png cannot be read"):
