@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mmrbdc.families import Architecture
-from mmrbdc.growth import deepen, resize_positions
+from mmrbdc.growth import GrowthError, deepen, resize_positions
+from mmrbdc.growth.templates import has_templates
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ def fit_parent(
     if depth_operator is None and not positions:
         return FittedParent(state_dict, parent)
     own = child.fitted(state_dict, who) if parent is None else parent
+    fields = (child.depth_fields if depth_operator else ()) + (
+        child.image_fields if positions else ()
+    )
+    if has_templates(state_dict) and own.taking(child, fields) != own:
+        raise GrowthError(
+            f"{who} ({own.label}) holds mixtures of templates, which grow in width only, and has "
+            f"another depth or image size than {child.label}; train it with the child's"
+        )
     changes = []
     if positions and own.grid is not None and child.grid is not None and own.grid != child.grid:
         state_dict = resize_positions(state_dict, own.layout(), own.grid, child.grid, who)

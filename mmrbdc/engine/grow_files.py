@@ -221,7 +221,7 @@ def grow_files(
             who=parent.name,
         )
         if parent.architecture is not None:
-            _check_widths(parent, fitted.state_dict, child)
+            _check_widths(parent, fitted.state_dict, child, operator)
         found[i] = replace(parent, changes=fitted.changes)
         states.append(fitted.state_dict)
     result = grow(
@@ -331,10 +331,12 @@ def _check_one_kind(parents: Sequence[Parent]) -> None:
         )
 
 
-def _check_widths(parent: Parent, state: Mapping[str, Tensor], child: Architecture) -> None:
+def _check_widths(
+    parent: Parent, state: Mapping[str, Tensor], child: Architecture, operator: str
+) -> None:
     """Check that a parent's tensors are as wide as its architecture says."""
     assert parent.architecture is not None
-    sizes = child.layout().space_sizes(state, parent.name)
+    sizes = get_operator(operator).space_sizes(child.layout(), state, parent.name)
     for name, space in parent.architecture.layout().spaces.items():
         if sizes[name] != space.size:
             raise GrowthError(

@@ -13,6 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mmrbdc.engine.image_size import inner_dataset, input_size, set_image_size
+from mmrbdc.engine.template_members import train_templates
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import get_operator
 from mmrbdc.plan import (
@@ -58,7 +59,7 @@ def plan_inputs(
             "or give --samples"
         )
     check_image_sizes(protocol.stages, input_size(cfg))
-    configs = [stage_config(cfg, stage, options) for stage in protocol.stages]
+    configs = stage_configs(cfg, protocol, options)
     loader = cfg.train_dataloader
     for i, config in enumerate(configs):
         for key in ("batch_size", "drop_last"):
@@ -127,6 +128,23 @@ def _sample_source(cfg: Config) -> tuple[dict, Any]:
     dataset = cfg.train_dataloader.dataset.to_dict()
     inner_dataset(dataset).pop("pipeline", None)
     return dataset, cfg.train_dataloader.get("sampler")
+
+
+def stage_configs(
+    cfg: Config, protocol: Protocol, options: Mapping[str, Any] | None = None
+) -> list[Config]:
+    """Return :func:`stage_config` of every stage, with members of the kind that its operator grows.
+
+    Args:
+        cfg: The staged config, ``options`` already merged.
+        protocol: Its protocol.
+        options: Command-line overrides.
+    """
+    configs = [stage_config(cfg, stage, options) for stage in protocol.stages]
+    if get_operator(protocol.operator).parent_weights == "templates":
+        for config in configs[:-1]:
+            train_templates(config)
+    return configs
 
 
 def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = None) -> Config:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size
 
 from mmrbdc.engine.members import is_finished, member_file
-from mmrbdc.engine.model_cost import plan_inputs, stage_config
+from mmrbdc.engine.model_cost import plan_inputs, stage_configs
 from mmrbdc.engine.stage_config import fingerprint, hash_of, run_config
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
@@ -80,8 +80,8 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
     """All stages of a plan, with the hashes that tie each to the ones before."""
     protocol = plan.protocol
     setups: list[StageSetup] = []
-    for index, (stage, row) in enumerate(zip(protocol.stages, plan.rows, strict=True)):
-        config = stage_config(cfg, stage, cfg.get("cfg_options"))
+    configs = stage_configs(cfg, protocol, cfg.get("cfg_options"))
+    for index, (config, row) in enumerate(zip(configs, plan.rows, strict=True)):
         operator = _operator(protocol, index)
         run = run_config(
             config,

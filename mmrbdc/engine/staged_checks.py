@@ -1,12 +1,15 @@
 """What a staged config must have, checked before anything runs."""
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config
 
 from mmrbdc.engine.joint_norm import set_norm_blend
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.families.base import type_name
 from mmrbdc.growth import check_streams, get_operator
 from mmrbdc.plan import PlanError, Protocol
 
@@ -20,6 +23,7 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
     _check_evaluator(cfg)
     _check_checkpoint_hook(cfg)
     architecture = architecture_from_config(cfg.model)
+    _check_plain(cfg.model)
     _check_trainable(architecture, protocol.family)
     _check_growth(architecture, protocol)
     if protocol.streams != "plain":
@@ -33,16 +37,31 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
 def _check_growth(target: Architecture, protocol: Protocol) -> None:
     """Ask the operator about every junction's widths."""
     operator = get_operator(protocol.operator)
-    if operator.parents == "one" and (protocol.streams != "plain" or protocol.norm_ramp):
-        raise PlanError(
-            f"protocol.streams and protocol.norm_ramp join several parents' streams, but "
-            f"{protocol.method} has one parent; leave them out"
-        )
+    if protocol.streams != "plain" or protocol.norm_ramp:
+        reason = ""
+        if operator.parents == "one":
+            reason = "has one parent"
+        elif operator.parent_weights == "templates":
+            reason = "grows mixtures of templates, not plain weights with zeros between them"
+        if reason:
+            raise PlanError(
+                f"protocol.streams and protocol.norm_ramp join several parents' streams, but "
+                f"{protocol.method} {reason}; leave them out"
+            )
     for narrow, wide in itertools.pairwise(protocol.stages):
         parent, child = (
             target.scaled(stage.width).at_inner(stage.inner).layout() for stage in (narrow, wide)
         )
         operator.describe(child, [parent.sizes] * (narrow.members // wide.members))
+
+
+def _check_plain(model_cfg: Mapping[str, Any]) -> None:
+    kind = type_name(model_cfg, "model")
+    if kind != "ImageClassifier":
+        raise PlanError(
+            f"the model is a {kind}, but a staged config's model is the target, a plain "
+            "ImageClassifier; protocol.method says how the members are trained"
+        )
 
 
 def _check_trainable(architecture: Architecture, family: str) -> None:

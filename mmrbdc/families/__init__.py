@@ -25,12 +25,14 @@ def get_family(name: str) -> type[Architecture]:
 def architecture_from_config(model_cfg: Mapping[str, Any]) -> Architecture:
     """Read family and architecture off the config of an MMPretrain ``ImageClassifier``.
 
+    That of mmrbdc's ``TemplateClassifier`` is the plain model's.
+
     Raises:
         FamilyError: Not a classifier, a backbone of no known family, or an option whose tensors the
             family does not know.
     """
     kind = type_name(model_cfg, "model")
-    if kind != "ImageClassifier":
+    if kind not in ("ImageClassifier", "TemplateClassifier"):
         raise FamilyError(f"the model is a {kind}; expected an MMPretrain ImageClassifier")
     backbone = type_name(model_cfg.get("backbone"), "backbone")
     for family in FAMILIES.values():

@@ -58,7 +58,7 @@ def grow(
         elif placement.rule == "mean":
             child[name] = torch.stack([source.to(sources[0].device) for source in sources]).mean(0)
         else:
-            child[name] = _place(sources, placement, layout, name)
+            child[name] = place(sources, placement, layout, name)
     return child
 
 
@@ -131,21 +131,34 @@ def _blocks(
     return [Block(parent, ranges) for ranges in product(*choices)]
 
 
-def _place(sources: Sequence[Tensor], placement: Placement, layout: Layout, name: str) -> Tensor:
-    """Write each parent's maps into its boxes of a zero tensor."""
+def place(sources: Sequence[Tensor], placement: Placement, layout: Layout, name: str) -> Tensor:
+    """Write each parent's maps into its boxes of a zero tensor; ``placed/k`` is divided by k.
+
+    Args:
+        sources: The tensor ``name`` of each parent.
+        placement: Its boxes, parent by parent, those of one parent in the order of
+            :func:`fused_maps`.
+        layout: The child's.
+        name: Of the tensor.
+    """
     first = sources[0]
     out = torch.zeros(layout.shape(name), dtype=first.dtype, device=first.device)
     fused = [axis.fused for axis in layout.entries[name].axes]
     per_parent = len(placement.blocks) // len(sources)
     for i, source in enumerate(sources):
         boxes = placement.blocks[i * per_parent : (i + 1) * per_parent]
-        for box, part in zip(boxes, _maps(source, fused), strict=True):
+        for box, part in zip(boxes, fused_maps(source, fused), strict=True):
             out[box.slices] = part
-    return out if placement.rule == "placed" else out / len(sources)
+    return out / len(sources) if placement.rule == "placed/k" else out
 
 
-def _maps(source: Tensor, fused: Sequence[int]) -> list[Tensor]:
-    """Cut a tensor into its fused maps, in the order of ``itertools.product``."""
+def fused_maps(source: Tensor, fused: Sequence[int]) -> list[Tensor]:
+    """Cut a tensor into its fused maps, in the order of ``itertools.product``.
+
+    Args:
+        source: The tensor.
+        fused: How many maps each of its dimensions fuses.
+    """
     parts = [source]
     for dim, count in enumerate(fused):
         parts = [piece for part in parts for piece in part.chunk(count, dim)]

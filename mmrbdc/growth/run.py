@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import torch
@@ -13,6 +14,7 @@ from mmrbdc.growth import (
     block_diagonal,
     firefly,
     gradmax,
+    mixture_growth,
     net2net,
     reinit,
     self_coupling,
@@ -23,6 +25,7 @@ from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.placement import Placement
 from mmrbdc.growth.report import GrowthReport, make_report
+from mmrbdc.growth.templates import has_templates, template_layout
 
 StateDict = Mapping[str, Tensor]
 
@@ -58,6 +61,8 @@ class Operator:
         work: Of an operator that needs a context: what it costs, from the child's layout, the
             parent's space sizes and the images of an epoch.
         inner: Whether it grows the inner widths of blocks and leaves the width as it is.
+        parent_weights: What the parents' state dicts hold: ``plain`` weights under the child's
+            names, or ``templates``, see ``mmrbdc.growth.templates``.
     """
 
     name: str
@@ -66,6 +71,34 @@ class Operator:
     parents: Literal["one", "sum"]
     work: Callable[[Layout, Mapping[str, int], int], list[Work]] | None = None
     inner: bool = False
+    parent_weights: Literal["plain", "templates"] = "plain"
+
+    def space_sizes(self, layout: Layout, parent: StateDict, who: str) -> dict[str, int]:
+        """Infer from the tensors of a parent how large each of its spaces is.
+
+        Args:
+            layout: The child's.
+            parent: The parent's tensors.
+            who: What messages call the parent.
+
+        Raises:
+            GrowthError: Plain weights where templates are needed, or the other way round, and as
+                ``Layout.space_sizes``.
+        """
+        if self.parent_weights == "plain":
+            if has_templates(parent):
+                raise GrowthError(
+                    f"{who} holds mixtures of templates, and '{self.name}' grows plain weights; "
+                    f"grow it with {' or '.join(mixture_growth.OFF_DIAGONALS)}"
+                )
+            return layout.space_sizes(parent, who)
+        if not has_templates(parent):
+            raise GrowthError(
+                f"{who} holds plain weights, and '{self.name}' grows mixtures of templates; train "
+                f"its parents as such: a protocol with protocol.method='{self.name}' leaves them "
+                "in members/ of its first stage (tools/train.py CONFIG --stage 0 trains them alone)"
+            )
+        return template_layout(layout).space_sizes(parent, who)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -81,6 +114,16 @@ OPERATORS: dict[str, Operator] = {
         Operator(gradmax.NAME, gradmax.grow, gradmax.describe, "one", gradmax.work, inner=True),
         Operator(firefly.NAME, firefly.grow, firefly.describe, "one", firefly.work, inner=True),
         Operator(reinit.NAME, reinit.grow, reinit.describe, "one", reinit.work),
+        *(
+            Operator(
+                name,
+                partial(mixture_growth.grow, off_diagonal=rule),
+                mixture_growth.describe,
+                "sum",
+                parent_weights="templates",
+            )
+            for name, rule in mixture_growth.OFF_DIAGONALS.items()
+        ),
     )
 }
 """All growth operators by name."""
@@ -144,7 +187,9 @@ def grow(
     names = list(names) if names is not None else [f"parent {i}" for i in range(len(parents))]
     if not parents:
         raise GrowthError(f"growth operator '{operator}' got no parents; name at least one")
-    sizes = [layout.space_sizes(parent, who) for parent, who in zip(parents, names, strict=True)]
+    sizes = [
+        chosen.space_sizes(layout, parent, who) for parent, who in zip(parents, names, strict=True)
+    ]
     _check_dtypes(parents, names)
     if not allow_equal:
         _check_different(parents, names)

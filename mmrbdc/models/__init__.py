@@ -2,5 +2,6 @@
 
 from mmrbdc.models import backbones, necks
 from mmrbdc.models.siblings import Siblings, SiblingsDataPreprocessor
+from mmrbdc.models.templates import TemplateClassifier
 
-__all__ = ["Siblings", "SiblingsDataPreprocessor", "backbones", "necks"]
+__all__ = ["Siblings", "SiblingsDataPreprocessor", "TemplateClassifier", "backbones", "necks"]

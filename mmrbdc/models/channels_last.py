@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 SMALLEST_SHORTCUT = 8
 """Input channels of a strided 1 x 1 convolution. With fewer, the backward pass of torch 2.11 in
@@ -24,8 +25,16 @@ def check_channels_last(model: nn.Module) -> None:
 
 
 def set_memory_format(model: nn.Module, memory_format: torch.memory_format) -> None:
-    """Lay out the weights of all 2d convolutions in ``memory_format``, in place."""
+    """Lay out the weights of all 2d convolutions in ``memory_format``, in place.
+
+    Of a mixture of templates (2, out, in, height, width) each template is laid out so.
+    """
     for _, module in _convolutions(model):
+        if is_parametrized(module, "weight"):
+            templates = module.get_parameter("parametrizations.weight.original0")
+            flat = templates.data.flatten(0, 1).contiguous(memory_format=memory_format)
+            templates.data = flat.unflatten(0, templates.shape[:2])
+            continue
         module.weight.data = module.weight.data.contiguous(memory_format=memory_format)
 
 

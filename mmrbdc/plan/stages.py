@@ -154,6 +154,8 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
     parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
     _check_sequence(parsed, method, OPERATORS[operator])
+    if OPERATORS[operator].parent_weights == "templates":
+        _check_templates(parsed, method)
     return Protocol(
         name=name,
         method=method,
@@ -318,6 +320,23 @@ def _check_widened(i: int, narrow: Stage, wide: Stage, operator: Operator) -> No
             f"stages[{i}] has width {narrow.width} and stages[{i + 1}] {wide.width}, but "
             f"{operator.name} widens; set a smaller stages[{i}].width"
         )
+
+
+def _check_templates(stages: Sequence[Stage], method: str) -> None:
+    if len(stages) != 2 or stages[0].members != 2:
+        counts = ", ".join(str(stage.members) for stage in stages)
+        raise PlanError(
+            f"{method} has {len(stages)} stages of {counts} members; it joins two mixtures of "
+            "templates into a plain model, once: use stages of 2 members of width '1/2' and 1 of "
+            "width 1, or method='rbdc' for more"
+        )
+    for i, stage in enumerate(stages):
+        for key, value, plain in (("depth", stage.depth, 1), ("img_size", stage.img_size, None)):
+            if value != plain:
+                raise PlanError(
+                    f"stages[{i}] has {key}={value}, but {method} grows width only; leave {key} "
+                    "out of its stages"
+                )
 
 
 def _fraction(value: Any, where: str) -> Fraction:

@@ -183,3 +183,27 @@ def test_refuses_a_protocol_without_family_with_its_own_error():
     del config["protocol"]["family"]
     with pytest.raises(PlanError, match=r"protocol\.family"):
         parse_protocol(config)
+
+
+MIXTURES = [{"members": 2, "width": "1/2", "epochs": 2}, {"members": 1, "width": 1, "epochs": 1}]
+
+
+def test_mixture_growth_has_one_junction_of_two_members():
+    for method in ("mixture-growth", "mixture-growth-copy"):
+        protocol = parse_protocol(cfg(stages=MIXTURES, method=method))
+        assert protocol.operator == method and len(protocol.stages) == 2
+
+
+@pytest.mark.parametrize(
+    "stages, words",
+    [
+        (CFG["stages"], "3 stages of 4, 2, 1 members; it joins two mixtures"),
+        ([{**MIXTURES[0], "members": 4, "width": "1/4"}, MIXTURES[1]], "2 stages of 4, 1 members"),
+        ([{**MIXTURES[0], "depth": "1/2"}, MIXTURES[1]], r"stages\[0\] has depth=1/2, but mixture"),
+        ([MIXTURES[0], {**MIXTURES[1], "img_size": 224}], r"stages\[1\] has img_size=224"),
+        ([MIXTURES[1]], "every other method at least two"),
+    ],
+)
+def test_mixture_growth_refuses_other_stages(stages, words):
+    with pytest.raises(PlanError, match=words):
+        parse_protocol(cfg(stages=stages, method="mixture-growth"))
