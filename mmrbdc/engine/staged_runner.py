@@ -63,10 +63,10 @@ class StagedRunner:
         self.work_dir = Path(cfg.work_dir)
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
+        import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
         self.protocol = parse_protocol(cfg, name=self.name)
         check_staged(cfg, self.protocol)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
-        import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
         DefaultScope.get_instance(f"{self.name}-{time.time_ns()}", scope_name="mmpretrain")
 
     @classmethod

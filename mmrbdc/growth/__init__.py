@@ -1,5 +1,6 @@
 """How weights grow: pure functions on state dicts. Needs torch and nothing else."""
 
+from mmrbdc.growth import block_diagonal
 from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.depth import DEPTH_OPERATORS, deepen
 from mmrbdc.growth.errors import GrowthError
@@ -7,7 +8,14 @@ from mmrbdc.growth.layout import Axis, Entry, Layout, Space
 from mmrbdc.growth.placement import Block, Placement
 from mmrbdc.growth.positions import resize_positions
 from mmrbdc.growth.report import GrowthReport
-from mmrbdc.growth.run import OPERATORS, GrowthResult, Operator, get_operator, grow
+from mmrbdc.growth.run import (
+    OPERATORS,
+    GrowthResult,
+    Operator,
+    get_operator,
+    grow,
+    register_operator,
+)
 from mmrbdc.growth.streams import (
     centre_stream,
     check_streams,
@@ -31,12 +39,14 @@ __all__ = [
     "Placement",
     "Space",
     "Work",
+    "block_diagonal",
     "centre_stream",
     "check_streams",
     "deepen",
     "get_operator",
     "grow",
     "matching_factors",
+    "register_operator",
     "resize_positions",
     "scale_stream",
     "stream_norms",

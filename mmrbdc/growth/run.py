@@ -129,6 +129,19 @@ OPERATORS: dict[str, Operator] = {
 """All growth operators by name."""
 
 
+def register_operator(operator: Operator) -> None:
+    """Add an operator from outside of this package; configs name its module in ``custom_imports``.
+
+    Raises:
+        GrowthError: There is one of that name.
+    """
+    if operator.name in OPERATORS:
+        raise GrowthError(
+            f"there is a growth operator '{operator.name}' already; give yours another name"
+        )
+    OPERATORS[operator.name] = operator
+
+
 @dataclass(frozen=True)
 class GrowthResult:
     """A grown child.

@@ -26,8 +26,6 @@ from mmrbdc.families import get_family
 from mmrbdc.growth import DEPTH_OPERATORS
 from mmrbdc.growth.run import OPERATORS, Operator, get_operator
 
-METHODS = ("rbdc", "scratch", *(name for name in OPERATORS if name != "block-diagonal"))
-"""RBDC, the baseline, and for every other growth operator the method of its name."""
 WEIGHTS = ("raw", "ema")
 STREAMS = ("plain", "matched")
 PROTOCOL_KEYS = (
@@ -138,7 +136,9 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         if key not in settings:
             raise PlanError(f"protocol has no {key!r}; add protocol.{key}")
 
-    method = _one_of(settings["method"], METHODS, "protocol.method")
+    # RBDC, the baseline, and for every other growth operator the method of its name.
+    methods = ["rbdc", "scratch", *(name for name in OPERATORS if name != "block-diagonal")]
+    method = _one_of(settings["method"], methods, "protocol.method")
     get_family(settings["family"])
     by_method = method if method in OPERATORS else "block-diagonal"
     operator = settings.get("operator", by_method)

@@ -13,7 +13,8 @@ A study config holds one dict::
             net2net=dict(stages=[(1, '1/2'), (1, 1)], ratio=1.0)))
 
 The recipe gives the target, the data, the schedule and the reference, whose FLOPs are a budget of
-1. A method's name is its ``protocol.method`` unless it says another; stages are (members, width).
+1. A method's name is its ``protocol.method`` unless it says another; stages are (members, width),
+or (members, width, inner width). ``imports`` names modules that register operators of one's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
@@ -31,7 +33,7 @@ from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
-METHOD_KEYS = ("method", "stages", "ratio", "budgets", "seeds", "protocol")
+METHOD_KEYS = ("method", "stages", "ratio", "budgets", "seeds", "protocol", "imports")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,15 @@ def variant_config(
 ) -> Config:
     """Return the recipe with a method's protocol, its stages as long as the budget allows."""
     cfg = Config(recipe.to_dict(), format_python_code=False)
+    if modules := settings.get("imports"):
+        known = cfg.get("custom_imports") or dict(imports=[])
+        cfg.custom_imports = dict(known, imports=[*known["imports"], *modules])
+        try:
+            import_modules_from_strings(**cfg.custom_imports)
+        except ImportError as error:
+            raise PlanError(
+                f"imports={modules}: {error}; is the folder of your module in PYTHONPATH?"
+            ) from error
     method = settings.get("method", label)
     reference = {
         key: recipe.protocol[key]
@@ -128,7 +139,8 @@ def variant_config(
     }
     cfg.protocol = dict(method=method, **reference, **settings.get("protocol", {}))
     stages = settings.get("stages", [(1, 1)])
-    cfg.stages = [dict(members=members, width=width, epochs=1) for members, width in stages]
+    keys = ("members", "width", "inner")
+    cfg.stages = [dict(zip(keys, stage, strict=False), epochs=1) for stage in stages]
     protocol = parse_protocol(cfg, name=label)
     check_staged(cfg, protocol)
     lengths = solve_lengths(
