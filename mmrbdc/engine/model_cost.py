@@ -182,6 +182,10 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
     return config
 
 
+_known: dict[str, StageModel] = {}
+"""Counts by model config and image size: a study plans the same few models again and again."""
+
+
 def stage_model(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
     """Build a classifier without weights and count its parameters and FLOPs.
 
@@ -189,6 +193,13 @@ def stage_model(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> St
         model_cfg: Config of an MMPretrain ``ImageClassifier``.
         image_size: Height and width of an image in pixels.
     """
+    key = repr((model_cfg, image_size))
+    if key not in _known:
+        _known[key] = _count(model_cfg, image_size)
+    return _known[key]
+
+
+def _count(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
     architecture = architecture_from_config(model_cfg)
     model = build_on_meta(model_cfg)
     image = torch.zeros(1, 3, *image_size, device="meta")

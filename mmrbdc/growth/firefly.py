@@ -13,8 +13,9 @@ pass the loss gradient of a gate on every candidate, at 1, is summed. The most n
 As in the released code: directions start uniform within 0.1 (v), normal with 0.1 (incoming),
 uniform within 0.01 (outgoing); norms use their running statistics, splits copy them, new neurons
 have fresh ones. Different: the child's width is fixed, so every space keeps the best of its own
-candidates, where the paper ranks those of all layers together and keeps a share; the small L2
-penalties on directions, whose size is not given, are left out.
+candidates, where the paper ranks those of all layers together and keeps a share; a pass is over
+``PASS_IMAGES`` images at most, since every one is charged; the small L2 penalties on directions,
+whose size is not given, are left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +33,9 @@ from mmrbdc.growth.placement import Placement
 NAME = "firefly"
 NEW_CANDIDATES = 70
 """New neurons tried in every space; as many as it grows by where that is more."""
+
+PASS_IMAGES = 1024
+"""Largest number of images of one pass."""
 
 SPLIT_RANGE, INCOMING_STD, OUTGOING_RANGE = 0.1, 0.1, 0.01
 
@@ -102,13 +106,14 @@ def grow(
     everything = {space: _all_candidates(size) for space, size in spaces.items()}
     leaves = directions.all()
     optimizer = torch.optim.RMSprop(leaves, lr=1e-3, momentum=0.1, alpha=0.9)
-    for batch in context.batches(context.samples):
+    images = min(context.samples, PASS_IMAGES)
+    for batch in context.batches(images):
         loss = context.loss(assembled(parent, layout, spaces, directions, everything), batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     sums = [torch.zeros_like(leaf) for leaf in leaves]
-    for batch in context.batches(context.samples):
+    for batch in context.batches(images):
         loss = context.loss(assembled(parent, layout, spaces, directions, everything), batch)
         for total, gradient in zip(sums, torch.autograd.grad(loss, leaves), strict=True):
             total += gradient
@@ -129,10 +134,10 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
 
 
 def work(layout: Layout, sizes: Mapping[str, int], samples: int) -> list[Work]:
-    """Return what :func:`grow` costs: two epochs of the network with all candidates."""
+    """Return what :func:`grow` costs: two passes through the network with all candidates."""
     spaces = grown_spaces(layout, [sizes], NAME)
     wide = {n: 2 * old + new_candidates((old, new)) for n, (old, new) in spaces.items()}
-    return [Work(2 * samples, {**sizes, **wide})]
+    return [Work(2 * min(samples, PASS_IMAGES), {**sizes, **wide})]
 
 
 def new_candidates(size: tuple[int, int]) -> int:
