@@ -190,7 +190,7 @@ def report(args: argparse.Namespace, runs: Sequence[dict[str, Any]], out: Path) 
     rows = [row for row in rows if row["seeds"]]
     content = dict(
         command=shlex.join(["python", *sys.orig_argv[1:]]),
-        config=str(args.config),
+        config=args.config.name,
         choices=choice_settings(args.ramp, args.long_warmup),
         summary=rows,
         runs=[{key: v for key, v in found.items() if key != "settings"} for found in runs],
