@@ -27,6 +27,7 @@ KINDS = [
     "cascade-mask-rcnn_r50-{}_fpn_1x_coco",
     "mask-rcnn_deit-b-{}_sfp_8xb2-lsj-36e_coco-640px",
     "mask-rcnn_deit-b-{}_sfp_8xb8-lsj-100e_coco",
+    "mask-rcnn_deit-mini-{}_sfp_1xb4-ssj-24e_coco-person-192px",
     "mask-rcnn_deit-s-{}_sfp_8xb2-lsj-36e_coco-640px",
     "mask-rcnn_deit-s-{}_sfp_8xb8-lsj-100e_coco",
     "mask-rcnn_r50-{}_fpn_1x_coco",
@@ -36,7 +37,7 @@ KINDS = [
 ]
 ALIASES = {
     f"mask-rcnn_{start}-{net}_coco": f"detection/{kind.format(name)}"
-    for net, kind in (("r50", KINDS[6]), ("deit-b", KINDS[2]))
+    for net, kind in (("r50", KINDS[7]), ("deit-b", KINDS[2]))
     for start, name in STARTS.items()
 }
 MICRO = [f"mask-rcnn_{start}-{net}-micro_scenes" for net in ("deit", "resnet") for start in STARTS]
@@ -177,7 +178,8 @@ def test_it_builds_and_trains_whole(name):
     trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     assert trained == sum(p.numel() for p in model.parameters())
     lrs = {group["lr"] for group in optimizer.param_groups}
-    assert len(lrs) == (14 if "_sfp_" in name else 1)  # twelve blocks, the stem, the rest
+    blocks = 4 if "deit-mini" in name else 12
+    assert len(lrs) == (blocks + 2 if "_sfp_" in name else 1)  # the blocks, the stem, the rest
     for split in ("train", "val", "test"):
         for step in config[f"{split}_dataloader"].dataset.pipeline:
             TRANSFORMS.build(step)
@@ -204,7 +206,7 @@ def test_every_image_is_padded_to_one_square(name):
 @pytest.mark.parametrize("name", WINDOWED)
 def test_layer_decay_follows_the_size(name):
     rate = read(name).optim_wrapper.paramwise_cfg.decay_rate
-    assert rate == (0.7 if "deit-b" in name else 0.65)
+    assert rate == {"deit-b": 0.7, "deit-s": 0.65, "deit-m": 0.8}[name.partition("_")[2][:6]]
 
 
 class Snapshot(Hook):
