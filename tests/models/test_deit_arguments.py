@@ -29,7 +29,7 @@ def deit(**options):
         (dict(WINDOWS, global_blocks=[1, 4]), r"global_blocks=\[1, 4\]: give different indices"),
         (dict(WINDOWS, global_blocks=[1, 1]), r"from 0 to 3, the blocks of depth 4"),
         (dict(WINDOWS, window_size=-2), "window_size=-2: give the side of a window"),
-        (dict(frozen_stages=5), "frozen_stages=5 of a deit 4x16, 2 heads: give -1"),
+        (dict(frozen_stages=5), "frozen_stages=5 of a deit 4x16, 2 heads, 32 hidden: give -1"),
         (dict(rel_pos_size=64), "rel_pos_size=64 has no effect without rel_pos=True"),
         (dict(arch="deit-huge"), "unknown arch 'deit-huge'"),
     ],
