@@ -47,11 +47,13 @@ class Evaluation:
         annotations: COCO annotations of the test images.
         images: their folder; None where it is not known.
         predictions: ``'bbox'`` and ``'segm'`` -> COCO result file, as far as there is one.
+        classes: names of the categories that were scored; None for all.
     """
 
     annotations: File
     images: Path | None
     predictions: Mapping[IoUType, File]
+    classes: tuple[str, ...] | None = None
 
     @classmethod
     def read(cls, test: Record, work_dir: Path) -> "Evaluation | None":
@@ -65,7 +67,8 @@ class Evaluation:
         if not predictions:
             return None
         images = Path(test.text("images")) if test.has("images") else None
-        return cls(_file(test.record("annotations"), work_dir), images, predictions)
+        classes = test.texts("classes") if test.has("classes") else None
+        return cls(_file(test.record("annotations"), work_dir), images, predictions, classes)
 
 
 def _file(record: Record, work_dir: Path) -> File:

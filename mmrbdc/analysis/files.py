@@ -58,6 +58,13 @@ class Record:
             raise self.error(f"'{key}' should be a non-empty string, got {_shown(value)}")
         return value
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of strings."""
+        values = self.value(key)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self.error(f"'{key}' should be a list of strings, got {values!r}")
+        return tuple(values)
+
     def numbers(self, key: str, low: float = 0.0, high: float = math.inf) -> tuple[float, ...]:
         """Return the list ``key`` of finite numbers in ``[low, high]``."""
         values = self._list(key)

@@ -174,7 +174,8 @@ def _read_annotations(evaluations: Sequence[Evaluation], path: Path | None) -> A
             f"{file.path} (the annotations that the detectors were tested on) is missing; say "
             "where it is now with --annotations"
         )
-    read = read_annotations(path or file.path)
+    classes = next((e.classes for e in evaluations if e.classes is not None), None)
+    read = read_annotations(path or file.path, classes)
     if noted is not None and read.sha256 != noted.sha256:
         raise AnalysisError(
             f"{read.path} is not the annotations that the detectors were tested on (SHA-256 "

@@ -265,6 +265,15 @@ def _check_annotations(detectors: Sequence[DetectorRun]) -> None:
                 f"{detector.path} on {detector.evaluation.annotations.path}, which are different "
                 "annotations; test both on the same with tools/test.py"
             )
+        assert first[1].evaluation is not None
+        ours, theirs = first[1].evaluation.classes, detector.evaluation.classes
+        if None not in (ours, theirs) and set(ours or ()) != set(theirs or ()):
+            odd = sorted(set(ours or ()) ^ set(theirs or ()))
+            raise AnalysisError(
+                f"{first[1].path} and {detector.path} were scored on different classes "
+                f"({', '.join(odd[:5])}{', ...' * (len(odd) > 5)} in one of them only); train and "
+                "test both for the same"
+            )
 
 
 def _check_splits(rows: Sequence[Row]) -> None:

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmrbdc.registry import HOOKS
+from mmrbdc.registry import DATASETS, HOOKS
 from mmrbdc.weights.read import file_sha256
 
 PREDICTIONS = "predictions"
@@ -85,7 +86,8 @@ def keep_predictions(cfg: Config, prefix: Path) -> None:
 
 
 def evaluation_facts(cfg: Config) -> dict[str, Any]:
-    """Where the images, annotations and predictions of a finished test are, the files with hashes.
+    """Where the images, annotations and predictions of a finished test are, the files with hashes,
+    and which classes were scored.
 
     Empty for a test without a COCO evaluator.
     """
@@ -97,10 +99,21 @@ def evaluation_facts(cfg: Config) -> dict[str, Any]:
         facts["annotations"] = _file(Path(evaluator["ann_file"]))
     dataset = cfg.test_dataloader.dataset
     prefix = dataset.get("data_prefix", {}).get("img", "")
+    if classes := _classes(dataset):
+        facts["classes"] = classes
     facts["images"] = str(Path(dataset.get("data_root") or "") / prefix)
     paths = {kind: Path(f"{evaluator['outfile_prefix']}.{kind}.json") for kind in ("bbox", "segm")}
     facts["predictions"] = {kind: _file(path) for kind, path in paths.items() if path.is_file()}
     return facts
+
+
+def _classes(dataset: Mapping[str, Any]) -> list[str]:
+    """Names of the classes of a data set's config, else of its class; empty where it has none."""
+    own = (dataset.get("metainfo") or {}).get("classes")
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        kind = registry.get(dataset["type"])
+    found = own if own is not None else getattr(kind, "METAINFO", {}).get("classes")
+    return list(found) if isinstance(found, list | tuple) else []
 
 
 def _file(path: Path) -> dict[str, str]:

@@ -39,8 +39,13 @@ class Annotations:
         return {id_: self.coco.cats[id_]["name"] for id_ in sorted(self.coco.cats)}
 
 
-def read_annotations(path: str | Path) -> Annotations:
+def read_annotations(path: str | Path, classes: Collection[str] | None = None) -> Annotations:
     """Read the annotations of a detection data set, as in ``instances_val2017.json``.
+
+    Args:
+        path: of the file.
+        classes: names of the categories to keep, as MMDetection's data sets keep them: all images
+            stay, and names that are no category are passed over. All by default.
 
     Raises:
         AnalysisError: the file is no such thing; an id is there twice; an object is on an image
@@ -69,8 +74,14 @@ def read_annotations(path: str | Path) -> Annotations:
         _check_object(path, annotation)
     _check_known(path, objects, "image_id", images, "images")
     _check_known(path, objects, "category_id", categories, "categories")
+    if classes is not None:
+        categories = [c for c in categories if c["name"] in classes]
+        if not categories:
+            raise AnalysisError(f"{path} has none of the categories {listed(classes)}")
+        kept = {category["id"] for category in categories}
+        objects = [entry for entry in objects if entry["category_id"] in kept]
     coco = COCO()
-    coco.dataset = content
+    coco.dataset = {**content, "categories": categories, "annotations": objects}
     with quietly():
         coco.createIndex()
     return Annotations(path, sha256, coco)
