@@ -7,7 +7,8 @@ comparing starts on a part of COCO, put in COCO's layout, with COCO's file names
 
 Recipe: that of mask-rcnn_deit-b-random_sfp_8xb2-lsj-36e_coco-640px.py, smaller in everything.
 
-Expected: not run yet.
+Expected: 0.7 ± 0.3 box and 0.2 ± 0.1 mask AP (times 100) on 72 training images, seeds 0 to 2; see
+docs/results/README.md.
 Hardware: one CPU core, about 17 s an epoch of 72 images.
 
     python tools/train.py configs/detection/mask-rcnn_deit-mini-random_sfp_1xb4-ssj-24e_coco-person-192px.py
