@@ -29,6 +29,7 @@ from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.inner import Spaces, grown_spaces, neutral, reads, writes
 from mmrbdc.growth.layout import Entry, Layout
 from mmrbdc.growth.placement import Placement
+from mmrbdc.growth.widening import along
 
 NAME = "firefly"
 NEW_CANDIDATES = 70
@@ -203,11 +204,9 @@ def assembled(
         if read := reads(entry, spaces):
             dim, space = read
             chosen = choices[space]
-            share = torch.ones(tensor.shape[dim], dtype=tensor.dtype, device=tensor.device)
+            share = torch.ones(tensor.shape[dim])
             share[chosen.split] = 0.5
-            shape = [1] * tensor.ndim
-            shape[dim] = -1
-            shared = tensor * share.reshape(shape)
+            shared = tensor * along(share, dim, tensor)
             columns = [shared, shared.index_select(dim, chosen.split)]
             if outgoing is not None:
                 columns.append(outgoing.index_select(dim, chosen.new))
@@ -224,11 +223,9 @@ def _split_rows(
         halves = tensor.index_select(dim, chosen.split)
         return torch.cat([tensor, halves, neutral(name, entry, tensor, dim, len(chosen.new))], dim)
     direction = directions.split[name]
-    is_split = torch.zeros(tensor.shape[dim], dtype=tensor.dtype, device=tensor.device)
+    is_split = torch.zeros(tensor.shape[dim])
     is_split[chosen.split] = 1
-    shape = [1] * tensor.ndim
-    shape[dim] = -1
-    first = tensor + direction * is_split.reshape(shape)
+    first = tensor + direction * along(is_split, dim, tensor)
     second = (tensor - direction).index_select(dim, chosen.split)
     new = directions.incoming[name].index_select(dim, chosen.new)
     return torch.cat([first, second, new], dim)

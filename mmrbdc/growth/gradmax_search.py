@@ -18,6 +18,7 @@ from torch import Tensor
 from mmrbdc.growth.context import Context
 from mmrbdc.growth.inner import Spaces, channel_norms, reads, writes
 from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.widening import along
 
 STEPS = 20
 LEARNING_RATE = 0.05
@@ -124,6 +125,4 @@ def _old_length(tensor: Tensor, part: _Part) -> Tensor:
 
 def _of_length(rows: Tensor, dim: int, length: Tensor) -> Tensor:
     """Rows along one dimension, scaled to one L2 norm."""
-    shape = [1] * rows.ndim
-    shape[dim] = -1
-    return rows * (length / channel_norms(rows, dim).clamp_min(1e-30)).reshape(shape).to(rows)
+    return rows * along(length / channel_norms(rows, dim).clamp_min(1e-30), dim, rows)
