@@ -14,6 +14,11 @@ Hardware: 2 CPU cores; time not measured yet.
 
 coupled, widened = [(4, "1/4"), (2, "1/2"), (1, 1)], [(1, "1/4"), (1, "1/2"), (1, 1)]
 inner = [(1, 1, "1/2"), (1, 1)]  # the whole width, half of the hidden units
+in_process = {  # two runs on two cores leave none for workers
+    f"{split}_dataloader.{key}": value
+    for split in ("train", "val", "test")
+    for key, value in (("num_workers", 0), ("persistent_workers", False))
+}
 study = dict(
     recipe="configs/baselines/deit-micro_scratch_digits.py",
     options={
@@ -22,6 +27,10 @@ study = dict(
         "train_dataloader.dataset.data_root": "data/digits_small",
         "val_dataloader.dataset.data_root": "data/digits_small",
         "test_dataloader.dataset.data_root": "data/digits_small",
+        # An epoch is 4 steps here: validating and saving after each would take a third of the time.
+        "train_cfg.val_interval": 5,
+        "default_hooks.checkpoint.interval": 10,
+        **in_process,
     },
     seeds=[0, 1, 2, 3, 4],
     budgets=[1.0],

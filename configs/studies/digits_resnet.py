@@ -14,8 +14,6 @@ _base_ = "./digits_deit.py"
 study = dict(
     recipe="configs/baselines/resnet-micro_scratch_digits.py",
     options={
-        "_delete_": True,
-        "protocol.reference_epochs": 60,
         "model.backbone.depth": 50,
         "model.backbone.base_channels": 8,
         "model.backbone.stem_channels": 8,

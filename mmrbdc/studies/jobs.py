@@ -1,9 +1,6 @@
 """Command lines that run side by side, one thread each; what failed is named and stops no other."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,8 +10,9 @@ from pathlib import Path
 
 from mmrbdc.weights import write_json
 
+from .processes import run_script
+
 _MARK = "command.json"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -62,17 +60,7 @@ def run_jobs(jobs: Sequence[Job], at_a_time: int) -> list[bool]:
 def run_commands(commands: Sequence[Sequence[str]], log: Path) -> bool:
     """Run Python command lines one after another, output to ``log``; stop at the first failure."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as output:
-        for command in commands:
-            done = subprocess.run(
-                [sys.executable, *command],
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **_ONE_THREAD},
-            )
-            if done.returncode:
-                return False
-    return True
+    return all(run_script(command, log) == 0 for command in commands)
 
 
 class _Progress:

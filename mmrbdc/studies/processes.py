@@ -1,0 +1,59 @@
+"""Python command lines in processes of their own that need not import the libraries anew.
+
+Importing torch and the OpenMMLab packages takes ten seconds of CPU time, which is a large part of a
+short run. Python's fork server imports them once, and every command line begins as a fork of it.
+"""
+
+import os
+import runpy
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing import connection, get_context, set_start_method
+from pathlib import Path
+from threading import Lock
+
+import torch
+
+_LIBRARIES = ["mmrbdc.datasets", "mmrbdc.engine", "mmrbdc.models"]
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_lock = (
+    Lock()
+)  # multiprocessing collects the children that have ended from whichever thread it is in
+
+
+def run_script(command: Sequence[str], log: Path) -> int:
+    """Run ``python COMMAND...`` on one thread, append its output to ``log``; return its exit code.
+
+    May be called from several threads at once. Where there is a GPU nothing is imported beforehand,
+    since a process that has looked at CUDA must not be forked.
+
+    Args:
+        command: path of a script, then its arguments.
+        log: a file.
+    """
+    context = get_context("forkserver")
+    process = context.Process(
+        target=_as_main, args=(list(command), log.resolve(), {**os.environ, **_ONE_THREAD})
+    )
+    with _lock:
+        os.environ.update(_ONE_THREAD)  # libraries read it when the server imports them
+        context.set_forkserver_preload([] if torch.cuda.is_available() else _LIBRARIES)
+        process.start()
+    connection.wait([process.sentinel])
+    with _lock:
+        process.join()
+        code = process.exitcode
+    assert code is not None
+    return code
+
+
+def _as_main(command: list[str], log: Path, environ: Mapping[str, str]) -> None:
+    os.environ.update(environ)
+    set_start_method(None, force=True)  # the platform's, as in any script: for its data workers
+    with log.open("a") as output:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(output.fileno(), stream.fileno())
+    sys.argv = command
+    sys.path.insert(0, str(Path(command[0]).resolve().parent))
+    runpy.run_path(command[0], run_name="__main__")
