@@ -10,6 +10,7 @@ from pycocotools.coco import COCO
 from ..errors import AnalysisError
 from .annotations import Annotations
 from .reading import is_box, is_number, listed, quietly, read_json, shown
+from .rle import rle_pixels
 
 IoUType = Literal["bbox", "segm"]
 
@@ -44,7 +45,7 @@ def read_predictions(
     Raises:
         AnalysisError: the file is no such thing or has no detection; some are on images or of
             categories that the annotations do not have; one lacks a finite score, a box or a
-            mask, or its mask is of another size than its image.
+            mask, or its mask is of another size than its image or no whole RLE.
     """
     path = Path(path)
     if iou_type not in get_args(IoUType):
@@ -110,5 +111,12 @@ def _problem(detection: dict[str, Any], annotations: Annotations, iou_type: IoUT
         return (
             f"the mask is of size {shown(mask.get('size'))}, image {image['id']} of {size} "
             "(height, width); masks must be at the size of the original image"
+        )
+    pixels = rle_pixels(mask["counts"])
+    if pixels != size[0] * size[1]:
+        found = "is no RLE" if pixels is None else f"describes {pixels} pixels"
+        return (
+            f"the mask's 'counts' {shown(mask['counts'])} {found}, image {image['id']} has "
+            f"{size[0]} x {size[1]}; write the predictions again"
         )
     return None
