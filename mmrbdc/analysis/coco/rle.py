@@ -7,8 +7,8 @@ def rle_pixels(counts: str) -> int | None:
     """Return the number of pixels, of mask and background together, that COCO's RLE covers.
 
     The string is that of ``rleToString`` in pycocotools' ``maskApi.c``: numbers in pieces of five
-    bits, lowest first, a sixth bit for "more follows", the last piece signed; from the fourth number
-    on, each is the difference to the number two before it.
+    bits, lowest first, a sixth bit for "more follows", the last piece signed; the fourth number and
+    those after it are differences to the number two before.
 
     Returns:
         The sum of all run lengths; ``None`` if the string cannot be an RLE: characters out of

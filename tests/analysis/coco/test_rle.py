@@ -1,4 +1,4 @@
-"""Pixels that an RLE describes: pycocotools' own strings give the whole image, broken ones do not."""
+"""Pixels that an RLE describes: pycocotools' own strings give the whole image, others do not."""
 
 import numpy as np
 import pytest
