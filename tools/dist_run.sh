@@ -9,6 +9,13 @@ here="$(cd "$(dirname "$0")" && pwd)"
 script=$1 config=$2 processes=$3
 shift 3
 python="${PYTHON:-python}"
+for name in MASTER_ADDR PORT; do
+    if [ "${NNODES:-1}" -gt 1 ] && [ -z "${!name:-}" ]; then
+        echo "error: NNODES=$NNODES machines need $name, the same on each: MASTER_ADDR is the" \
+            "address of the one with NODE_RANK=0, PORT a free port there" >&2
+        exit 2
+    fi
+done
 # One machine needs no agreed port: torchrun finds a free one.
 if [ "${NNODES:-1}" -eq 1 ] && [ -z "${PORT:-}" ]; then
     rendezvous=(--standalone)

@@ -43,11 +43,12 @@ def data_warnings(samples: int, declared: int | None, processes: int) -> list[st
 
 def count_accumulated(cfg: Config) -> None:
     """Let MMEngine's learning-rate scaling, which knows batch size and processes only, see the
-    accumulated batches too; changes ``cfg``.
+    accumulated batches too; changes ``cfg``, once however often it is called.
     """
     scaling = cfg.get("auto_scale_lr") or {}
-    if scaling.get("enable") and _accumulated(cfg) > 1:
+    if scaling.get("enable") and _accumulated(cfg) > 1 and not scaling.get("accumulated_counted"):
         scaling["base_batch_size"] = scaling["base_batch_size"] / _accumulated(cfg)
+        scaling["accumulated_counted"] = True  # a stage's config.py may be run by hand
 
 
 def _accumulated(cfg: Config) -> int:

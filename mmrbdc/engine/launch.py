@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
+from mmrbdc.engine.batch import batch_warnings, count_accumulated
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.detector_test import (
     PREDICTIONS,
@@ -166,8 +167,12 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     cfg.resume = newest is not None
     if newest is not None:
         cfg.load_from = str(newest)
+    count_accumulated(cfg)
     with stock_files_readable():
-        Runner.from_cfg(cfg).train()
+        runner = Runner.from_cfg(cfg)
+        for line in batch_warnings(cfg):
+            runner.logger.warning(line)
+        runner.train()
 
 
 def test(

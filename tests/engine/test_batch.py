@@ -4,7 +4,8 @@ import pytest
 from mmengine.runner import Runner
 from tiny_runs import BATCH, one_stage, stage_run
 
-from mmrbdc.engine.batch import batch_warnings, data_warnings, real_batch
+from mmrbdc.engine import launch
+from mmrbdc.engine.batch import batch_warnings, count_accumulated, data_warnings, real_batch
 
 
 def config(images, tmp_path, accumulated=1, **scaling):
@@ -35,6 +36,31 @@ def test_scaling_follows_the_real_batch(images, tmp_path, accumulated):
     runner.scale_lr(wrapper, runner.auto_scale_lr)
     expected = cfg.optim_wrapper.optimizer.lr * BATCH * accumulated / 32
     assert wrapper.get_lr()["lr"][0] == pytest.approx(expected)
+
+
+def test_accumulated_batches_are_counted_once(images, tmp_path):
+    cfg = config(images, tmp_path, 4, base_batch_size=64, enable=True)
+    for _ in range(2):
+        count_accumulated(cfg)
+        assert cfg.auto_scale_lr.base_batch_size == 16
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_run_that_is_no_protocol_scales_alike(images, tmp_path, by_hand):
+    """A detector's run, say; and a stage's config.py, where the protocol has counted already."""
+    scaling = dict(base_batch_size=32, enable=True)
+    run = stage_run(config(images, tmp_path, 2, **(scaling if by_hand else {})))
+    run.update(auto_scale_lr=run.auto_scale_lr if by_hand else scaling, log_level="INFO")
+    launch.train(run)
+    (log,) = tmp_path.rglob("*.log")
+    assert "Scaling the original LR by 0.5" in log.read_text()  # 2 x 8 of 32
+
+
+def test_a_run_that_is_no_protocol_tells_of_its_batch(images, tmp_path):
+    run = stage_run(config(images, tmp_path, 2, base_batch_size=64, enable=False))
+    launch.train(run)
+    (log,) = tmp_path.rglob("*.log")
+    assert "an optimizer step sees 16 samples" in log.read_text()
 
 
 def test_a_data_set_of_another_size_is_told():
