@@ -62,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     identical = sum(trial["identical"] for trial in trials)
     killed = sum(trial["killed"] for trial in trials)
     if args.out:
-        command = f"python benchmarks/faults.py --kills {args.kills} --seed {args.seed}"
+        command = (
+            f"python benchmarks/faults.py --kills {args.kills} --seed {args.seed} "
+            f"--jobs {args.jobs}"
+        )
         write_json(
             args.out,
             dict(command=command, unbroken_s=round(whole, 1), identical=identical, trials=trials),

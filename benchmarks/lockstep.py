@@ -6,8 +6,9 @@
 ``loading``: a ViT of patch 32, 2 layers and width 24, which trains on an image in less time than
 the image takes to decode and to augment as DeiT does. ``compute``: DeiT-T at 224 px. Both are the
 first stage of configs/rbdc/deit-b_2step_in1k.py (mixup, CutMix, AdamW, the augmentation shared) on
-a temporary folder of JPEGs of 500 x 375 pixels. A turn of the staged run is n iterations with 4
-members; a turn of the stock run is n iterations for each of the 4.
+a temporary folder of JPEGs of 224 x 224 pixels, or --jpeg-size; ImageNet's are about 500 x 375. A
+turn of the staged run is n iterations with 4 members; a turn of the stock run is n iterations for
+each of the 4.
 """
 
 import argparse
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--iters", type=int, help="iterations of a member in a turn")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--images", type=int, default=300, help="images in the folder")
+    parser.add_argument("--jpeg-size", type=int, nargs=2, default=[224, 224],
+                        metavar=("WIDTH", "HEIGHT"))  # fmt: skip
     parser.add_argument("--threads", type=int, default=1, help="threads of a run")
     parser.add_argument("--compute", choices=["loop", "stacked"], default="loop")
     parser.add_argument("--out", type=Path, help="write a json")
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dict(members=1, width=1, iters=1),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        write_jpegs(Path(folder), args.images)
+        write_jpegs(Path(folder), args.images, tuple(args.jpeg_size))
         cfg = benchmark_config(BASE, Path(folder), batch_size, stages)
         if args.case == "loading":
             cfg.model.backbone.update(arch=LOADING_BOUND, patch_size=32)

@@ -113,14 +113,16 @@ def benchmark_config(base: Path, folder: Path, batch_size: int, stages: list[dic
     return cfg
 
 
-def write_jpegs(folder: Path, count: int, size: tuple[int, int] = (375, 500)) -> None:
-    """``count`` photographs' worth of JPEG: smooth colours with grain, about 70 kB each."""
+def write_jpegs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) -> None:
+    """``count`` photographs' worth of JPEG, ``size`` is (width, height): smooth colours with grain,
+    about 70 kB each at 500 x 375.
+    """
     draw = np.random.default_rng(0)
     for number in range(count):
         path = folder / "images" / "train" / f"class{number % CLASSES}" / f"{number:04}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = draw.integers(0, 256, (24, 32, 3), dtype=np.uint8)
-        image = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
         image = np.clip(image + draw.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
         cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
 

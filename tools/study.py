@@ -18,7 +18,7 @@ from mmrbdc.cli import run_cli
 from mmrbdc.studies.grid import read_grid
 from mmrbdc.studies.ranking import rank
 from mmrbdc.studies.report import ranking_table, write_study_report
-from mmrbdc.studies.run import finished_runs, run_grid
+from mmrbdc.studies.run import check_folder, finished_runs, run_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 140
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = args.work_dir or Path("work_dirs/studies") / args.config.stem
     grid = read_grid(args.config, ROOT, args.cfg_options)
     failed = []
-    if not args.report_only:
+    if args.report_only:
+        check_folder(grid, folder)
+    else:
         failed = run_grid(grid, folder, ROOT, jobs=args.jobs, resume=args.resume)
     done, missing = finished_runs(grid, folder, ROOT)
     if done:

@@ -13,6 +13,13 @@ Hardware: 2 CPU cores; time not measured yet.
 _base_ = "./digits_deit.py"
 study = dict(
     recipe="configs/baselines/deit-mini_scratch_cifar10.py",
-    options={"_delete_": True, "protocol.reference_epochs": 0.6},
+    options={
+        "protocol.train_samples": 50000,
+        "protocol.reference_epochs": 0.6,
+        "train_dataloader.dataset.data_root": "data/cifar10",
+        "val_dataloader.dataset.data_root": "data/cifar10",
+        "test_dataloader.dataset.data_root": "data/cifar10",
+        "train_cfg.val_interval": 1,
+    },
     seeds=[0, 1, 2],
 )

@@ -65,6 +65,7 @@ class StageRun:
         width: channels of one model.
         epochs: its length.
         flops: training FLOPs of all its members.
+        growth_flops: of these, what the operator spent by itself, as planned.
         curve: its validations, in order.
         junction: how its members were made; None for the first stage.
     """
@@ -75,6 +76,7 @@ class StageRun:
     width: int
     epochs: float
     flops: float
+    growth_flops: float
     curve: tuple[CurvePoint, ...]
     junction: Junction | None
 
@@ -176,6 +178,7 @@ def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRu
                 width=row.integer("width", 1),
                 epochs=row.number("epochs"),
                 flops=paid.number("flops"),
+                growth_flops=row.number("growth_flops", 0) if row.has("growth_flops") else 0.0,
                 curve=_read_curve(path / row.text("name") / "curve.json", members),
                 junction=_read_junction(path / row.text("name") / "junction.json", members, stages),
             )

@@ -49,6 +49,12 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
                 f"{protocol.method} {reason}; leave them out"
             )
     for narrow, wide in itertools.pairwise(protocol.stages):
+        if operator.inner and narrow.depth != wide.depth:
+            raise PlanError(
+                f"protocol.method={protocol.method!r} grows the inner widths of blocks that are "
+                f"there, and cannot grow depth from {narrow.depth} to {wide.depth}; leave the "
+                "stages' depth out"
+            )
         parent, child = (
             target.scaled(stage.width).at_inner(stage.inner).layout() for stage in (narrow, wide)
         )

@@ -5,7 +5,8 @@ a layer's tensors are copies of channels of the *same* layer there, AKI takes th
 layer: the same tensor one block on, its inputs widened alike. That breaks the symmetry between
 copies and brings in knowledge of the layer above; it does not keep the function. Without a next
 block that has this tensor in the same shape (the last block; a ResNet's next stage) the rows are
-the block's own, as for embeddings and the classifier.
+the block's own, as for embeddings and the classifier: copies inside of these blocks are equal in
+all that goes in and out, get equal gradients and part by rounding only.
 
 One map serves all tensors that share a space, where the paper draws one for every matrix: a stream
 under LayerNorm is tiled, everything else drawn (see ``net2net.py``).

@@ -16,6 +16,8 @@ new coefficients (the paper's ``coefs_growing``); *a* is the member's own vector
   with BatchNorm: the child computes the sum of its parents' logits;
 * ``mixture-growth-random``: a random direction, as long as *a*.
 
+What differs from the paper: its stem and classifier are mixtures too, and the first coefficients
+are rows of one orthogonal matrix; here these two are plain, the coefficients random unit vectors.
 What differs from the released code: its ``orthogonal`` leaves a2 as it is and takes for a3 the last
 right-singular vector of the stacked a0, a1, a2, which two templates cannot make orthogonal to all
 three; and it goes on training templates and coefficients, momentum kept. Here the child is a plain

@@ -12,6 +12,9 @@ Copies whose readers share equally receive equal gradients for ever. Two ways ou
 * ``net2net-noise``: equal shares and noise on the weights that make the copies, with 5 % of the
   standard deviation of each tensor (the paper asks for a small noise and names no size): no longer
   exact.
+
+The paper trains the wider model with a lower learning rate; here every stage begins with the
+recipe's, for every method alike.
 """
 
 from collections.abc import Mapping, Sequence

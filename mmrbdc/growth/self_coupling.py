@@ -2,9 +2,12 @@
 
 The width operator of Staged Training (arXiv 2203.06211), and the control for RBDC's claim that
 several *different* parents matter. Exact with BatchNorm and LayerNorm, since all copies agree. The
-copies receive equal gradients until something tells them apart; here that is drop-path and dropout
-only, as there: the published method adds no noise. Where it differs: the classifier's weights are
-divided by the number of copies, where Staged Training halves the last norm for the same logits.
+copies receive equal gradients, and nothing but dropout inside a block tells them apart, as there:
+the published method adds no noise. Drop-path does not, since it drops all channels of a sample
+alike; the shipped recipes have no dropout, so that copies part by what rounding leaves, which
+training enlarges. Where it differs: the classifier's weights are divided by the number of copies,
+where Staged Training halves the last norm for the same logits; and the next stage begins with a
+new optimizer, where the paper carries over the learning rate and Adam's moments, rescaled.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,7 +14,9 @@ A study config holds one dict::
 
 The recipe gives the target, the data, the schedule and the reference, whose FLOPs are a budget of
 1. A method's name is its ``protocol.method`` unless it says another; stages are (members, width),
-or (members, width, inner width). ``imports`` names modules that register operators of one's own.
+or (members, width, inner width), or a dict of these and of what else a stage may say
+(``dict(members=2, width='1/2', img_size=24)``). ``imports`` names modules that register operators
+of one's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +32,11 @@ from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.staged_checks import check_staged
+from mmrbdc.growth import get_operator
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
+STAGE = ("members", "width", "inner")
 METHOD_KEYS = ("method", "stages", "ratio", "budgets", "seeds", "protocol", "imports")
 
 
@@ -59,8 +63,14 @@ class Variant:
 
     @property
     def first_stage(self) -> str:
-        """Equal for variants that train the same first stage, whatever they grow it into."""
-        return repr(_plain(self.config.stages[0])) if len(self.config.stages) > 1 else self.name
+        """Equal for variants that leave the same members of their first stage, whatever they grow
+        them into.
+        """
+        if len(self.config.stages) == 1:
+            return self.name
+        protocol = parse_protocol(self.config, name=self.label)
+        kind = get_operator(protocol.operator).parent_weights
+        return repr((_plain(self.config.stages[0]), kind, protocol.parents))
 
 
 @dataclass(frozen=True)
@@ -89,9 +99,9 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
         options: ``--cfg-options``, for the recipe; they win over the study's.
 
     Raises:
-        ValueError, OSError: the config or its recipe cannot be read; a key is missing or unknown; a
-            method cannot serve the recipe's family or widths; a budget is too small for a method's
-            stages.
+        ValueError, OSError: the config or its recipe cannot be read; a key is missing, unknown or
+            of another kind; a method cannot serve the recipe's family or widths; a budget is too
+            small for a method's stages.
     """
     cfg = load_config(str(path))
     if "study" not in cfg:
@@ -101,12 +111,22 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
     for key in ("recipe", "seeds", "budgets", "methods"):
         if not study.get(key):
             raise PlanError(f"{path}: study has no {key!r}; add study.{key}")
+    for key in ("seeds", "budgets"):
+        _check_list(study[key], f"{path}: study.{key}")
+    if not isinstance(study["methods"], dict):
+        raise PlanError(f"{path}: study.methods must be a dict, got {study['methods']!r}")
     recipe = load_config(str(root / study["recipe"]))
+    if "protocol" not in recipe:
+        raise PlanError(
+            f"{path}: study.recipe {study['recipe']} has no 'protocol'; configs/baselines has some"
+        )
     merge_options(recipe, {**(study.get("options") or {}), **(options or {})})
     variants = []
     for label, settings in study["methods"].items():
         where = f"{path}: study.methods.{label}"
         _check_keys(settings, METHOD_KEYS, where)
+        for key in settings.keys() & {"seeds", "budgets"}:
+            _check_list(settings[key], f"{where}.{key}")
         for budget in sorted(settings.get("budgets", study["budgets"])):
             seeds = tuple(settings.get("seeds", study["seeds"]))
             try:
@@ -138,9 +158,7 @@ def variant_config(
         if key in recipe.protocol
     }
     cfg.protocol = dict(method=method, **reference, **settings.get("protocol", {}))
-    stages = settings.get("stages", [(1, 1)])
-    keys = ("members", "width", "inner")
-    cfg.stages = [dict(zip(keys, stage, strict=False), epochs=1) for stage in stages]
+    cfg.stages = [dict(_stage(stage), epochs=1) for stage in settings.get("stages", [[1, 1]])]
     protocol = parse_protocol(cfg, name=label)
     check_staged(cfg, protocol)
     lengths = solve_lengths(
@@ -159,6 +177,22 @@ def runs_of(grid: Grid) -> list[tuple[Variant, int]]:
     seeds = sorted({seed for variant in grid.variants for seed in variant.seeds})
     dearest = sorted(grid.variants, key=lambda variant: -variant.budget)
     return [(v, seed) for seed, v in product(seeds, dearest) if seed in v.seeds]
+
+
+def _stage(stage: Any) -> dict[str, Any]:
+    if isinstance(stage, dict):
+        return stage
+    if not isinstance(stage, list) or not 2 <= len(stage) <= len(STAGE):
+        raise PlanError(
+            f"a stage is ({', '.join(STAGE)}), the last may be left out, or a dict, got {stage!r}"
+        )
+    return dict(zip(STAGE, stage, strict=False))
+
+
+def _check_list(value: Any, where: str) -> None:
+    numbers = isinstance(value, list) and all(isinstance(n, int | float) for n in value)
+    if not numbers or not value:
+        raise PlanError(f"{where} must be a list of numbers, got {value!r}")
 
 
 def _check_keys(settings: Any, known: Sequence[str], where: str) -> None:

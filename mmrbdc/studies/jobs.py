@@ -39,11 +39,15 @@ class Job:
 
     def run(self) -> bool:
         """Run what there is to run and return whether it succeeded."""
-        if self.prepare:
-            self.prepare()
-        ok = run_commands(self.commands, self.folder.with_name(f"{self.folder.name}.log"))
-        if ok:
-            write_json(self.folder / _MARK, self.commands)
+        try:
+            if self.prepare:
+                self.prepare()
+            ok = run_commands(self.commands, self.folder.with_name(f"{self.folder.name}.log"))
+            if ok:
+                write_json(self.folder / _MARK, self.commands)
+        except OSError as error:  # a full disk, say: the other runs may still succeed
+            print(f"{self.folder.name}: {error}", flush=True)
+            return False
         return ok
 
 

@@ -1,5 +1,6 @@
 """Methods at one budget, ranked, each compared with RBDC and with scratch seed by seed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -25,8 +26,9 @@ class Place:
             its first step (means over children and seeds), percent.
         wall_s: mean seconds of a run.
         differences: to ``AGAINST``, paired by seed; those with fewer than two common seeds left
-            out.
+            out. Of several variants of RBDC it is to the one that the study calls ``rbdc``.
         off: FLOPs over the budget minus 1.
+        growing: share of the FLOPs that the operator spent by itself.
     """
 
     variant: Variant
@@ -34,6 +36,7 @@ class Place:
     wall_s: float
     differences: dict[str, PairedDifference]
     off: float
+    growing: float
 
     @property
     def on_budget(self) -> bool:
@@ -48,13 +51,14 @@ def rank(study: Study, budget: float) -> list[Place]:
     FLOPs are read from.
     """
     there = [v for v in study.variants if abs(v.share / budget - 1) <= _NEAR]
-    rivals = {v.method: v for v in reversed(there) if v.method in AGAINST}
+    rivals = {method: rival for method in AGAINST if (rival := _rival(there, method))}
     places = [
         Place(
             variant=variant,
             junction=_junctions(variant),
             wall_s=fmean(run.wall_s for run in variant.runs),
             off=variant.share / budget - 1,
+            growing=sum(stage.growth_flops for stage in variant.runs[0].stages) / variant.flops,
             differences={
                 method: found
                 for method, rival in rivals.items()
@@ -64,6 +68,12 @@ def rank(study: Study, budget: float) -> list[Place]:
         for variant in there
     ]
     return sorted(places, key=lambda place: -place.variant.top1.mean)
+
+
+def _rival(there: Sequence[Variant], method: str) -> Variant | None:
+    """Of several variants of a method the one that is called like it."""
+    found = [v for v in there if v.method == method]
+    return next((v for v in found if v.name == method), found[0] if found else None)
 
 
 def _paired(one: Variant, other: Variant) -> PairedDifference | None:

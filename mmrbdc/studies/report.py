@@ -26,14 +26,18 @@ MEANING = (
     "A method wins here if its difference to the others is larger than what seeds alone do: look "
     "at the intervals and p, not at the order of the means."
 )
+P_FLOOR = "With n seeds the sign-flip test cannot give a p below 2 / 2^n."
 JUNCTION_NOTE = (
     "junction: what the parents' ensemble scores, and what the child scores before its first step."
 )
 
+DEAR = 0.05
+"""Share of a budget that an operator's own passes may take without being told."""
+
 
 def ranking_table(study: Study, places: Sequence[Place]) -> Table:
     """Make the ranking for a terminal of 140 columns."""
-    notes = [f"{JUNCTION_NOTE} p: sign-flip test over seeds.", *_off_budget(places)]
+    notes = [f"{JUNCTION_NOTE} p: sign-flip test over seeds.", *_remarks(places)]
     return terminal_table(
         f"{study.target}, top-1 on {study.split}",
         HEADINGS,
@@ -67,7 +71,7 @@ def write_study_report(
         figures["budgets"] = partial(budgets_chart, study, savings_of(study))
     written = {
         "runs.csv": study_csv(study),
-        "ranking.md": _markdown(places),
+        "ranking.md": _markdown(places, missing),
         "study.html": _html(study, places, missing, figures),
         **{f"{name}.svg": draw(page.WIDE) for name, draw in figures.items()},
     }
@@ -86,14 +90,49 @@ def _cells(place: Place) -> list[str]:
     return [*cells, junctions or "-", format_flops(variant.flops), format_time(place.wall_s)]
 
 
-def _off_budget(places: Sequence[Place]) -> list[str]:
-    """One line for each method whose FLOPs are not the budget's."""
-    return [
+def _remarks(places: Sequence[Place]) -> list[str]:
+    """What the rows of a ranking do not say: off budget, missing seeds, a dear operator, rivals."""
+    lines = [
         f"{place.variant.label} spent {1 + place.off:.1%} of the budget: too few iterations to "
         "come nearer"
         for place in places
         if not place.on_budget
     ]
+    seeds = max((len(place.variant.runs) for place in places), default=0)
+    lines += [
+        f"{place.variant.label} has {len(place.variant.runs)} of {seeds} seeds, so its mean does "
+        "not compare with the others'; its paired differences do"
+        for place in places
+        if len(place.variant.runs) < seeds
+    ]
+    lines += [
+        f"{place.variant.label} spent {place.growing:.0%} of its FLOPs on the images that its "
+        "operator passes through the network, a fixed number, which weighs less in longer trainings"
+        for place in places
+        if place.growing > DEAR
+    ]
+    lines += sorted(
+        {
+            f"minus {head} is minus {found.second}"
+            for place in places
+            for head, found in (
+                ("RBDC", place.differences.get("rbdc")),
+                ("scratch", place.differences.get("scratch")),
+            )
+            if found
+        }
+    )
+    return lines
+
+
+def _multiplicity(places: Sequence[Place]) -> str:
+    count = sum(len(place.differences) for place in places)
+    return (
+        f"{count} comparisons stand here and no p is adjusted for their number; by Holm's rule the "
+        f"smallest would have to be below {0.05 / max(count, 1):.2g}. All methods have the ratio of "
+        "stage lengths that the study's config says, by default the one that RBDC's paper found "
+        "best for RBDC."
+    )
 
 
 def _difference(found: PairedDifference) -> str:
@@ -101,10 +140,12 @@ def _difference(found: PairedDifference) -> str:
     return f"{found.spread.mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
-def _markdown(places: Sequence[Place]) -> str:
+def _markdown(places: Sequence[Place], missing: Sequence[str]) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
     lines += ["| " + " | ".join(_cells(place)) + " |" for place in places]
-    return "\n".join(lines) + "\n"
+    notes = [JUNCTION_NOTE, *_remarks(places), P_FLOOR, _multiplicity(places)]
+    notes += [f"not finished and left out: {', '.join(missing)}"] if missing else []
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 
 def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures: Mapping) -> str:
@@ -124,7 +165,7 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
         f"seed, with their 95 % t-interval. {JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
     )
     content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
-    content += [page.warning(line) for line in _off_budget(places)]
+    content += [page.warning(line) for line in _remarks(places)]
     if missing:
         content.append(page.warning(f"not finished and left out: {', '.join(missing)}"))
     sections = [page.section("Ranking", explanation, *content)]
@@ -136,5 +177,5 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
         f"Growth methods at equal FLOPs: {study.target}",
         f"Highest mean accuracy here: {best}. Compared: {methods}.",
         sections,
-        ["With n seeds the sign-flip test cannot give a p below 2 / 2^n.", MEANING],
+        [P_FLOOR, _multiplicity(places), MEANING],
     )

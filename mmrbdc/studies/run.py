@@ -6,7 +6,6 @@ and it is charged to each of them in full.
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,9 +36,8 @@ def run_grid(
         PlanError: the folder holds another study, or this one and ``resume`` is off, or a run of
             the same name with other settings.
     """
-    configs = {config_path(folder, v): v.config.pretty_text for v in grid.variants}
-    _claim(grid, folder, configs, resume)
-    for path, text in configs.items():
+    _claim(grid, folder, resume)
+    for path, text in _configs(grid, folder).items():
         write_text(path, text)
     owners: dict[tuple[str, int], Job] = {}
     first, others = [], []
@@ -74,7 +72,11 @@ def finished_runs(grid: Grid, folder: Path, root: Path) -> tuple[list[Path], lis
     return done, [job.folder for job in jobs if job.folder not in done]
 
 
-def _claim(grid: Grid, folder: Path, configs: Mapping[Path, str], resume: bool) -> None:
+def _configs(grid: Grid, folder: Path) -> dict[Path, str]:
+    return {config_path(folder, v): v.config.pretty_text for v in grid.variants}
+
+
+def _claim(grid: Grid, folder: Path, resume: bool) -> None:
     """Make the folder this study's, or refuse."""
     mark = folder / MARK
     if not mark.is_file():
@@ -84,16 +86,28 @@ def _claim(grid: Grid, folder: Path, configs: Mapping[Path, str], resume: bool) 
             )
         write_json(mark, dict(name=grid.name, recipe=grid.recipe))
         return
+    check_folder(grid, folder)
+    if not resume:
+        raise PlanError(f"{folder} holds this study; add --resume to go on, or choose another "
+                        "--work-dir")  # fmt: skip
+
+
+def check_folder(grid: Grid, folder: Path) -> None:
+    """Refuse a folder that does not hold this study with these settings.
+
+    Raises:
+        PlanError: it holds no study, another one, or runs of other settings.
+    """
+    mark = folder / MARK
+    if not mark.is_file():
+        raise PlanError(f"{folder} holds no study; leave --report-only out to run it there")
     found = json.loads(mark.read_text())
     if found != dict(name=grid.name, recipe=grid.recipe):
         raise PlanError(
             f"{folder} holds the study {found['name']!r} of {found['recipe']}, not {grid.name!r} "
             f"of {grid.recipe}; choose another --work-dir"
         )
-    if not resume:
-        raise PlanError(f"{folder} holds this study; add --resume to go on, or choose another "
-                        "--work-dir")  # fmt: skip
-    for path, text in configs.items():
+    for path, text in _configs(grid, folder).items():
         begun = any(folder.glob(f"{path.stem}_{path.parent.name}_seed*/"))
         if begun and path.is_file() and path.read_text() != text:
             raise PlanError(

@@ -9,7 +9,7 @@ REFERENCE = 1e13
 
 
 def write_run(path, method, share, *, seed, top1, ratio=1.5, steps=1, data="data/cifar10",
-              reference=REFERENCE, batch=64):  # fmt: skip
+              reference=REFERENCE, batch=64, name=None):  # fmt: skip
     """Write a run that spent ``share`` of the reference, from scratch or grown in ``steps``."""
     flops = share * reference
     if method == "scratch":
@@ -19,7 +19,7 @@ def write_run(path, method, share, *, seed, top1, ratio=1.5, steps=1, data="data
             (2**i, 128 // 2**i, 5 * share * ratio**i, flops / (steps + 1))
             for i in range(steps, -1, -1)
         )
-    name = "mini_scratch" if method == "scratch" else f"mini_{steps}step"
+    name = name or ("mini_scratch" if method == "scratch" else f"mini_{steps}step")
     write_pretraining(path, name=name, method=method, seed=seed, stages=stages, top1=top1, points=2)
 
     def complete(plan):

@@ -141,7 +141,41 @@ def test_gradmax_beats_random_directions_of_equal_norm(images, kind):
 
 
 def test_gradmax_reaches_its_bound_on_deit(images):
-    """|gradient| = f'(0) x length x sqrt(sum of the squares of M's singular values), each used."""
+    """|gradient| = f'(0) x length x sqrt(sum of the squares of M's largest singular values).
+
+    M is read off here by one probing neuron at a time, and the twin takes its smallest ones.
+    """
+    case = Case(images, "deit", Fraction(3, 4))
+    state = case.grow("gradmax")
+    outer = gradmax._outer(case.layout, case.spaces)
+    moments = {space: [] for space in case.spaces}
+    for unit in range(max(width for *_, width in outer.values())):
+        probing = inner.padded(case.parent, case.layout, case.spaces)
+        leaves = {}
+        for space, (incoming, outgoing, _) in outer.items():
+            probing[outgoing][unit, case.spaces[space][0]] = 1
+            leaves[incoming] = probing[incoming].clone().requires_grad_()
+        loss = case.context.loss({**probing, **leaves}, case.batch())
+        found = torch.autograd.grad(loss, list(leaves.values()))
+        for (space, (old, _)), gradient in zip(case.spaces.items(), found, strict=True):
+            moments[space].append(gradient[old])
+    bound = 0.0
+    for space, (_, outgoing, _) in outer.items():
+        old, new = case.spaces[space]
+        length = gradmax.SCALE * case.parent[outgoing].norm(dim=0).mean()
+        vectors, values, _ = torch.linalg.svd(torch.stack(moments[space]))
+        assert len(values) > new - old  # else any orthonormal set would do
+        bound += float((length * values[: new - old]).square().sum())
+        moments[space] = length * vectors[:, old - new :]
+    assert case.gradient_norm(state, training=False) == pytest.approx(bound**0.5, rel=1e-6)
+    twin = dict(state)
+    for space, (_, outgoing, _) in outer.items():
+        twin[outgoing] = state[outgoing].clone()
+        twin[outgoing][:, case.spaces[space][0] :] = moments[space]
+    assert case.gradient_norm(twin, training=False) < 0.9 * bound**0.5
+
+
+def test_gradmax_takes_every_direction_once_on_deit(images):
     case = Case(images, "deit")
     state = case.grow("gradmax")
     for space, (old, new) in case.spaces.items():
@@ -213,6 +247,41 @@ def test_split_and_merge_give_the_old_neurons(images):
     assert not torch.equal(first, second)
     name = "backbone.layers.0.ffn.layers.1.weight"
     torch.testing.assert_close(sum(state[name].chunk(2, 1)), case.parent[name])
+
+
+@pytest.mark.parametrize("splits", [False, True])
+def test_firefly_scores_are_what_a_candidate_does_to_the_loss(images, splits):
+    """For short directions: to first order for new neurons; half of it for splits, whose first
+    order cancels between the halves.
+    """
+    case = Case(images, "deit")
+    generator = torch.Generator().manual_seed(1)
+    directions = firefly.draw_directions(case.parent, case.layout, case.spaces, generator)
+    with torch.no_grad():
+        for group in (directions.split, directions.outgoing):
+            for tensor in group.values():
+                tensor.mul_(1e-3 / tensor.abs().max())
+    everything = {s: firefly._all_candidates(size) for s, size in case.spaces.items()}
+    batch = case.batch(8)
+
+    def loss(choices):
+        tensors = firefly.assembled(case.parent, case.layout, case.spaces, directions, choices)
+        return case.context.loss(tensors, batch)
+
+    leaves = directions.all()
+    gradients = directions.with_values(torch.autograd.grad(loss(everything), leaves))
+    ours, theirs = (directions.split, gradients.split) if splits else (
+        directions.outgoing, gradients.outgoing)  # fmt: skip
+    score = sum(float((ours[name].detach() * theirs[name]).sum()) for name in ours)
+    none = torch.arange(0)
+    kept = {
+        s: firefly.Choice(torch.arange(old), none) if splits else firefly.Choice(none, c.new)
+        for (s, (old, _)), c in zip(case.spaces.items(), everything.values(), strict=True)
+    }
+    nothing = dict.fromkeys(case.spaces, firefly.Choice(none, none))
+    with torch.no_grad():
+        change = float(loss(kept) - loss(nothing))
+    assert change == pytest.approx(score / 2 if splits else score, rel=0.05)
 
 
 def test_firefly_keeps_what_lowers_the_loss(images):

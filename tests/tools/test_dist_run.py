@@ -1,4 +1,4 @@
-"""tools/dist_train.sh and dist_test.sh: what torchrun is asked for, on one machine and on several."""
+"""tools/dist_train.sh and dist_test.sh: what torchrun is asked for, on one machine and several."""
 
 import os
 import subprocess

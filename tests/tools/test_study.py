@@ -9,6 +9,7 @@ import pytest
 
 from mmrbdc.datasets.digits import make_digits
 from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.engine.stage_setup import set_up_stages
 from mmrbdc.plan import PlanError, make_plan, parse_protocol
 from mmrbdc.studies import jobs as study_jobs
 from mmrbdc.studies import run as study_run
@@ -60,6 +61,36 @@ def test_runs_by_seed_and_shared_parents(tmp_path):
     assert len({v.first_stage for v in grid.variants}) == 4
 
 
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_parents_are_shared_by_methods_that_train_them_alike(path, tmp_path):
+    """By the hash of the first stage, which is everything that its members depend on."""
+    hashes = {}
+    for variant in read_grid(path, ROOT).variants:
+        cfg = variant.config
+        if len(cfg.stages) == 1:
+            continue
+        protocol = parse_protocol(cfg, name=variant.label)
+        plan = make_plan(protocol, **plan_inputs(cfg, protocol, options=cfg.get("cfg_options")))
+        first = set_up_stages(cfg, plan, 0, tmp_path)[0]
+        hashes.setdefault(variant.first_stage, set()).add(first.hash)
+    assert all(len(found) == 1 for found in hashes.values())
+    assert len(set.union(*hashes.values())) == len(hashes)
+
+
+def test_members_of_another_kind_are_not_shared(tmp_path):
+    stages = [(2, "1/2"), (1, 1)]
+    methods = {
+        "rbdc": dict(stages=stages),
+        "averaging": dict(stages=stages),
+        "mixture-growth": dict(stages=stages),
+        "ema": dict(method="rbdc", stages=stages, protocol=dict(parents="ema")),
+    }
+    grid = read_grid(config(tmp_path, methods=methods), ROOT)
+    first = {v.label: v.first_stage for v in grid.variants}
+    assert first["rbdc"] == first["averaging"]
+    assert len(set(first.values())) == 3
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
@@ -73,6 +104,27 @@ def test_runs_by_seed_and_shared_parents(tmp_path):
         (
             dict(methods=dict(rbdc=dict(stages=[(2, "1/2"), (1, 1)], budgets=[0.001]))),
             "leaves stages.* without an iteration",
+        ),
+        (dict(seeds=3), "study.seeds must be a list of numbers, got 3"),
+        (dict(budgets=["1"]), "study.budgets must be a list of numbers"),
+        (dict(methods=dict(scratch=dict(seeds=1))), "study.methods.scratch.seeds must be a list"),
+        (dict(methods=["rbdc"]), "study.methods must be a dict"),
+        (dict(methods=dict(rbdc=dict(stages=[(2, "1/2", 1, 20), (1, 1)]))), "a stage is .*members"),
+        (dict(methods=dict(rbdc=dict(stages=[2, 1]))), "a stage is .*members"),
+        (dict(recipe="configs/detection/mask-rcnn_r50-random_fpn_1x_coco.py"), "has no 'protocol'"),
+        (
+            dict(methods=dict(gradmax=dict(stages=[(1, 1, "1/2"), (1, 1)], budgets=[0.01]))),
+            "study.methods.gradmax, budget 0.01: .*growing alone costs",
+        ),
+        (
+            dict(
+                methods=dict(
+                    firefly=dict(
+                        stages=[dict(members=1, width=1, inner="1/2", depth="1/2"), (1, 1)]
+                    )
+                )
+            ),
+            "grows the inner widths .* cannot grow depth from 1/2 to 1",
         ),
         (
             dict(methods=dict(rbdc=dict(stage=[(1, 1)]))),
@@ -98,6 +150,16 @@ def without_training(monkeypatch):
 
     monkeypatch.setattr(study_jobs, "run_commands", run_commands)
     return calls
+
+
+def test_a_disk_that_is_full_stops_no_other_run(tmp_path, without_training, monkeypatch):
+    def fails(owner, own):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(study_run, "_copy_first_stage", fails)
+    failed = study_run.run_grid(read_grid(config(tmp_path), ROOT), tmp_path / "w", ROOT)
+    assert failed == ["tiling_budget1_seed0", "tiling_budget1_seed1"]
+    assert len(without_training) == 8
 
 
 def test_a_failure_is_named_and_finished_runs_are_kept(tmp_path, without_training):
@@ -141,6 +203,24 @@ def test_another_study_and_other_settings_are_refused(tmp_path, without_training
     other.write_text(config(tmp_path).read_text())
     with pytest.raises(PlanError, match="holds the study 'small' .* not 'other'"):
         study_run.run_grid(read_grid(other, ROOT), folder, ROOT, resume=True)
+
+
+@pytest.mark.parametrize("kind", ["none", "other", "changed"])
+def test_a_report_of_another_study_is_refused(tmp_path, without_training, kind):
+    main = runpy.run_path(str(ROOT / "tools" / "study.py"))["main"]
+    path = config(tmp_path)
+    study_run.run_grid(read_grid(path, ROOT), tmp_path / "w", ROOT)
+    place, words = tmp_path / "w", "holds the study 'small'"
+    options = ["optim_wrapper.optimizer.lr=1.0"] if kind == "changed" else []
+    if kind == "none":
+        place, words = tmp_path, "holds no study"
+    elif kind == "other":
+        path = path.rename(tmp_path / "other.py")
+    else:
+        words = "other settings than"
+    arguments = ["--work-dir", str(place), "--report-only"]
+    with pytest.raises(PlanError, match=words):
+        main([str(path), *arguments, *(["--cfg-options", *options] if options else [])])
 
 
 @pytest.mark.slow

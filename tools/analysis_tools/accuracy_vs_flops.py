@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     study = read_study(args.work_dirs)
     savings = savings_of(study)
-    Console(width=WIDTH).print(saving_table(study, savings))
     if args.out:
         for path in write_saving_report(study, savings, args.out):
             print(path)
+    Console(width=WIDTH).print(saving_table(study, savings))
 
 
 if __name__ == "__main__":
