@@ -128,10 +128,10 @@ def _remarks(places: Sequence[Place]) -> list[str]:
 def _multiplicity(places: Sequence[Place]) -> str:
     count = sum(len(place.differences) for place in places)
     return (
-        f"{count} comparisons stand here and no p is adjusted for their number; by Holm's rule the "
-        f"smallest would have to be below {0.05 / max(count, 1):.2g}. All methods have the ratio of "
-        "stage lengths that the study's config says, by default the one that RBDC's paper found "
-        "best for RBDC."
+        f"{count} comparisons stand here and no p is adjusted for their number; by Holm's rule "
+        f"the smallest would have to be below {0.05 / max(count, 1):.2g}. All methods have the "
+        "ratio of stage lengths that the study's config says, by default the one that RBDC's paper "
+        "found best for RBDC."
     )
 
 
