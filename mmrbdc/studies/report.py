@@ -20,8 +20,7 @@ from mmrbdc.weights import write_text
 
 from .ranking import AGAINST, Place
 
-HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction",
-            "FLOPs", "wall")  # fmt: skip
+HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction", "wall")
 MEANING = (
     "A method wins here if its difference to the others is larger than what seeds alone do: look "
     "at the intervals and p, not at the order of the means."
@@ -39,7 +38,7 @@ def ranking_table(study: Study, places: Sequence[Place]) -> Table:
     """Make the ranking for a terminal of 140 columns."""
     notes = [f"{JUNCTION_NOTE} p: sign-flip test over seeds.", *_remarks(places)]
     return terminal_table(
-        f"{study.target}, top-1 on {study.split}",
+        f"{study.target}, top-1 on {study.split}{_spent(places)}",
         HEADINGS,
         [_cells(place) for place in places],
         1,
@@ -86,8 +85,15 @@ def _cells(place: Place) -> list[str]:
     for method in AGAINST:
         found = place.differences.get(method)
         cells += [_difference(found), f"{found.p_value:.2g}"] if found else ["-", "-"]
-    junctions = "; ".join(f"{e:.1f} → {c:.1f}" for e, c in place.junction)
-    return [*cells, junctions or "-", format_flops(variant.flops), format_time(place.wall_s)]
+    arrow = "\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}"
+    junctions = "; ".join(f"{e:.1f}{arrow}{c:.1f}" for e, c in place.junction)
+    return [*cells, junctions or "-", format_time(place.wall_s)]
+
+
+def _spent(places: Sequence[Place]) -> str:
+    """The FLOPs of all rows, for a title."""
+    low, high = (f([p.variant.flops for p in places], default=0) for f in (min, max))
+    return f", {format_flops(low)} to {format_flops(high)} each" if places else ""
 
 
 def _remarks(places: Sequence[Place]) -> list[str]:
@@ -119,7 +125,7 @@ def _remarks(places: Sequence[Place]) -> list[str]:
                 ("RBDC", place.differences.get("rbdc")),
                 ("scratch", place.differences.get("scratch")),
             )
-            if found
+            if found and found.second != head
         }
     )
     return lines
@@ -137,13 +143,14 @@ def _multiplicity(places: Sequence[Place]) -> str:
 
 def _difference(found: PairedDifference) -> str:
     low, high = found.interval
-    return f"{found.spread.mean:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{found.spread.mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _markdown(places: Sequence[Place], missing: Sequence[str]) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
     lines += ["| " + " | ".join(_cells(place)) + " |" for place in places]
-    notes = [JUNCTION_NOTE, *_remarks(places), P_FLOOR, _multiplicity(places)]
+    notes = [f"parents and one-off costs included{_spent(places)}", JUNCTION_NOTE]
+    notes += [*_remarks(places), P_FLOOR, _multiplicity(places)]
     notes += [f"not finished and left out: {', '.join(missing)}"] if missing else []
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
@@ -160,9 +167,10 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
     }  # fmt: skip
     explanation = (
         f"Every method trained {family_label(study.family)} ({study.target}) with the same FLOPs, "
-        f"about {budget} of the reference ({format_flops(study.reference_flops)}), parents and "
-        "one-off costs included; data, schedule and seeds are the same. Differences are paired by "
-        f"seed, with their 95 % t-interval. {JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
+        f"about {budget} of the reference ({format_flops(study.reference_flops)})"
+        f"{_spent(places)}, parents and one-off costs included; data, schedule and seeds are the "
+        "same. Differences are paired by seed, with their 95 % t-interval. "
+        f"{JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
     )
     content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
     content += [page.warning(line) for line in _remarks(places)]
