@@ -1,5 +1,6 @@
 """A study's ranking as a table, a page and one csv."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from mmrbdc.analysis.table import format_spread, terminal_table
 from mmrbdc.analysis.units import family_label, format_flops, format_time, method_label
 from mmrbdc.weights import write_text
 
+from .methods import describe_methods
 from .ranking import AGAINST, Place
 
 HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction", "wall")
@@ -30,17 +32,19 @@ JUNCTION_NOTE = (
     "junction: what the parents' ensemble scores, and what the child scores before its first step."
 )
 
+DASHES = ("", "8 4", "2 4", "8 3 2 3")
 DEAR = 0.05
 """Share of a budget that an operator's own passes may take without being told."""
 
 
 def ranking_table(study: Study, places: Sequence[Place]) -> Table:
     """Make the ranking for a terminal of 140 columns."""
-    notes = [f"{JUNCTION_NOTE} p: sign-flip test over seeds.", *_remarks(places)]
+    notes = [f"{_rivals(places)}; p: sign-flip test over seeds.", JUNCTION_NOTE]
+    notes += _remarks(places)
     return terminal_table(
         f"{study.target}, top-1 on {study.split}{_spent(places)}",
         HEADINGS,
-        [_cells(place) for place in places],
+        [[cell.replace("; ", "\n") for cell in _cells(place)] for place in places],
         1,
         note="\n".join(notes),
     )
@@ -60,11 +64,7 @@ def write_study_report(
     Returns:
         The paths.
     """
-    colours = line_colours(study)
-    series = [
-        Series(place.variant.label, colours[place.variant.label], place.variant.runs)
-        for place in places
-    ]
+    series = _series(study, places)
     figures = {"curves": partial(curves_chart, series)} if series else {}
     if len(study.scratch) > 1:
         figures["budgets"] = partial(budgets_chart, study, savings_of(study))
@@ -79,14 +79,25 @@ def write_study_report(
     return [out / name for name in written]
 
 
+def _series(study: Study, places: Sequence[Place]) -> list[Series]:
+    """Lines of the chart; where the palette has come to its end colours return, dashed."""
+    colours = line_colours(study)
+    uses: Counter[str] = Counter()
+    series = []
+    for variant in (place.variant for place in places):
+        colour = colours[variant.label]
+        series.append(Series(variant.label, colour, variant.runs, DASHES[uses[colour]]))
+        uses[colour] += 1
+    return series
+
+
 def _cells(place: Place) -> list[str]:
     variant = place.variant
     cells = [variant.label, format_spread(variant.top1)]
     for method in AGAINST:
         found = place.differences.get(method)
         cells += [_difference(found), f"{found.p_value:.2g}"] if found else ["-", "-"]
-    arrow = "\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}"
-    junctions = "; ".join(f"{e:.1f}{arrow}{c:.1f}" for e, c in place.junction)
+    junctions = "; ".join(f"{e:.1f} → {c:.1f}" for e, c in place.junction)
     return [*cells, junctions or "-", format_time(place.wall_s)]
 
 
@@ -105,30 +116,24 @@ def _remarks(places: Sequence[Place]) -> list[str]:
         if not place.on_budget
     ]
     seeds = max((len(place.variant.runs) for place in places), default=0)
-    lines += [
-        f"{place.variant.label} has {len(place.variant.runs)} of {seeds} seeds, so its mean does "
-        "not compare with the others'; its paired differences do"
-        for place in places
-        if len(place.variant.runs) < seeds
-    ]
+    fewer = [p.variant for p in places if len(p.variant.runs) < seeds]
+    if fewer:
+        named = "; ".join(f"{v.label}: {len(v.runs)} of {seeds}" for v in fewer)
+        lines.append(f"not all seeds are there, so means do not compare everywhere: {named}")
     lines += [
         f"{place.variant.label} spent {place.growing:.0%} of its FLOPs on the images that its "
         "operator passes through the network, a fixed number, which weighs less in longer trainings"
         for place in places
         if place.growing > DEAR
     ]
-    lines += sorted(
-        {
-            f"minus {head} is minus {found.second}"
-            for place in places
-            for head, found in (
-                ("RBDC", place.differences.get("rbdc")),
-                ("scratch", place.differences.get("scratch")),
-            )
-            if found and found.second != head
-        }
-    )
     return lines
+
+
+def _rivals(places: Sequence[Place]) -> str:
+    """Which variants the differences are to."""
+    found = {m: d.second for place in places for m, d in place.differences.items()}
+    named = " and ".join(found[method] for method in AGAINST if method in found)
+    return f"Differences are to {named}" if named else "There is nothing to compare with"
 
 
 def _multiplicity(places: Sequence[Place]) -> str:
@@ -149,7 +154,8 @@ def _difference(found: PairedDifference) -> str:
 def _markdown(places: Sequence[Place], missing: Sequence[str]) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
     lines += ["| " + " | ".join(_cells(place)) + " |" for place in places]
-    notes = [f"parents and one-off costs included{_spent(places)}", JUNCTION_NOTE]
+    notes = [f"Parents and one-off costs included{_spent(places)}.", JUNCTION_NOTE]
+    notes.append(f"{_rivals(places)}, paired by seed, with 95 % t-interval.")
     notes += [*_remarks(places), P_FLOOR, _multiplicity(places)]
     notes += [f"not finished and left out: {', '.join(missing)}"] if missing else []
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
@@ -169,7 +175,7 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
         f"Every method trained {family_label(study.family)} ({study.target}) with the same FLOPs, "
         f"about {budget} of the reference ({format_flops(study.reference_flops)})"
         f"{_spent(places)}, parents and one-off costs included; data, schedule and seeds are the "
-        "same. Differences are paired by seed, with their 95 % t-interval. "
+        f"same. {_rivals(places)}, paired by seed, with their 95 % t-interval. "
         f"{JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
     )
     content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
@@ -177,6 +183,12 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
     if missing:
         content.append(page.warning(f"not finished and left out: {', '.join(missing)}"))
     sections = [page.section("Ranking", explanation, *content)]
+    if known := describe_methods([place.variant.method for place in places]):
+        rows = [(method_label(name), about) for name, about in known]
+        what = "A method grows narrow models, trained first, into the target, which is trained on."
+        sections.append(
+            page.section("Methods", what, page.table(("method", "what it does"), rows, 2))
+        )
     for name, draw in figures.items():
         drawing = page.figure(draw(page.WIDE), draw(page.NARROW))
         sections.append(page.section(*words[name], drawing))

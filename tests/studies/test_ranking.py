@@ -7,6 +7,8 @@ from run_dirs import edit_json
 from study_dirs import write_run
 
 from mmrbdc.analysis.study import read_study
+from mmrbdc.growth import OPERATORS
+from mmrbdc.studies.methods import METHODS
 from mmrbdc.studies.ranking import rank
 from mmrbdc.studies.report import write_study_report
 
@@ -60,7 +62,11 @@ def test_what_the_rows_do_not_say_is_told(study, tmp_path):
     for text in ((tmp_path / "out" / name).read_text() for name in ("ranking.md", "study.html")):
         assert "net2net, 1 step spent 102.0% of the budget" in text
         assert "net2net, 1 step spent 20% of its FLOPs on the images" in text
-        assert "RBDC, 1 step has 2 of 3 seeds" in text
-        assert "minus RBDC is minus RBDC, 2 steps" in text
+        assert "not all seeds are there" in text and "RBDC, 1 step: 2 of 3" in text
+        assert "Differences are to RBDC, 2 steps and scratch" in text
         assert "not finished and left out: rbdc-1step_seed2" in text
         assert "6 comparisons stand here" in text and "below 0.0083" in text
+
+
+def test_every_operator_that_is_shipped_is_described_to_readers():
+    assert METHODS.keys() == {"rbdc", "scratch", *OPERATORS} - {"block-diagonal"}

@@ -28,7 +28,7 @@ def curves_chart(series: Sequence[Series], width: float) -> str:
     stages = {one.label: _stages(one) for one in series}
     points = [point for found in stages.values() for stage in found for point in stage]
     size, unit = flops_unit(max(flops for flops, _ in points))
-    key, head = legend([Entry(one.label, one.colour, "line") for one in series], width)
+    key, head = legend([Entry(one.label, one.colour, "line", one.dashes) for one in series], width)
     # Early validations at chance would leave no room for what methods differ in.
     shown = sorted(spread.mean for _, spread in points)[len(points) // 10 :]
     step = svg.nice_step(max(shown[-1] - shown[0], 0.5) / 6)
@@ -47,7 +47,7 @@ def curves_chart(series: Sequence[Series], width: float) -> str:
     lines = []
     for one in series:
         for stage in stages[one.label]:
-            lines += _line([(x(f / size), spread) for f, spread in stage], y, one.colour)
+            lines += _line([(x(f / size), spread) for f, spread in stage], y, one)
     shapes += [
         element("clipPath", area, id=clip),
         element("g", *lines, clip_path=f"url(#{clip})"),
@@ -69,11 +69,16 @@ def _stages(one: Series) -> list[list[tuple[float, Spread]]]:
     ]
 
 
-def _line(points: Sequence[tuple[float, Spread]], y: svg.Scale, colour: str) -> list[str]:
+def _line(points: Sequence[tuple[float, Spread]], y: svg.Scale, one: Series) -> list[str]:
     upper = [(px, y(s.mean + (s.sd or 0))) for px, s in points]
     lower = [(px, y(s.mean - (s.sd or 0))) for px, s in points]
     outline = " ".join(f"{px:.2f},{py:.2f}" for px, py in [*upper, *reversed(lower)])
     return [
-        element("polygon", points=outline, fill=colour, fill_opacity=0.12),
-        svg.polyline([(px, y(s.mean)) for px, s in points], colour, stroke_width=2),
+        element("polygon", points=outline, fill=one.colour, fill_opacity=0.12),
+        svg.polyline(
+            [(px, y(s.mean)) for px, s in points],
+            one.colour,
+            stroke_width=2,
+            **svg.dashed(one.dashes),
+        ),
     ]

@@ -19,11 +19,13 @@ class Entry:
         label: the words.
         colour: of the swatch.
         mark: ``area``, ``line``, ``thin line``, or a symbol of :func:`symbol`.
+        dashes: of a ``line``.
     """
 
     label: str
     colour: str
     mark: str = "area"
+    dashes: str = ""
 
 
 def legend(entries: Sequence[Entry], width: float, left: float = 0.0) -> tuple[str, float]:
@@ -64,7 +66,8 @@ def _swatch(entry: Entry, x: float, y: float) -> str:
     if entry.mark == "area":
         return element("rect", x=x, y=y - 6, width=18, height=12, rx=2, fill=entry.colour)
     if entry.mark == "line":
-        return svg.line(x, y, x + 20, y, entry.colour, stroke_width=3)
+        style = svg.dashed(entry.dashes)
+        return svg.line(x, y, x + 20, y, entry.colour, stroke_width=3, **style)
     if entry.mark == "thin line":
         return svg.line(x, y, x + 20, y, entry.colour, stroke_width=1.2, stroke_opacity=0.55)
     return symbol(entry.mark, x + 10, y, entry.colour)

@@ -13,11 +13,13 @@ class Series:
         label: for readers.
         colour: of all that is drawn of them.
         runs: at least one.
+        dashes: of its lines, as SVG's ``stroke-dasharray``; empty for solid ones.
     """
 
     label: str
     colour: str
     runs: tuple[PretrainingRun, ...]
+    dashes: str = ""
 
     @property
     def couples(self) -> bool:

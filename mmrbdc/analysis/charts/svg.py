@@ -77,6 +77,11 @@ def polyline(points: Sequence[tuple[float, float]], stroke: str, **attributes: s
     )
 
 
+def dashed(pattern: str) -> dict[str, str | float]:
+    """Return the attributes of a line with these dashes and gaps; none for an empty pattern."""
+    return {"stroke_dasharray": pattern} if pattern else {}
+
+
 def text_width(content: str, size: float = 12, weight: str = "normal") -> float:
     """Estimate the width of a line of text in pixels, in the widest of the usual fonts."""
     units = sum(
