@@ -6,8 +6,8 @@ as many epochs as the next one. Methods that widen one model take the two steps 
 MixtureGrowth knows one, and GradMax and Firefly grow the hidden units only.
 
 Data: data/digits and data/digits_small, made by `python tools/make_demo_data.py --out data`.
-Expected: not run yet.
-Hardware: 2 CPU cores; time not measured yet.
+Expected: RBDC 81.7 ± 2.2, scratch 67.6 ± 5.9, self-coupling 84.6 ± 0.7 % (docs/results/README.md).
+Hardware: 2 CPU cores, about 90 minutes beside other work.
 
     python tools/study.py configs/studies/digits_deit.py --jobs 2
 """
