@@ -3,9 +3,10 @@
     python benchmarks/compute_paths.py --out docs/results/compute_paths.json
 
 In turns in one process on random images of 224 px: members stacked or compiled against a plain
-loop over them, channels-last against contiguous tensors, a fused AdamW step against torch's
-default one. A turn is a forward and backward pass of all members, or one optimizer step. Prints
-milliseconds of CPU time (medians) and the median of paired ratios, alternative over default.
+loop over them, channels-last against contiguous tensors, bfloat16 autocast against float32, a
+fused AdamW step against torch's default one. A turn is a forward and backward pass of all members,
+or one optimizer step. Prints milliseconds of CPU time (medians) and the median of paired ratios,
+alternative over default.
 """
 
 import argparse
@@ -56,7 +57,12 @@ def resnet(depth: int, base_channels: int) -> dict:
 
 
 def training_pass(
-    member: dict, args: argparse.Namespace, members: int, compiled: bool = False, **options: Any
+    member: dict,
+    args: argparse.Namespace,
+    members: int,
+    compiled: bool = False,
+    bf16: bool = False,
+    **options: Any,
 ) -> Turn:
     """Return a forward and backward pass over one batch that all members share."""
     model = Siblings(dict(member, data_preprocessor=dict()), seeds=range(members), **options)
@@ -73,7 +79,9 @@ def training_pass(
 
     def turn() -> None:
         model.zero_grad()
-        sum(model(**data, mode="loss").values()).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = sum(model(**data, mode="loss").values())
+        loss.backward()
 
     return turn
 
@@ -120,6 +128,14 @@ def cases(args: argparse.Namespace) -> dict[str, tuple[str, Callable[[], tuple[T
             lambda depth=depth, channels=channels: (
                 training_pass(resnet(depth, channels), args, 1),
                 training_pass(resnet(depth, channels), args, 1, channels_last=True),
+            ),
+        )
+    for name, model in (("DeiT-T", models["DeiT-T"]), ("ResNet-50", resnet(50, 64))):
+        found[f"bf16: {name}"] = (
+            "bfloat16 autocast / float32",
+            lambda model=model: (
+                training_pass(model, args, 1),
+                training_pass(model, args, 1, bf16=True),
             ),
         )
     found["AdamW: 4 x DeiT-T"] = (

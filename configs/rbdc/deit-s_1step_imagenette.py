@@ -1,7 +1,8 @@
 """DeiT-S on Imagenette at 96 px by RBDC: 2 x DeiT-T -> 1 x DeiT-S.
 
 As many training FLOPs as configs/baselines/deit-s_scratch_imagenette.py, all three models counted,
-narrow over wide epochs 1.5.
+narrow over wide epochs 1.5. There is no recipe of two steps: a quarter of DeiT-S's six heads is no
+whole number of heads.
 
 Data: data/imagenette, see configs/_base_/datasets/imagenette.py.
 Expected: not run yet.
