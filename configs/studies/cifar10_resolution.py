@@ -2,7 +2,8 @@
 
 Two steps, as in configs/rbdc/deit-mini_2step_cifar10.py, at half of its reference's FLOPs; the narrow
 stages see 32 px or 24 px (9 patches instead of 16), which lets them see more images for the same
-FLOPs.
+FLOPs. From scratch with the same FLOPs: configs/baselines/deit-mini_scratch_cifar10.py at a budget of 0.5,
+see docs/results/README.md.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
 Expected: not run yet.
@@ -25,6 +26,5 @@ study = dict(
                 (1, 1),
             ],
         ),
-        "scratch": {},
     },
 )
