@@ -6,8 +6,8 @@ FLOPs. From scratch with the same FLOPs: configs/baselines/deit-mini_scratch_cif
 see docs/results/README.md.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
-Expected: not run yet.
-Hardware: 2 CPU cores; time not measured yet.
+Expected: 32 px 40.9 ± 0.7, 24 px 45.9 ± 0.2 % (docs/results/README.md).
+Hardware: 2 CPU cores, about 25 minutes beside other work.
 
     python tools/study.py configs/studies/cifar10_resolution.py --jobs 2
 """
