@@ -16,9 +16,7 @@ import torch
 
 _LIBRARIES = ["mmrbdc.datasets", "mmrbdc.engine", "mmrbdc.models"]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_lock = (
-    Lock()
-)  # multiprocessing collects the children that have ended from whichever thread it is in
+_lock = Lock()  # starting a process collects those that have ended, another thread's too
 
 
 def run_script(command: Sequence[str], log: Path) -> int:

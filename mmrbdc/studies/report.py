@@ -86,7 +86,8 @@ def _series(study: Study, places: Sequence[Place]) -> list[Series]:
     series = []
     for variant in (place.variant for place in places):
         colour = colours[variant.label]
-        series.append(Series(variant.label, colour, variant.runs, DASHES[uses[colour]]))
+        dashes = DASHES[uses[colour] % len(DASHES)]
+        series.append(Series(variant.label, colour, variant.runs, dashes))
         uses[colour] += 1
     return series
 
@@ -108,7 +109,7 @@ def _spent(places: Sequence[Place]) -> str:
 
 
 def _remarks(places: Sequence[Place]) -> list[str]:
-    """What the rows of a ranking do not say: off budget, missing seeds, a dear operator, rivals."""
+    """What the rows of a ranking do not say: off budget, missing seeds, a dear operator."""
     lines = [
         f"{place.variant.label} spent {1 + place.off:.1%} of the budget: too few iterations to "
         "come nearer"
