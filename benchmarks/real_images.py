@@ -79,11 +79,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     work_dir = args.work_dir or Path("work_dirs/real_images") / args.study
     out = args.out or Path("docs/results/real_images") / args.study
     runs = plan_runs(args)
-    finished = run_jobs(
-        [Job(work_dir / r.name, commands(r, args, work_dir), r.budget) for r in runs], args.jobs
-    )
-    done = [str(work_dir / r.name) for r, ok in zip(runs, finished, strict=True) if ok]
-    failed = [run.name for run, ok in zip(runs, finished, strict=True) if not ok]
+    jobs = [Job(work_dir / r.name, commands(r, args, work_dir), r.budget) for r in runs]
+    failed = [job.folder.name for job in run_jobs(jobs, at_a_time=args.jobs)]
+    done = [str(job.folder) for job in jobs if job.folder.name not in failed]
     if done:
         out.mkdir(parents=True, exist_ok=True)
         (out / "command.txt").write_text(shlex.join(["python", *sys.orig_argv[1:]]) + "\n")

@@ -22,4 +22,6 @@ study = dict(
         "train_cfg.val_interval": 1,
     },
     seeds=[0, 1, 2],
+    # Other budgets of these two, on the same images: benchmarks/real_images.py.
+    methods={"rbdc": dict(budgets=[1.0]), "scratch": dict(budgets=[1.0])},
 )

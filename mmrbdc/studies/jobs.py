@@ -51,14 +51,23 @@ class Job:
         return ok
 
 
-def run_jobs(jobs: Sequence[Job], at_a_time: int) -> list[bool]:
-    """Run all jobs, print how each ends and how long the rest will take; return who succeeded."""
-    progress = _Progress(jobs)
+def run_jobs(*groups: Sequence[Job], at_a_time: int) -> list[Job]:
+    """Run all jobs, print how each ends and how long the rest will take; return those that failed.
+
+    Args:
+        groups: a group begins when the one before has ended.
+        at_a_time: jobs that run side by side.
+    """
+    progress = _Progress([job for group in groups for job in group])
+    failed = []
     pool = ThreadPoolExecutor(at_a_time)
     try:
-        return list(pool.map(progress.follow, jobs))
+        for group in groups:
+            ended = pool.map(progress.follow, group)
+            failed += [job for job, ok in zip(group, ended, strict=True) if not ok]
     finally:
         pool.shutdown(cancel_futures=True)
+    return failed
 
 
 def run_commands(commands: Sequence[Sequence[str]], log: Path) -> bool:

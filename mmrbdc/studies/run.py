@@ -48,11 +48,7 @@ def run_grid(
             first.append(job)
         else:
             others.append(replace(job, prepare=partial(_copy_first_stage, owner, job.folder)))
-    failed = []
-    for group in (first, others):
-        finished = run_jobs(group, jobs)
-        failed += [j.folder.name for j, ok in zip(group, finished, strict=True) if not ok]
-    return failed
+    return [job.folder.name for job in run_jobs(first, others, at_a_time=jobs)]
 
 
 def config_path(folder: Path, variant: Variant) -> Path:
