@@ -15,10 +15,11 @@ from rich.console import Console
 
 from mmrbdc.analysis.study import read_study
 from mmrbdc.cli import run_cli
+from mmrbdc.datasets import check_config_data
 from mmrbdc.studies.grid import read_grid
 from mmrbdc.studies.ranking import rank
 from mmrbdc.studies.report import ranking_table, write_study_report
-from mmrbdc.studies.run import check_folder, finished_runs, run_grid
+from mmrbdc.studies.run import check_folder, finished_runs, ranked_runs, run_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 140
@@ -38,20 +39,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE",
                         help="override the recipe")  # fmt: skip
     args = parser.parse_args(argv)
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; one run at a time is the least")
     folder = args.work_dir or Path("work_dirs/studies") / args.config.stem
     grid = read_grid(args.config, ROOT, args.cfg_options)
     failed = []
     if args.report_only:
         check_folder(grid, folder)
     else:
+        check_config_data(grid.variants[0].config)
         failed = run_grid(grid, folder, ROOT, jobs=args.jobs, resume=args.resume)
     done, missing = finished_runs(grid, folder, ROOT)
     if done:
         study = read_study(done)
-        places = rank(study, grid.budget)
-        Console(width=WIDTH).print(ranking_table(study, places))
         names = [path.name for path in missing]
-        for path in write_study_report(study, places, names, args.out or folder):
+        ranking = rank(study, grid.budget, ranked_runs(grid, folder), names)
+        Console(width=WIDTH).print(ranking_table(study, ranking))
+        for path in write_study_report(study, ranking, args.out or folder):
             print(path)
     if failed:
         raise ValueError(

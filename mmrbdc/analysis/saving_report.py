@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich import box
@@ -20,8 +21,10 @@ from .study import Study, Variant
 from .table import format_spread
 from .units import flops_unit, format_flops
 
-COLUMNS = ("label", "method", "name", "seed", "epochs", "ratio", "train_flops", "share", "top1",
-           "split", "wall_s", "work_dir")  # fmt: skip
+COLUMNS = (
+    *("label", "method", "name", "seed", "epochs", "ratio", "train_flops", "growth_flops", "share"),
+    *("top1", "split", "val_top1", "ensembles", "children", "wall_s", "work_dir"),
+)
 
 
 def savings_of(study: Study) -> dict[Variant, Saving]:
@@ -118,7 +121,11 @@ def _plain(found: Saving) -> dict[str, Any]:
 
 
 def study_csv(study: Study) -> str:
-    """Return one line per run: ``COLUMNS``."""
+    """Return one line per run: ``COLUMNS``.
+
+    ``ensembles`` and ``children`` are the validation accuracies of the parents' ensemble and of the
+    child before its first step, one of each for every junction, means over children.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -126,9 +133,16 @@ def study_csv(study: Study) -> str:
         for run in variant.runs:
             ratio = "" if variant.ratio is None else f"{variant.ratio:.4g}"
             epochs = " ".join(f"{length:.4g}" for length in variant.epochs)
+            junctions = [stage.junction for stage in run.stages if stage.junction]
+            ensembles, children = (
+                " ".join(f"{fmean(getattr(c, side) for c in j.children):.2f}" for j in junctions)
+                for side in ("ensemble", "child")
+            )
+            growth = sum(stage.growth_flops for stage in run.stages)
             writer.writerow(
                 [variant.label, run.method, run.name, run.seed, epochs, ratio,
-                 f"{run.train_flops:.0f}", f"{variant.share:.4f}", run.top1, run.split,
-                 f"{run.wall_s:.1f}", run.path]
+                 f"{run.train_flops:.0f}", f"{growth:.0f}",
+                 f"{run.train_flops / study.reference_flops:.4f}", run.top1, run.split,
+                 run.val_top1, ensembles, children, f"{run.wall_s:.1f}", run.path]
             )  # fmt: skip
     return text.getvalue()

@@ -3,10 +3,14 @@
 A widened model as Net2Wider with equal shares makes it (the paper's FPI), but where the new rows of
 a layer's tensors are copies of channels of the *same* layer there, AKI takes them from the *next*
 layer: the same tensor one block on, its inputs widened alike. That breaks the symmetry between
-copies and brings in knowledge of the layer above; it does not keep the function. Without a next
-block that has this tensor in the same shape (the last block; a ResNet's next stage) the rows are
-the block's own, as for embeddings and the classifier: copies inside of these blocks are equal in
-all that goes in and out, get equal gradients and part by rounding only.
+copies and brings in knowledge of the layer above; it does not keep the function.
+
+A weight goes with the bias, norm and running statistics that follow it: all of them take rows of
+the next block, or, where one has no counterpart of its shape there, none does. So the rows are the
+block's own in the last block, in the last block of each of a ResNet's stages, in a ResNet's
+shortcuts and in the first convolution of each of its stages, as they are for embeddings, stem and
+classifier: copies there that are equal in all that goes in and out get equal gradients and part by
+rounding only.
 
 One map serves all tensors that share a space, where the paper draws one for every matrix: a stream
 under LayerNorm is tiled, everything else drawn (see ``net2net.py``).
@@ -56,7 +60,7 @@ def grow(
     taken: dict[str, Tensor] = {}
     for name, entry in layout.entries.items():
         other = above.get(name)
-        if other is None or child[other].shape != child[name].shape:
+        if other is None:
             continue
         for dim, axis in enumerate(entry.axes):
             if axis.mode == "writes":
@@ -75,15 +79,13 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
     above = next_block_tensors(layout)
     placements = widening_placements(layout, "channels copied", "channels copied, shared")
     return {
-        name: Placement(f"{p.rule}; new rows of the next block")
-        if name in above and layout.shape(name) == layout.shape(above[name])
-        else p
+        name: Placement(f"{p.rule}; new rows of the next block") if name in above else p
         for name, p in placements.items()
     }
 
 
 def next_block_tensors(layout: Layout) -> dict[str, str]:
-    """For the tensors of each block, the one of the next block with the same name within it."""
+    """For the tensors of each block that have one: that of the same name in the next block."""
     blocks: dict[int, list[str]] = {}
     for name, entry in layout.entries.items():
         if entry.block is not None:
@@ -91,12 +93,28 @@ def next_block_tensors(layout: Layout) -> dict[str, str]:
     prefixes = {block: _common_module(names) for block, names in blocks.items()}
     found = {}
     for block, names in blocks.items():
-        for name in names:
-            if block + 1 in blocks:
-                other = prefixes[block + 1] + name.removeprefix(prefixes[block])
-                if other in blocks[block + 1]:
-                    found[name] = other
+        there = blocks.get(block + 1, [])
+        for group in _weights_and_followers(names, layout):
+            pairs = {
+                name: prefixes.get(block + 1, "") + name.removeprefix(prefixes[block])
+                for name in group
+            }
+            if all(
+                other in there and layout.shape(other) == layout.shape(name)
+                for name, other in pairs.items()
+            ):
+                found.update(pairs)
     return found
+
+
+def _weights_and_followers(names: Sequence[str], layout: Layout) -> list[list[str]]:
+    """Tensors in order, cut in front of every weight that reads something."""
+    groups: list[list[str]] = [[]]
+    for name in names:
+        if layout.entries[name].reads_space:
+            groups.append([])
+        groups[-1].append(name)
+    return [group for group in groups if group]
 
 
 def _common_module(names: Sequence[str]) -> str:

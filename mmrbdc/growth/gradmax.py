@@ -6,10 +6,13 @@ weights is f'(0) w_out^T M with M = E[delta x^T], when these are zero and w_out 
 
 * **Activations with f(0) = 0 and f'(0) != 0 and no norm inside (GELU: DeiT).** Incoming weights are
   zero; the outgoing ones are the left singular vectors of M, largest first, of length ``SCALE``
-  times the mean of the old neurons' (the paper's section 3.2). Beyond as many neurons as M has rows
-  the vectors come again with the other sign. M is read off the loss: with the outgoing weights of
-  probing neurons set to unit vectors, the gradients of their incoming weights are the rows of
-  f'(0) M.
+  times the mean of the old neurons' (the paper's section 3.2), those whose singular value is 0 left
+  out: a neuron along one would never get a gradient. (Under a LayerNorm one is: a shift of all
+  channels changes nothing.) Beyond as many neurons as there are such vectors, which the paper does
+  not provide for, they come again with the other sign, and what is left are random mixtures of
+  them. At that many, nothing is selected any more: any basis gives the same gradient. M is read off
+  the loss: with the outgoing weights of probing neurons set to unit vectors, the gradients of their
+  incoming weights are the rows of f'(0) M.
 * **ReLU or a norm inside (ResNet).** ReLU's derivative at 0 is 0 in torch: such neurons would be
   dead for ever. The paper's second form instead, see ``gradmax_search.py``: outgoing weights are
   zero, the incoming ones sought.
@@ -50,21 +53,22 @@ def grow(
     Args:
         parents: One state dict of the child's width with smaller inner widths.
         layout: The child's.
-        generator: Draws the first incoming weights of the second form.
+        generator: Draws the mixtures of the first form, the first incoming weights of the second.
         context: Gives the batch and the loss.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: A parent that does not fit, or too many new neurons for the first form.
+        GrowthError: A parent that does not fit, too many new neurons for the first form, or a
+            loss without a gradient.
     """
     spaces = grown_spaces(layout, layout.parent_sizes(parents), NAME)
     child = padded(parents[0], layout, spaces)
     batch = next(context.batches(IMAGES, IMAGES))
     if _sloped(layout, spaces):
         _check_count(layout, spaces)
-        return _by_singular_vectors(child, layout, spaces, context, batch)
+        return _by_singular_vectors(child, layout, spaces, context, batch, generator)
     return search_incoming(child, layout, spaces, context, batch, generator)
 
 
@@ -128,7 +132,12 @@ def _check_count(layout: Layout, spaces: Spaces) -> None:
 
 
 def _by_singular_vectors(
-    child: dict[str, Tensor], layout: Layout, spaces: Spaces, context: Context, batch: Any
+    child: dict[str, Tensor],
+    layout: Layout,
+    spaces: Spaces,
+    context: Context,
+    batch: Any,
+    generator: torch.Generator | None,
 ) -> dict[str, Tensor]:
     outer = _outer(layout, spaces)
     rows: dict[str, list[Tensor]] = {space: [] for space in spaces}
@@ -153,12 +162,37 @@ def _by_singular_vectors(
             rows[space].append(gradients[incoming][old : old + counts[space]])
     for space, (_, outgoing, _) in outer.items():
         old, new = spaces[space]
-        moment = torch.cat(rows[space]).double()
-        vectors = torch.linalg.svd(moment, full_matrices=True).U
-        both = torch.cat([vectors, -vectors], dim=1)[:, : new - old]
+        vectors = directions(torch.cat(rows[space]), new - old, generator)
+        if not vectors.numel():
+            raise GrowthError(
+                f"the loss has no gradient at '{outgoing}', so {NAME} cannot choose; train the "
+                "stage before for longer, or look at its loss"
+            )
         length = SCALE * channel_norms(child[outgoing][:, :old], 1).mean()
-        child[outgoing][:, old:] = (length * both).to(child[outgoing])
+        child[outgoing][:, old:] = length * vectors.to(child[outgoing])
     return child
+
+
+def directions(moment: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Return unit vectors that outgoing weights of new neurons point along.
+
+    Args:
+        moment: M, (outputs, inputs).
+        count: of new neurons.
+        generator: Draws mixtures, where the vectors of both signs are fewer than ``count``.
+
+    Returns:
+        (outputs, count) in float64 on the CPU: left singular vectors of M with singular values
+        above 0 to the precision of M, largest first, then their negatives, then mixtures; (outputs,
+        0) where M is 0.
+    """
+    left, values, _ = torch.linalg.svd(moment.double().cpu(), full_matrices=False)
+    rounding = max(moment.shape) * torch.finfo(moment.dtype).eps
+    left = left[:, values > rounding * values[0]]
+    rank = left.shape[1]
+    drawn = torch.randn(rank, max(count - 2 * rank, 0), generator=generator, dtype=left.dtype)
+    mixed = torch.nn.functional.normalize(left @ drawn, dim=0)
+    return torch.cat([left, -left, mixed], dim=1)[:, : count if rank else 0]
 
 
 def _step(spaces: Spaces) -> int:

@@ -21,7 +21,7 @@ of one's own.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
 STAGE = ("members", "width", "inner")
+KINDS = {"method": str, "stages": list, "imports": list, "protocol": dict}
+LISTS: dict[str, tuple[type, ...]] = {"seeds": (int,), "budgets": (int, float)}
+REFERENCE = ("family", "reference_epochs", "train_samples")
 METHOD_KEYS = ("method", "stages", "ratio", "budgets", "seeds", "protocol", "imports")
 
 
@@ -111,8 +114,8 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
     for key in ("recipe", "seeds", "budgets", "methods"):
         if not study.get(key):
             raise PlanError(f"{path}: study has no {key!r}; add study.{key}")
-    for key in ("seeds", "budgets"):
-        _check_list(study[key], f"{path}: study.{key}")
+    for key in LISTS:
+        _check_list(study[key], LISTS[key], f"{path}: study.{key}")
     if not isinstance(study["methods"], dict):
         raise PlanError(f"{path}: study.methods must be a dict, got {study['methods']!r}")
     recipe = load_config(str(root / study["recipe"]))
@@ -125,8 +128,9 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
     for label, settings in study["methods"].items():
         where = f"{path}: study.methods.{label}"
         _check_keys(settings, METHOD_KEYS, where)
-        for key in settings.keys() & {"seeds", "budgets"}:
-            _check_list(settings[key], f"{where}.{key}")
+        for key in settings.keys() & LISTS.keys():
+            _check_list(settings[key], LISTS[key], f"{where}.{key}")
+        _check_kinds(settings, where)
         for budget in sorted(settings.get("budgets", study["budgets"])):
             seeds = tuple(settings.get("seeds", study["seeds"]))
             try:
@@ -134,6 +138,7 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
             except ValueError as error:
                 raise PlanError(f"{where}, budget {budget:g}: {error}") from error
             variants.append(Variant(label, budget, config, seeds))
+    _check_told_apart(variants, str(path))
     return Grid(path.stem, study["recipe"], float(study["budgets"][0]), tuple(variants))
 
 
@@ -152,12 +157,8 @@ def variant_config(
                 f"imports={modules}: {error}; is the folder of your module in PYTHONPATH?"
             ) from error
     method = settings.get("method", label)
-    reference = {
-        key: recipe.protocol[key]
-        for key in ("family", "reference_epochs", "train_samples")
-        if key in recipe.protocol
-    }
-    cfg.protocol = dict(method=method, **reference, **settings.get("protocol", {}))
+    reference = {key: recipe.protocol[key] for key in REFERENCE if key in recipe.protocol}
+    cfg.protocol = dict(settings.get("protocol", {}), method=method, **reference)
     cfg.stages = [dict(_stage(stage), epochs=1) for stage in settings.get("stages", [[1, 1]])]
     protocol = parse_protocol(cfg, name=label)
     check_staged(cfg, protocol)
@@ -181,6 +182,8 @@ def runs_of(grid: Grid) -> list[tuple[Variant, int]]:
 
 def _stage(stage: Any) -> dict[str, Any]:
     if isinstance(stage, dict):
+        if "epochs" in stage:
+            raise PlanError(f"a stage's epochs follow from the budget; remove them from {stage!r}")
         return stage
     if not isinstance(stage, list) or not 2 <= len(stage) <= len(STAGE):
         raise PlanError(
@@ -189,10 +192,41 @@ def _stage(stage: Any) -> dict[str, Any]:
     return dict(zip(STAGE, stage, strict=False))
 
 
-def _check_list(value: Any, where: str) -> None:
-    numbers = isinstance(value, list) and all(isinstance(n, int | float) for n in value)
-    if not numbers or not value:
-        raise PlanError(f"{where} must be a list of numbers, got {value!r}")
+def _check_list(value: Any, kinds: tuple[type, ...], where: str) -> None:
+    if not isinstance(value, list) or not value or any(type(n) not in kinds for n in value):
+        what = "numbers" if float in kinds else "whole numbers"
+        raise PlanError(f"{where} must be a list of {what}, got {value!r}")
+    if len(set(value)) < len(value):
+        raise PlanError(f"{where} names one twice: {value!r}")
+
+
+def _check_kinds(settings: Mapping[str, Any], where: str) -> None:
+    for key in settings.keys() & KINDS.keys():
+        if not isinstance(settings[key], KINDS[key]):
+            kind = KINDS[key].__name__
+            raise PlanError(f"{where}.{key} must be a {kind}, got {settings[key]!r}")
+    own = [key for key in ("method", *REFERENCE) if key in settings.get("protocol", {})]
+    if own:
+        raise PlanError(
+            f"{where}.protocol may not set {', '.join(own)}: all methods are compared on the "
+            "recipe's reference, and 'method' stands beside 'protocol'"
+        )
+
+
+def _check_told_apart(variants: Sequence[Variant], where: str) -> None:
+    """What a report could not tell apart is refused before anything trains."""
+    scratch = {v.label for v in variants if v.config.protocol.method == "scratch"}
+    if len(scratch) > 1:
+        raise PlanError(
+            f"{where}: study.methods has several from scratch, {', '.join(sorted(scratch))}; leave "
+            "one, with several budgets if need be"
+        )
+    for one, other in pairwise(variants):
+        if one.label == other.label and one.config.stages == other.config.stages:
+            raise PlanError(
+                f"{where}: study.methods.{one.label}: budgets {one.budget:g} and {other.budget:g} "
+                "give the same iterations; leave one, or move them apart"
+            )
 
 
 def _check_keys(settings: Any, known: Sequence[str], where: str) -> None:

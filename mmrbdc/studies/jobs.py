@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmrbdc.weights import write_json
 
@@ -24,18 +25,25 @@ class Job:
         commands: arguments of Python, one list a command.
         cost: in any unit, for the time left.
         prepare: called before the first command.
+        made_by: in JSON types, what the folder is made by; where it has changed, the job is to be
+            run again. By default the commands.
     """
 
     folder: Path
     commands: list[list[str]]
     cost: float
     prepare: Callable[[], None] | None = None
+    made_by: Any = None
 
     @property
     def done(self) -> bool:
-        """Whether these very commands have been run to their end."""
+        """Whether this very job has been run to its end."""
         mark = self.folder / _MARK
-        return mark.is_file() and json.loads(mark.read_text()) == self.commands
+        return mark.is_file() and json.loads(mark.read_text()) == self._mark
+
+    @property
+    def _mark(self) -> Any:
+        return self.commands if self.made_by is None else self.made_by
 
     def run(self) -> bool:
         """Run what there is to run and return whether it succeeded."""
@@ -44,7 +52,7 @@ class Job:
                 self.prepare()
             ok = run_commands(self.commands, self.folder.with_name(f"{self.folder.name}.log"))
             if ok:
-                write_json(self.folder / _MARK, self.commands)
+                write_json(self.folder / _MARK, self._mark)
         except OSError as error:  # a full disk, say: the other runs may still succeed
             print(f"{self.folder.name}: {error}", flush=True)
             return False

@@ -1,7 +1,8 @@
 """Methods at one budget, ranked, each compared with RBDC and with scratch seed by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
 from mmrbdc.analysis.statistics import PairedDifference
@@ -9,9 +10,6 @@ from mmrbdc.analysis.study import Study, Variant
 
 TOLERANCE = 0.01
 """Largest difference of a method's FLOPs from the budget, as a share of it."""
-
-_NEAR = 0.1
-"""Farther from the budget than this is another budget."""
 
 AGAINST = ("rbdc", "scratch")
 
@@ -21,17 +19,19 @@ class Place:
     """One method at the budget.
 
     Attributes:
-        variant: its runs.
-        junction: of each junction, in order: accuracy of the parents' ensemble, of the child before
-            its first step (means over children and seeds), percent.
+        variant: its finished runs.
+        planned: how many runs, one a seed, the study has of it.
+        junction: of each junction, in order: validation accuracy of the parents' ensemble, of the
+            child before its first step (means over children and seeds), percent.
         wall_s: mean seconds of a run.
         differences: to ``AGAINST``, paired by seed; those with fewer than two common seeds left
             out. Of several variants of RBDC it is to the one that the study calls ``rbdc``.
-        off: FLOPs over the budget minus 1.
-        growing: share of the FLOPs that the operator spent by itself.
+        off: FLOPs over the budget minus 1, of the run that is farthest from it.
+        growing: share of the FLOPs that the operator spent by itself, as planned.
     """
 
     variant: Variant
+    planned: int
     junction: tuple[tuple[float, float], ...]
     wall_s: float
     differences: dict[str, PairedDifference]
@@ -44,20 +44,78 @@ class Place:
         return abs(self.off) <= TOLERANCE
 
 
-def rank(study: Study, budget: float) -> list[Place]:
-    """Rank what was trained at ``budget``, a share of the reference's FLOPs, best mean first.
+@dataclass(frozen=True)
+class Ranking:
+    """All methods of a study at one budget.
+
+    Attributes:
+        budget: share of the reference's FLOPs.
+        places: best mean first.
+        holes: methods of which no run at the budget is finished, by the study's names.
+        unranked: methods that the study does not train at the budget.
+        missing: names of all runs, at any budget, that are not finished.
+    """
+
+    budget: float
+    places: tuple[Place, ...]
+    holes: tuple[str, ...]
+    unranked: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def seeds(self) -> int:
+        """The most finished runs that a method has."""
+        return max((len(place.variant.runs) for place in self.places), default=0)
+
+
+def rank(
+    study: Study,
+    budget: float,
+    planned: Mapping[str, Sequence[Path]],
+    missing: Sequence[str] = (),
+) -> Ranking:
+    """Rank what was planned at one budget.
 
     One-off costs of an operator and the training of all parents are in the ledger that a method's
     FLOPs are read from.
+
+    Args:
+        study: all finished runs.
+        budget: share of the reference's FLOPs.
+        planned: method, as the study calls it -> work dirs of its runs at that budget.
+        missing: names of runs that are not finished.
     """
-    there = [v for v in study.variants if abs(v.share / budget - 1) <= _NEAR]
-    rivals = {method: rival for method in AGAINST if (rival := _rival(there, method))}
-    places = [
+    owners = {path.resolve(): label for label, paths in planned.items() for path in paths}
+    there = {
+        owner: variant
+        for variant in study.variants
+        if (owner := owners.get(variant.runs[0].path.resolve()))
+    }
+    places = _places(study, budget, there, {label: len(paths) for label, paths in planned.items()})
+    return Ranking(
+        budget=budget,
+        places=tuple(sorted(places, key=lambda place: -place.variant.top1.mean)),
+        holes=tuple(label for label, paths in planned.items() if paths and label not in there),
+        unranked=tuple(label for label, paths in planned.items() if not paths),
+        missing=tuple(missing),
+    )
+
+
+def _places(
+    study: Study, budget: float, there: Mapping[str, Variant], planned: Mapping[str, int]
+) -> list[Place]:
+    variants = list(there.values())
+    rivals = {method: rival for method in AGAINST if (rival := _rival(variants, method))}
+    return [
         Place(
             variant=variant,
+            planned=planned[label],
             junction=_junctions(variant),
             wall_s=fmean(run.wall_s for run in variant.runs),
-            off=variant.share / budget - 1,
+            off=max(
+                (run.train_flops / study.reference_flops / budget - 1 for run in variant.runs),
+                key=abs,
+            ),
             growing=sum(stage.growth_flops for stage in variant.runs[0].stages) / variant.flops,
             differences={
                 method: found
@@ -65,9 +123,8 @@ def rank(study: Study, budget: float) -> list[Place]:
                 if rival is not variant and (found := _paired(variant, rival)) is not None
             },
         )
-        for variant in there
+        for label, variant in there.items()
     ]
-    return sorted(places, key=lambda place: -place.variant.top1.mean)
 
 
 def _rival(there: Sequence[Variant], method: str) -> Variant | None:

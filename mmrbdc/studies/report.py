@@ -1,7 +1,7 @@
 """A study's ranking as a table, a page and one csv."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,62 +16,49 @@ from mmrbdc.analysis.saving_report import savings_of, study_csv
 from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study
 from mmrbdc.analysis.table import format_spread, terminal_table
-from mmrbdc.analysis.units import family_label, format_flops, format_time, method_label
+from mmrbdc.analysis.units import family_label, format_time, method_label
 from mmrbdc.weights import write_text
 
 from .methods import describe_methods
-from .ranking import AGAINST, Place
+from .notes import JUNCTION, MEANING, how_to_read, rivals, spent, warnings
+from .ranking import AGAINST, Place, Ranking
 
 HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction", "wall")
-MEANING = (
-    "A method wins here if its difference to the others is larger than what seeds alone do: look "
-    "at the intervals and p, not at the order of the means."
-)
-P_FLOOR = "With n seeds the sign-flip test cannot give a p below 2 / 2^n."
-JUNCTION_NOTE = (
-    "junction: what the parents' ensemble scores, and what the child scores before its first step."
-)
-
+GROWING = "A method grows narrow models, trained first, into the target, which is trained on."
 DASHES = ("", "8 4", "2 4", "8 3 2 3")
-DEAR = 0.05
-"""Share of a budget that an operator's own passes may take without being told."""
 
 
-def ranking_table(study: Study, places: Sequence[Place]) -> Table:
+def ranking_table(study: Study, ranking: Ranking) -> Table:
     """Make the ranking for a terminal of 140 columns."""
-    notes = [f"{_rivals(places)}; p: sign-flip test over seeds.", JUNCTION_NOTE]
-    notes += _remarks(places)
+    words = [f"{rivals(ranking)}; p: sign-flip test over seeds.", JUNCTION, *warnings(ranking)]
     return terminal_table(
-        f"{study.target}, top-1 on {study.split}{_spent(places)}",
+        f"{study.target}, top-1 on {study.split}{spent(ranking)}",
         HEADINGS,
-        [[cell.replace("; ", "\n") for cell in _cells(place)] for place in places],
+        [[cell.replace("; ", "\n") for cell in row] for row in _rows(ranking)],
         1,
-        note="\n".join(notes),
+        note="\n".join(words),
     )
 
 
-def write_study_report(
-    study: Study, places: Sequence[Place], missing: Sequence[str], out: Path
-) -> list[Path]:
+def write_study_report(study: Study, ranking: Ranking, out: Path) -> list[Path]:
     """Write ``runs.csv`` (all numbers of all runs), ``ranking.md``, figures and ``study.html``.
 
     Args:
         study: all finished runs.
-        places: the ranking at the common budget.
-        missing: names of runs that are not finished, for the page.
+        ranking: at the common budget.
         out: folder.
 
     Returns:
         The paths.
     """
-    series = _series(study, places)
+    series = _series(study, ranking)
     figures = {"curves": partial(curves_chart, series)} if series else {}
     if len(study.scratch) > 1:
         figures["budgets"] = partial(budgets_chart, study, savings_of(study))
     written = {
         "runs.csv": study_csv(study),
-        "ranking.md": _markdown(places, missing),
-        "study.html": _html(study, places, missing, figures),
+        "ranking.md": _markdown(study, ranking),
+        "study.html": _html(study, ranking, figures),
         **{f"{name}.svg": draw(page.WIDE) for name, draw in figures.items()},
     }
     for name, content in written.items():
@@ -79,12 +66,12 @@ def write_study_report(
     return [out / name for name in written]
 
 
-def _series(study: Study, places: Sequence[Place]) -> list[Series]:
+def _series(study: Study, ranking: Ranking) -> list[Series]:
     """Lines of the chart; where the palette has come to its end colours return, dashed."""
     colours = line_colours(study)
     uses: Counter[str] = Counter()
     series = []
-    for variant in (place.variant for place in places):
+    for variant in (place.variant for place in ranking.places):
         colour = colours[variant.label]
         dashes = DASHES[uses[colour] % len(DASHES)]
         series.append(Series(variant.label, colour, variant.runs, dashes))
@@ -92,59 +79,24 @@ def _series(study: Study, places: Sequence[Place]) -> list[Series]:
     return series
 
 
+def _rows(ranking: Ranking) -> list[list[str]]:
+    """One row a method; those of which nothing is finished come last and say so."""
+    empty = ["-"] * (len(HEADINGS) - 2)
+    holes = [[label, "no finished run", *empty] for label in ranking.holes]
+    return [*(_cells(place) for place in ranking.places), *holes]
+
+
 def _cells(place: Place) -> list[str]:
     variant = place.variant
-    cells = [variant.label, format_spread(variant.top1)]
+    top1, runs = format_spread(variant.top1), len(variant.runs)
+    if runs < place.planned:
+        top1 = f"{top1.partition(' (')[0]} ({runs} of {place.planned})"
+    cells = [variant.label, top1]
     for method in AGAINST:
         found = place.differences.get(method)
-        cells += [_difference(found), f"{found.p_value:.2g}"] if found else ["-", "-"]
+        cells += [_difference(found), f"{found.p_value:.3g}"] if found else ["-", "-"]
     junctions = "; ".join(f"{e:.1f} → {c:.1f}" for e, c in place.junction)
     return [*cells, junctions or "-", format_time(place.wall_s)]
-
-
-def _spent(places: Sequence[Place]) -> str:
-    """The FLOPs of all rows, for a title."""
-    low, high = (f([p.variant.flops for p in places], default=0) for f in (min, max))
-    return f", {format_flops(low)} to {format_flops(high)} each" if places else ""
-
-
-def _remarks(places: Sequence[Place]) -> list[str]:
-    """What the rows of a ranking do not say: off budget, missing seeds, a dear operator."""
-    lines = [
-        f"{place.variant.label} spent {1 + place.off:.1%} of the budget: too few iterations to "
-        "come nearer"
-        for place in places
-        if not place.on_budget
-    ]
-    seeds = max((len(place.variant.runs) for place in places), default=0)
-    fewer = [p.variant for p in places if len(p.variant.runs) < seeds]
-    if fewer:
-        named = "; ".join(f"{v.label}: {len(v.runs)} of {seeds}" for v in fewer)
-        lines.append(f"not all seeds are there, so means do not compare everywhere: {named}")
-    lines += [
-        f"{place.variant.label} spent {place.growing:.0%} of its FLOPs on the images that its "
-        "operator passes through the network, a fixed number, which weighs less in longer trainings"
-        for place in places
-        if place.growing > DEAR
-    ]
-    return lines
-
-
-def _rivals(places: Sequence[Place]) -> str:
-    """Which variants the differences are to."""
-    found = {m: d.second for place in places for m, d in place.differences.items()}
-    named = " and ".join(found[method] for method in AGAINST if method in found)
-    return f"Differences are to {named}" if named else "There is nothing to compare with"
-
-
-def _multiplicity(places: Sequence[Place]) -> str:
-    count = sum(len(place.differences) for place in places)
-    return (
-        f"{count} comparisons stand here and no p is adjusted for their number; by Holm's rule "
-        f"the smallest would have to be below {0.05 / max(count, 1):.2g}. All methods have the "
-        "ratio of stage lengths that the study's config says, by default the one that RBDC's paper "
-        "found best for RBDC."
-    )
 
 
 def _difference(found: PairedDifference) -> str:
@@ -152,19 +104,19 @@ def _difference(found: PairedDifference) -> str:
     return f"{found.spread.mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _markdown(places: Sequence[Place], missing: Sequence[str]) -> str:
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
-    lines += ["| " + " | ".join(_cells(place)) + " |" for place in places]
-    notes = [f"Parents and one-off costs included{_spent(places)}.", JUNCTION_NOTE]
-    notes.append(f"{_rivals(places)}, paired by seed, with 95 % t-interval.")
-    notes += [*_remarks(places), P_FLOOR, _multiplicity(places)]
-    notes += [f"not finished and left out: {', '.join(missing)}"] if missing else []
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+def _markdown(study: Study, ranking: Ranking) -> str:
+    lines = [f"# {_title(study)}", ""]
+    lines += ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in _rows(ranking)]
+    notes = [f"Careful: {line}." for line in warnings(ranking)]
+    lines += ["", "## How to read it", "", f"Training FLOPs{spent(ranking)}.", ""]
+    lines += [f"- {note}" for note in (*notes, *how_to_read(study, ranking), MEANING)]
+    lines += ["", "## Methods", "", GROWING, ""]
+    lines += [f"- {name}: {about}." for name, about in _methods(ranking)]
+    return "\n".join(lines) + "\n"
 
 
-def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures: Mapping) -> str:
-    best = places[0].variant.label if places else "nothing"
-    budget = f"{places[0].variant.share:.0%}" if places else "no"
+def _html(study: Study, ranking: Ranking, figures: Mapping) -> str:
     words = {
         "curves": ("On the way", "Validation accuracy over the FLOPs spent until then, every model "
                    "of every stage counted: mean over seeds, the band is one standard deviation. A "
@@ -173,30 +125,32 @@ def _html(study: Study, places: Sequence[Place], missing: Sequence[str], figures
                     "spend for the same accuracy."),
     }  # fmt: skip
     explanation = (
-        f"Every method trained {family_label(study.family)} ({study.target}) with the same FLOPs, "
-        f"about {budget} of the reference ({format_flops(study.reference_flops)})"
-        f"{_spent(places)}, parents and one-off costs included; data, schedule and seeds are the "
-        f"same. {_rivals(places)}, paired by seed, with their 95 % t-interval. "
-        f"{JUNCTION_NOTE[0].upper()}{JUNCTION_NOTE[1:]}"
+        f"Every method trained {family_label(study.family)} ({study.target}){spent(ranking)}, on "
+        "the same data, with the same schedule and seeds, and is scored by the same images."
     )
-    content = [page.table(HEADINGS, [_cells(place) for place in places], 1)]
-    content += [page.warning(line) for line in _remarks(places)]
-    if missing:
-        content.append(page.warning(f"not finished and left out: {', '.join(missing)}"))
+    content = [page.table(HEADINGS, _rows(ranking), 1)]
+    content += [page.warning(line) for line in warnings(ranking)]
     sections = [page.section("Ranking", explanation, *content)]
-    if known := describe_methods([place.variant.method for place in places]):
-        rows = [(method_label(name), about) for name, about in known]
-        what = "A method grows narrow models, trained first, into the target, which is trained on."
+    reading = [page.note(line) for line in how_to_read(study, ranking)]
+    sections.append(page.section("How to read it", MEANING, *reading))
+    if known := _methods(ranking):
         sections.append(
-            page.section("Methods", what, page.table(("method", "what it does"), rows, 2))
+            page.section("Methods", GROWING, page.table(("method", "what it does"), known, 2))
         )
     for name, draw in figures.items():
         drawing = page.figure(draw(page.WIDE), draw(page.NARROW))
         sections.append(page.section(*words[name], drawing))
-    methods = ", ".join(dict.fromkeys(method_label(p.variant.method) for p in places))
+    best = ranking.places[0].variant.label if ranking.places else "nothing"
+    compared = ", ".join(name for name, _ in known)
     return page.page(
-        f"Growth methods at equal FLOPs: {study.target}",
-        f"Highest mean accuracy here: {best}. Compared: {methods}.",
-        sections,
-        [P_FLOOR, _multiplicity(places), MEANING],
+        _title(study), f"Highest mean accuracy here: {best}. Compared: {compared}.", sections, []
     )
+
+
+def _title(study: Study) -> str:
+    return f"Growth methods at equal FLOPs: {study.target}"
+
+
+def _methods(ranking: Ranking) -> list[tuple[str, str]]:
+    names = dict.fromkeys(place.variant.method for place in ranking.places)
+    return [(method_label(name), about) for name, about in describe_methods(list(names))]

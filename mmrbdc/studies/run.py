@@ -61,6 +61,15 @@ def work_dir(folder: Path, variant: Variant, seed: int) -> Path:
     return folder / f"{variant.name}_seed{seed}"
 
 
+def ranked_runs(grid: Grid, folder: Path) -> dict[str, list[Path]]:
+    """Work dirs of every method's runs at the budget that methods are ranked at."""
+    found: dict[str, list[Path]] = {variant.label: [] for variant in grid.variants}
+    for variant, seed in runs_of(grid):
+        if variant.budget == grid.budget:
+            found[variant.label].append(work_dir(folder, variant, seed))
+    return found
+
+
 def finished_runs(grid: Grid, folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
     """Work dirs of the grid's runs: those that are trained and tested, and the others."""
     jobs = [_job(variant, seed, folder, root) for variant, seed in runs_of(grid)]
@@ -118,7 +127,9 @@ def _job(variant: Variant, seed: int, folder: Path, root: Path) -> Job:
     place = [str(config_path(folder, variant)), "--work-dir", str(own)]
     train = [str(root / "tools/train.py"), *place, "--seed", str(seed), "--resume"]
     test = [str(root / "tools/test.py"), *place]
-    return Job(own, [train, test], variant.budget)
+    # Neither path as it was typed nor the checkout's place changes what a run is.
+    made_by = dict(config=config_path(Path(), variant).as_posix(), seed=seed)
+    return Job(own, [train, test], variant.budget, made_by=made_by)
 
 
 def _copy_first_stage(owner: Job, own: Path) -> None:

@@ -31,6 +31,14 @@ def with_bottlenecks(cfg):
     return cfg
 
 
+def with_many_hidden_units(images):
+    """A tiny DeiT that grows by twice as many hidden units as its stream has channels."""
+    cfg = config_of(images, "deit")
+    arch = cfg.model.backbone.arch
+    arch.feedforward_channels = 4 * arch.embed_dims
+    return cfg
+
+
 @pytest.fixture(params=KINDS)
 def case(request, images):
     return Case(images, request.param)
@@ -39,9 +47,9 @@ def case(request, images):
 class Case:
     """A parent of half the inner width with random statistics, its child's layout, a context."""
 
-    def __init__(self, images, kind, fraction=HALF):
+    def __init__(self, images, kind, fraction=HALF, config=None):
         self.kind = kind
-        self.config = config_of(images, kind)
+        self.config = config or config_of(images, kind)
         architecture = architecture_from_config(self.config.model)
         self.layout = architecture.layout()
         narrow = architecture.at_inner(fraction).classifier_config(self.config.model)
@@ -110,7 +118,7 @@ def test_gradmax_keeps_the_function(case):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradmax_beats_random_directions_of_equal_norm(images, kind):
-    """Outgoing weights (DeiT), or incoming ones (ResNet), of the same length, drawn at random.
+    """Orthonormal outgoing weights (DeiT), or incoming ones (ResNet), as long, drawn at random.
 
     Fewer new neurons than the stream has channels: else any orthonormal set is as good.
     """
@@ -127,6 +135,8 @@ def test_gradmax_beats_random_directions_of_equal_norm(images, kind):
             random[name] = found[name].clone()
             part = random[name].narrow(dim, old, new - old)
             drawn = torch.randn(part.shape, generator=generator).to(part)
+            if case.kind == "deit":
+                drawn = torch.linalg.qr(drawn).Q
             shape = [-1 if d == dim else 1 for d in range(part.ndim)]
             lengths = inner.channel_norms(part, dim) / inner.channel_norms(drawn, dim)
             read = inner.reads(entry, case.spaces)
@@ -175,18 +185,66 @@ def test_gradmax_reaches_its_bound_on_deit(images):
     assert case.gradient_norm(twin, training=False) < 0.9 * bound**0.5
 
 
-def test_gradmax_takes_every_direction_once_on_deit(images):
-    case = Case(images, "deit")
+def test_gradmax_takes_every_direction_of_each_sign_once_on_deit(images):
+    """But for the shift of all channels, which the LayerNorm behind takes away."""
+    case = Case(images, "deit", config=with_many_hidden_units(images))
     state = case.grow("gradmax")
     for space, (old, new) in case.spaces.items():
         _, outgoing, width = gradmax._outer(case.layout, case.spaces)[space]
+        rank = width - 1
+        assert new - old == 2 * rank + 2
         columns = state[outgoing][:, old:new].double()
         norms = columns.norm(dim=0)
         length = gradmax.SCALE * state[outgoing][:, :old].double().norm(dim=0).mean()
         torch.testing.assert_close(norms, torch.full_like(norms, float(length)))
-        unit = columns[:, :width] / length
-        eye = torch.eye(min(width, new - old), dtype=unit.dtype)
-        torch.testing.assert_close(unit.T @ unit, eye, atol=1e-9, rtol=0)
+        unit = columns / length
+        eye = torch.eye(rank, dtype=unit.dtype)
+        torch.testing.assert_close(unit[:, :rank].T @ unit[:, :rank], eye, atol=1e-9, rtol=0)
+        torch.testing.assert_close(unit[:, rank : 2 * rank], -unit[:, :rank])
+        assert unit.sum(0).abs().max() < 1e-6
+        alike = unit[:, 2 * rank :].T @ unit - torch.eye(new - old)[2 * rank :]
+        assert alike.max() < 0.999
+
+
+def test_every_new_neuron_of_gradmax_gets_a_gradient_on_deit(images):
+    """A twin along the shift of all channels gets none, ever."""
+    case = Case(images, "deit", config=with_many_hidden_units(images))
+    state = case.grow("gradmax")
+    outer = gradmax._outer(case.layout, case.spaces)
+
+    def smallest(state):
+        names = [incoming for incoming, _, _ in outer.values()]
+        leaves = {name: state[name].clone().requires_grad_() for name in names}
+        loss = case.context.loss({**state, **leaves}, case.batch())
+        found = torch.autograd.grad(loss, list(leaves.values()))
+        new = [g[old:] for g, (old, _) in zip(found, case.spaces.values(), strict=True)]
+        return min(float(g.norm(dim=1).min() / g.norm(dim=1).max()) for g in new)
+
+    assert smallest(state) > 1e-8
+    for _, outgoing, width in outer.values():
+        length = state[outgoing][:, -1].norm()
+        state[outgoing][:, -1] = length / width**0.5
+    assert smallest(state) < 1e-12
+
+
+@pytest.mark.parametrize("activation", ["GELU", "ReLU"])
+def test_gradmax_first_form_is_dead_behind_relu(images, activation):
+    """Zero incoming weights, outgoing ones that are not: torch's ReLU has no slope at 0.
+
+    This is why activations other than GELU get the second form.
+    """
+    case = Case(images, "deit", Fraction(3, 4))
+    for model in (case.narrow, case.wide, case.context._classifier):
+        for layer in (m for m in model.modules() if isinstance(m, torch.nn.Sequential)):
+            for name, module in layer.named_children():
+                if isinstance(module, torch.nn.GELU):
+                    setattr(layer, name, getattr(torch.nn, activation)())
+    state = inner.padded(case.parent, case.layout, case.spaces)
+    for space, (_, outgoing, _) in gradmax._outer(case.layout, case.spaces).items():
+        state[outgoing][:, case.spaces[space][0] :] = 1 / 16
+        state[outgoing][::2, case.spaces[space][0] :] *= -1
+    assert case.error(state) < 1e-10
+    assert (case.gradient_norm(state, training=False) > 0) == (activation == "GELU")
 
 
 def test_twin_zero_incoming_weights_behind_relu_are_dead(images):

@@ -1,5 +1,6 @@
 """Operators that widen one model: exact where they claim it, on MMPretrain's own networks."""
 
+import re
 from functools import partial
 
 import pytest
@@ -207,6 +208,32 @@ def test_aki_takes_new_rows_from_the_next_block(zoo):
     assert above["backbone.layers.0.attn.qkv.weight"] == "backbone.layers.1.attn.qkv.weight"
     assert "backbone.layers.1.attn.qkv.weight" not in above
     assert "backbone.pos_embed" not in above
+
+
+def test_aki_takes_a_norm_from_where_its_convolution_comes(zoo):
+    """The first convolution of a stage has other inputs than that of the next block."""
+    config = config_of(zoo, "resnet")
+    arch = architecture_from_config(config)
+    narrow = zoo.build(arch.scaled(1 / 2).classifier_config(config), 1).state_dict()
+    generator = torch.Generator().manual_seed(1)
+    for tensor in narrow.values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5, generator=generator)
+    layout = arch.layout()
+    wide = grow([narrow], layout, operator="aki", generator=generator).state_dict
+    above = aki.next_block_tensors(layout)
+    assert not any("downsample" in name or "layer1.2." in name for name in above)
+    taken = []
+    for conv in (n for n in wide if re.search(r"layer\d\.0\.conv\d\.weight", n)):
+        taken += [conv] if conv in above else []
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            name = conv.replace("conv", "bn").replace("weight", part)
+            source = name.replace(".0.", ".1.") if conv in above else name
+            new = wide[name][len(narrow[name]) :]
+            assert set(new.tolist()) <= set(narrow[source].tolist())
+    assert [name.removeprefix("backbone.") for name in taken] == [
+        f"layer{stage}.0.conv{conv}.weight" for stage in (1, 2) for conv in (2, 3)
+    ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

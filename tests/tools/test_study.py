@@ -105,12 +105,39 @@ def test_members_of_another_kind_are_not_shared(tmp_path):
             dict(methods=dict(rbdc=dict(stages=[(2, "1/2"), (1, 1)], budgets=[0.001]))),
             "leaves stages.* without an iteration",
         ),
-        (dict(seeds=3), "study.seeds must be a list of numbers, got 3"),
+        (dict(seeds=3), "study.seeds must be a list of whole numbers, got 3"),
+        (dict(seeds=[0.5]), "study.seeds must be a list of whole numbers"),
+        (dict(seeds=[1, 1]), "study.seeds names one twice"),
         (dict(budgets=["1"]), "study.budgets must be a list of numbers"),
         (dict(methods=dict(scratch=dict(seeds=1))), "study.methods.scratch.seeds must be a list"),
         (dict(methods=["rbdc"]), "study.methods must be a dict"),
         (dict(methods=dict(rbdc=dict(stages=[(2, "1/2", 1, 20), (1, 1)]))), "a stage is .*members"),
         (dict(methods=dict(rbdc=dict(stages=[2, 1]))), "a stage is .*members"),
+        (
+            dict(methods=dict(rbdc=dict(stages=3))),
+            "study.methods.rbdc.stages must be a list, got 3",
+        ),
+        (
+            dict(methods=dict(rbdc=dict(stages=[dict(members=2, width="1/2", epochs=3), (1, 1)]))),
+            "study.methods.rbdc, budget 1: a stage's epochs follow from the budget",
+        ),
+        (dict(methods=dict(scratch=dict(imports="mine"))), "imports must be a list, got 'mine'"),
+        (
+            dict(methods=dict(mine=dict(protocol=dict(method="scratch")))),
+            "study.methods.mine.protocol may not set method",
+        ),
+        (
+            dict(methods=dict(scratch=dict(protocol=dict(reference_epochs=1)))),
+            "protocol may not set reference_epochs",
+        ),
+        (
+            dict(methods={"scratch": {}, "other": dict(method="scratch")}),
+            "several from scratch, other, scratch",
+        ),
+        (
+            dict(methods=dict(scratch=dict(budgets=[1, 1.0001]))),
+            "study.methods.scratch: budgets 1 and 1.0001 give the same iterations",
+        ),
         (dict(recipe="configs/detection/mask-rcnn_r50-random_fpn_1x_coco.py"), "has no 'protocol'"),
         (
             dict(methods=dict(gradmax=dict(stages=[(1, 1, "1/2"), (1, 1)], budgets=[0.01]))),
@@ -203,6 +230,34 @@ def test_another_study_and_other_settings_are_refused(tmp_path, without_training
     other.write_text(config(tmp_path).read_text())
     with pytest.raises(PlanError, match="holds the study 'small' .* not 'other'"):
         study_run.run_grid(read_grid(other, ROOT), folder, ROOT, resume=True)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--jobs", "0"], "--jobs is 0"),
+        (["--cfg-options", "val_dataloader.dataset.data_root=nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_the_folder_is_made(tmp_path, options, words):
+    main = runpy.run_path(str(ROOT / "tools" / "study.py"))["main"]
+    digits = tmp_path / "digits"
+    make_digits(digits, counts=dict(train=20, val=10, test=10))
+    data = [f"{split}_dataloader.dataset.data_root={digits}" for split in ("train", "test")]
+    if options[0] == "--cfg-options":
+        options = [*options, *data]
+    with pytest.raises(ValueError, match=words):
+        main([str(config(tmp_path)), "--work-dir", str(tmp_path / "w"), *options])
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_run_is_known_from_another_folder_too(tmp_path, without_training, monkeypatch):
+    """A path as typed, and where the checkout lies, change nothing about a finished run."""
+    grid = read_grid(config(tmp_path), ROOT)
+    monkeypatch.chdir(tmp_path)
+    study_run.run_grid(grid, Path("w"), ROOT)
+    done, _ = study_run.finished_runs(grid, tmp_path / "w", tmp_path / "elsewhere")
+    assert len(done) == 8
 
 
 @pytest.mark.parametrize("kind", ["none", "other", "changed"])
