@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from mmengine import dist
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -137,8 +137,8 @@ def stream_variances(classifier: nn.Module, layout: Layout, batches: Iterable[Te
     return totals[:, 0] / totals[:, 1]
 
 
-def plain_training_set(config: Config) -> Any:
-    """Build the train data set with the pipeline of the validation.
+def plain_training_set(config: Config) -> ConfigDict:
+    """Return the config of the train data set with the pipeline of the validation.
 
     Args:
         config: A staged config or one of MMPretrain.
@@ -155,7 +155,7 @@ def plain_training_set(config: Config) -> Any:
         )
     dataset = copy.deepcopy(config.train_dataloader.dataset)
     inner_dataset(dataset)["pipeline"] = copy.deepcopy(inner_dataset(plain.dataset)["pipeline"])
-    return DATASETS.build(dataset)
+    return dataset
 
 
 def calibration_loader(config: Config, seed: int) -> DataLoader:
@@ -172,7 +172,7 @@ def calibration_loader(config: Config, seed: int) -> DataLoader:
         dict(
             batch_size=config.train_dataloader.batch_size,
             num_workers=0,
-            dataset=plain_training_set(config),
+            dataset=DATASETS.build(plain_training_set(config)),
             sampler=dict(type="DefaultSampler", shuffle=True),
             collate_fn=dict(type="default_collate"),
         ),

@@ -4,6 +4,7 @@ import copy
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from mmrbdc.engine.image_size import input_size
 from mmrbdc.engine.model_cost import training_flops_at
 from mmrbdc.engine.stage_config import ordinary_config
 from mmrbdc.families import architecture_from_config
-from mmrbdc.registry import MODELS
+from mmrbdc.registry import DATASETS, MODELS
 from mmrbdc.seeding import derive_seed, seed_all
 
 
@@ -45,8 +46,12 @@ class TrainingContext:
         self._layout = architecture_from_config(run.model).layout()
         self._prices: dict[tuple[int, ...], int] = {}
         self._batch_size = run.train_dataloader.batch_size
-        self._dataset = plain_training_set(run)
+        self._run = run
         self._classifier = MODELS.build(self._bare_model()).to(get_device()).eval()
+
+    @cached_property
+    def _dataset(self) -> Any:
+        return DATASETS.build(plain_training_set(self._run))
 
     @property
     def samples(self) -> int:

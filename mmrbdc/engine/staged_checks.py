@@ -6,12 +6,13 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.engine.calibrate import plain_training_set
 from mmrbdc.engine.joint_norm import set_norm_blend
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.families.base import type_name
-from mmrbdc.growth import check_streams, get_operator
-from mmrbdc.plan import PlanError, Protocol
+from mmrbdc.growth import Layout, check_streams, get_operator
+from mmrbdc.plan import PlanError, Protocol, Stage
 
 
 def check_staged(cfg: Config, protocol: Protocol) -> None:
@@ -26,6 +27,8 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
     _check_plain(cfg.model)
     _check_trainable(architecture, protocol.family)
     _check_growth(architecture, protocol)
+    if protocol.streams == "matched" or _needs_images(architecture, protocol):
+        plain_training_set(cfg)
     if protocol.streams != "plain":
         check_streams(architecture.layout())
     if protocol.norm_ramp:
@@ -55,10 +58,20 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
                 f"there, and cannot grow depth from {narrow.depth} to {wide.depth}; leave the "
                 "stages' depth out"
             )
-        parent, child = (
-            target.scaled(stage.width).at_inner(stage.inner).layout() for stage in (narrow, wide)
-        )
+        parent, child = _layouts(target, narrow, wide)
         operator.describe(child, [parent.sizes] * (narrow.members // wide.members))
+
+
+def _needs_images(target: Architecture, protocol: Protocol) -> bool:
+    operator = get_operator(protocol.operator)
+    if operator.work is None:
+        return False
+    junctions = [_layouts(target, *pair) for pair in itertools.pairwise(protocol.stages)]
+    return any(operator.work(child, parent.sizes, 1) for parent, child in junctions)
+
+
+def _layouts(target: Architecture, *stages: Stage) -> list[Layout]:
+    return [target.scaled(stage.width).at_inner(stage.inner).layout() for stage in stages]
 
 
 def _check_plain(model_cfg: Mapping[str, Any]) -> None:

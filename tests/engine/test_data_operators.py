@@ -9,6 +9,7 @@ from tiny_runs import load_json, staged, train_protocol
 from mmrbdc.engine.grow_files import grow_files, write_grown
 from mmrbdc.engine.growth_context import TrainingContext
 from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import GrowthError, firefly, get_operator, gradmax, gradmax_search, grow, inner
 from mmrbdc.plan import PlanError, parse_protocol
@@ -463,3 +464,22 @@ def test_without_a_context_the_message_says_where_to_get_one(images):
     case = Case(images, "deit")
     with pytest.raises(GrowthError, match="protocol.method='firefly'"):
         grow([case.parent], case.layout, operator="firefly")
+
+
+@pytest.mark.parametrize(
+    "method, refused", [("gradmax", True), ("firefly", True), ("reinit", False)]
+)
+def test_images_that_no_loader_prepares_are_missed_before_anything_trains(images, method, refused):
+    cfg = config_of(images, "deit")
+    for split in ("val", "test"):
+        for key in ("dataloader", "cfg", "evaluator"):
+            cfg.pop(f"{split}_{key}", None)
+    cfg.protocol = dict(method=method, family="deit", reference_epochs=10)
+    first = dict(width=1, inner="1/2") if refused else dict(width="1/2")
+    cfg.stages = [dict(members=1, epochs=1, **first), dict(members=1, width=1, epochs=1)]
+    protocol = parse_protocol(cfg)
+    if refused:
+        with pytest.raises(PlanError, match="neither val_dataloader nor test_dataloader"):
+            check_staged(cfg, protocol)
+    else:
+        check_staged(cfg, protocol)
