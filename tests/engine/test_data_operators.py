@@ -4,6 +4,14 @@ from fractions import Fraction
 
 import pytest
 import torch
+from data_operator_case import (
+    HALF,
+    KINDS,
+    Case,
+    config_of,
+    with_bottlenecks,
+    with_many_hidden_units,
+)
 from tiny_runs import load_json, staged, train_protocol
 
 from mmrbdc.engine.grow_files import grow_files, write_grown
@@ -13,104 +21,12 @@ from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import GrowthError, firefly, get_operator, gradmax, gradmax_search, grow, inner
 from mmrbdc.plan import PlanError, parse_protocol
-from mmrbdc.registry import MODELS
 from mmrbdc.weights import read_checkpoint, save_member
-
-HALF = Fraction(1, 2)
-KINDS = ("deit", "resnet")
-
-
-def config_of(images, kind):
-    """A tiny DeiT or a ResNet of bottlenecks: basic blocks have no inner width of their own."""
-    return with_bottlenecks(staged(images, "unused", kind))
-
-
-def with_bottlenecks(cfg):
-    if cfg.model.backbone.type == "ResNet":
-        cfg.model.backbone.update(depth=50, base_channels=4, stem_channels=8, drop_path_rate=0.0)
-        cfg.model.head.in_channels = 128
-    return cfg
-
-
-def with_many_hidden_units(images):
-    """A tiny DeiT that grows by twice as many hidden units as its stream has channels."""
-    cfg = config_of(images, "deit")
-    arch = cfg.model.backbone.arch
-    arch.feedforward_channels = 4 * arch.embed_dims
-    return cfg
 
 
 @pytest.fixture(params=KINDS)
 def case(request, images):
     return Case(images, request.param)
-
-
-class Case:
-    """A parent of half the inner width with random statistics, its child's layout, a context."""
-
-    def __init__(self, images, kind, fraction=HALF, config=None):
-        self.kind = kind
-        self.config = config or config_of(images, kind)
-        architecture = architecture_from_config(self.config.model)
-        self.layout = architecture.layout()
-        narrow = architecture.at_inner(fraction).classifier_config(self.config.model)
-        self.narrow = model_of(narrow)
-        self.wide = model_of(self.config.model)
-        generator = torch.Generator().manual_seed(3)
-        self.narrow.init_weights()
-        for name, tensor in self.narrow.state_dict().items():
-            if name.endswith(("running_mean", "running_var", "bias")):
-                tensor.uniform_(0.5, 1.5, generator=generator)
-            elif tensor.ndim == 1:
-                tensor.uniform_(0.5, 1.5, generator=generator)  # residual branches are not silent
-            elif tensor.ndim > 1:
-                tensor.normal_(0, tensor[0].numel() ** -0.5, generator=generator)
-        self.parent = self.narrow.state_dict()
-        self.sizes = self.layout.space_sizes(self.parent, "parent")
-        self.spaces = inner.grown_spaces(self.layout, [self.sizes], "test")
-        self.context = TrainingContext(self.config, seed=1)
-
-    def grow(self, operator):
-        generator = torch.Generator().manual_seed(2)
-        found = grow([self.parent], self.layout, operator=operator, generator=generator,
-                     context=self.context)  # fmt: skip
-        return found.state_dict
-
-    def error(self, state):
-        """Largest difference of logits to the parent's, relative."""
-        self.wide.load_state_dict(state)
-        image = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).double()
-        with torch.no_grad():
-            theirs, ours = self.narrow(image), self.wide(image)
-        return float((ours - theirs).abs().max() / theirs.abs().max())
-
-    def batch(self, count=gradmax.IMAGES):
-        return next(self.context.batches(count, count))
-
-    def gradient_norm(self, state, training):
-        """Norm of the gradient by the silent weights of all new neurons, on GradMax's batch."""
-        weights = [n for n, e in self.layout.entries.items() if e.role == "weight"]
-        leaves = {n: state[n].clone().requires_grad_() for n in weights}
-        loss = self.context.loss({**state, **leaves}, self.batch(), training=training)
-        found = dict(zip(weights, torch.autograd.grad(loss, list(leaves.values())), strict=True))
-        total = 0.0
-        for name in weights:
-            entry = self.layout.entries[name]
-            place = (inner.writes if self.kind == "deit" else inner.reads)(entry, self.spaces)
-            if place:
-                old, new = self.spaces[place[1]]
-                part = found[name].narrow(place[0], old, new - old)
-                rows = inner.writes(entry, self.spaces)
-                if self.kind != "deit" and rows:
-                    part = part.narrow(rows[0], 0, self.spaces[rows[1]][0])
-                total += float(part.double().square().sum())
-        return total**0.5
-
-
-def model_of(config):
-    model = MODELS.build(dict(config, train_cfg=None, _scope_="mmpretrain")).double()
-    model.eval()
-    return model
 
 
 def test_gradmax_keeps_the_function(case):
