@@ -2,9 +2,9 @@
 
 A widened model as Net2Wider with equal shares makes it (the paper's FPI), but where the new rows of
 a layer's tensors are copies of channels of the *same* layer there, AKI takes them from the *next*
-layer: the same tensor one block on, its inputs widened first, by that block's own map and shares, as
-in the paper's equation. That breaks the symmetry between
-copies and brings in knowledge of the layer above; it does not keep the function.
+layer: the same tensor one block on, its inputs widened first, by that block's own map and shares.
+That breaks the symmetry between copies and brings in knowledge of the layer above; it does not keep
+the function.
 
 A weight goes with the bias, norm and running statistics that follow it: all of them take rows of
 the next block, or, where one has no counterpart of its shape there, none does. So the rows are the
