@@ -4,8 +4,8 @@ The control for growth methods whose copies stay equal, so that the grown model 
 of half the width does: what such a model reaches when all of the FLOPs go into it from the start.
 
 Data: data/digits and data/digits_small, made by `python tools/make_demo_data.py --out data`.
-Expected: not run yet.
-Hardware: 2 CPU cores; time not measured yet.
+Expected: 89.0 ± 1.2 % (docs/results/README.md).
+Hardware: 2 CPU cores, 5 minutes.
 
     python tools/study.py configs/studies/digits_deit_half-width.py --jobs 2
 """

@@ -29,7 +29,12 @@ def rivals(ranking: Ranking) -> str:
     """Which variants the differences are to."""
     found = {m: d.second for place in ranking.places for m, d in place.differences.items()}
     named = " and ".join(found[method] for method in AGAINST if method in found)
-    return f"Differences are to {named}" if named else "There is nothing to compare with"
+    if not named:
+        return "There is nothing to compare with."
+    return (
+        f"Differences are to {named}, seed by seed, with Student's 95 % interval of their mean; p "
+        "is that of a sign-flip test over seeds."
+    )
 
 
 def warnings(ranking: Ranking) -> list[str]:
@@ -66,9 +71,8 @@ def how_to_read(study: Study, ranking: Ranking) -> list[str]:
         "so does what an operator computes by itself.",
         f"± is the standard deviation over seeds; in brackets the number of runs. top-1 is "
         f"measured on {study.split}.",
-        f"{rivals(ranking)}, seed by seed, with Student's 95 % interval of their mean.",
-        _floor(ranking),
-        _multiplicity(ranking),
+        rivals(ranking),
+        *([_floor(ranking), _multiplicity(ranking)] if _pairs(ranking) else []),
         JUNCTION,
         "Epochs of a narrow stage over those of the next wider one are the same for all methods, "
         f"unless the study's config says otherwise: {DEFAULT_RATIO:g}, chosen for RBDC. Nothing "
@@ -78,26 +82,25 @@ def how_to_read(study: Study, ranking: Ranking) -> list[str]:
 
 def _floor(ranking: Ranking) -> str:
     words = (
-        "p: two-sided sign-flip test, the share of all ways of giving the differences their signs "
+        "That test is two-sided: p is the share of all ways of giving the differences their signs "
         "whose mean is at least as far from zero"
     )
-    if ranking.seeds < 2:
-        return f"{words}."
     return f"{words}. With {ranking.seeds} seeds it cannot be below {2 / 2**ranking.seeds:.3g}."
 
 
 def _multiplicity(ranking: Ranking) -> str:
-    """Two methods compared with each other count once, whichever row it stands in."""
-    count = len({
-        frozenset((d.first, d.second))
-        for place in ranking.places
-        for d in place.differences.values()
-    })  # fmt: skip
-    needed = 0.05 / max(count, 1)
+    count = len(_pairs(ranking))
+    needed = 0.05 / count
     words = (
         f"No p is adjusted for the {count} comparisons: for the smallest to count as significant "
         f"beside so many (Holm), it would have to be below {needed:.2g}"
     )
-    if ranking.seeds > 1 and 2 / 2**ranking.seeds > needed:
+    if 2 / 2**ranking.seeds > needed:
         return f"{words}, which {ranking.seeds} seeds cannot give."
     return f"{words}."
+
+
+def _pairs(ranking: Ranking) -> set[frozenset[str]]:
+    """Methods compared with each other, once each, whichever row it stands in."""
+    differences = (d for place in ranking.places for d in place.differences.values())
+    return {frozenset((d.first, d.second)) for d in differences}

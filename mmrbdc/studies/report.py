@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +31,7 @@ DASHES = ("", "8 4", "2 4", "8 3 2 3")
 
 def ranking_table(study: Study, ranking: Ranking) -> Table:
     """Make the ranking for a terminal of 140 columns."""
-    words = [f"{rivals(ranking)}; p: sign-flip test over seeds.", JUNCTION, *warnings(ranking)]
+    words = [rivals(ranking), JUNCTION, *warnings(ranking)]
     return terminal_table(
         f"{study.target}, top-1 on {study.split}{spent(ranking)}",
         HEADINGS,
@@ -54,7 +55,8 @@ def write_study_report(study: Study, ranking: Ranking, out: Path) -> list[Path]:
     series = _series(study, ranking)
     figures = {"curves": partial(curves_chart, series)} if series else {}
     if len(study.scratch) > 1:
-        figures["budgets"] = partial(budgets_chart, study, savings_of(study))
+        swept = _at_several_budgets(study)
+        figures["budgets"] = partial(budgets_chart, swept, savings_of(swept))
     written = {
         "runs.csv": study_csv(study),
         "ranking.md": _markdown(study, ranking),
@@ -64,6 +66,12 @@ def write_study_report(study: Study, ranking: Ranking, out: Path) -> list[Path]:
     for name, content in written.items():
         write_text(out / name, content)
     return [out / name for name in written]
+
+
+def _at_several_budgets(study: Study) -> Study:
+    counts = Counter(variant.name for variant in study.variants)
+    several = tuple(variant for variant in study.variants if counts[variant.name] > 1)
+    return replace(study, variants=several)
 
 
 def _series(study: Study, ranking: Ranking) -> list[Series]:
