@@ -1,9 +1,12 @@
 """Width growth of a mini DeiT at equal FLOPs, on CIFAR-10.
 
-The study of digits_deit.py on photographs, 0.6 epochs from scratch being the reference: early in
-training, far from convergence.
+The study of digits_deit.py on photographs, three seeds, 0.4 epochs from scratch being the
+reference: early in training, far from convergence. Sized for 2 CPU cores, so without the variants
+that the studies on digits have beside the methods (averaging, net2net-noise, mixture-growth-zero)
+and at one budget: benchmarks/real_images.py has others for RBDC and scratch, on the same images.
 
-Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
+Data: data/cifar10, see configs/_base_/datasets/cifar10.py. Curves and junctions are of every fifth
+test image, final accuracies of all 10,000.
 Expected: not run yet.
 Hardware: 2 CPU cores; time not measured yet.
 
@@ -11,17 +14,32 @@ Hardware: 2 CPU cores; time not measured yet.
 """
 
 _base_ = "./digits_deit.py"
+coupled, widened = [(4, "1/4"), (2, "1/2"), (1, 1)], [(1, "1/4"), (1, "1/2"), (1, 1)]
+inner = [(1, 1, "1/2"), (1, 1)]
 study = dict(
     recipe="configs/baselines/deit-mini_scratch_cifar10.py",
     options={
         "protocol.train_samples": 50000,
-        "protocol.reference_epochs": 0.6,
+        "protocol.reference_epochs": 0.4,
         "train_dataloader.dataset.data_root": "data/cifar10",
         "val_dataloader.dataset.data_root": "data/cifar10",
         "test_dataloader.dataset.data_root": "data/cifar10",
+        "val_dataloader.dataset.indices": list(range(0, 10000, 5)),
         "train_cfg.val_interval": 1,
     },
     seeds=[0, 1, 2],
-    # Other budgets of these two, on the same images: benchmarks/real_images.py.
-    methods={"rbdc": dict(budgets=[1.0]), "scratch": dict(budgets=[1.0])},
+    methods={
+        "_delete_": True,
+        "rbdc": dict(stages=coupled),
+        "rbdc-1step": dict(method="rbdc", stages=[(2, "1/2"), (1, 1)]),
+        "scratch": {},
+        "self-coupling": dict(stages=widened),
+        "net2net": dict(stages=widened),
+        "tiling": dict(stages=widened),
+        "aki": dict(stages=widened),
+        "mixture-growth": dict(stages=[(2, "1/2"), (1, 1)]),
+        "gradmax": dict(stages=inner),
+        "firefly": dict(stages=inner),
+        "reinit": dict(stages=widened),
+    },
 )
