@@ -12,10 +12,12 @@ from mmrbdc.analysis.charts import svg
 from mmrbdc.analysis.charts.accuracy import accuracy_chart
 from mmrbdc.analysis.charts.bars import ap_chart
 from mmrbdc.analysis.charts.budget import budget_chart
+from mmrbdc.analysis.charts.curves import curves_chart
 from mmrbdc.analysis.charts.palette import group_colours
 from mmrbdc.analysis.charts.recursion import recursion_chart
 from mmrbdc.analysis.charts.series import Series
 from mmrbdc.analysis.page import NARROW, WIDE
+from mmrbdc.analysis.pretraining import PretrainingRun
 
 THREE_STEPS = (
     (8, 96, 90.0, 6e18),
@@ -237,3 +239,23 @@ def test_keep_apart_moves_no_more_than_it_must():
 )
 def test_ticks_are_round(low, high, count, ticks):
     assert svg.Scale(low, high, 0, 1).ticks(count) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize("points", [1, 4])
+def test_every_validation_is_drawn_however_few_there_are(tmp_path, points):
+    """A stage with one is a dot inside of the plot; with more it is a line through all of them."""
+    runs = []
+    for seed in range(3):
+        path = tmp_path / str(seed)
+        write_pretraining(path, name="a", method="rbdc", seed=seed, stages=TWO_STEPS, points=points)
+        runs.append(PretrainingRun.read(path))
+    drawing = curves_chart([Series("RBDC", "#123456", tuple(runs))], WIDE)
+    dots = elements(drawing, "circle")
+    lines = [line.get("points").split() for line in elements(drawing, "polyline")]
+    if points == 1:
+        assert len(dots) == 3 and [len(line) for line in lines] == [3]
+        (area,) = elements(drawing, "rect")
+        top, height = (float(area.get(key)) for key in ("y", "height"))
+        assert all(top <= float(dot.get("cy")) <= top + height for dot in dots)
+    else:
+        assert not dots and [len(line) for line in lines] == [4, 4, 4]

@@ -10,13 +10,15 @@ from .legend import Entry, legend
 from .series import Series
 
 _PLOT_HEIGHT = 380.0
+_RADIUS = 3.5
 
 
 def curves_chart(series: Sequence[Series], width: float) -> str:
     """Draw the mean over seeds, with a band of one standard deviation; a gap at every junction.
 
-    A stage with several members is drawn by its ensemble. Runs of one series validate after the
-    same FLOPs.
+    A stage with several members is drawn by its ensemble; one with a single validation is a dot,
+    and a thin line joins the dots of a method that has no more. Runs of one series validate after
+    the same FLOPs.
 
     Args:
         series: methods of one family.
@@ -30,7 +32,8 @@ def curves_chart(series: Sequence[Series], width: float) -> str:
     size, unit = flops_unit(max(flops for flops, _ in points))
     key, head = legend([Entry(one.label, one.colour, "line", one.dashes) for one in series], width)
     # Early validations at chance would leave no room for what methods differ in.
-    shown = sorted(spread.mean for _, spread in points)[len(points) // 10 :]
+    curved = any(len(stage) > 1 for found in stages.values() for stage in found)
+    shown = sorted(spread.mean for _, spread in points)[len(points) // 10 if curved else 0 :]
     step = svg.nice_step(max(shown[-1] - shown[0], 0.5) / 6)
     low = max(0.0, step * (shown[0] // step))
     high = min(100.0, step * (shown[-1] // step + 1))
@@ -43,11 +46,17 @@ def curves_chart(series: Sequence[Series], width: float) -> str:
             svg.text(x(tick), y.start + 19, f"{tick:g}", anchor="middle", fill=svg.MUTED),
         ]
     clip = f"curves-{width:.0f}"
-    area = element("rect", x=x.start, y=y.end, width=x.end - x.start, height=y.start - y.end)
+    area = element(
+        "rect", x=x.start, y=y.end, width=x.end - x.start + _RADIUS, height=y.start - y.end
+    )
     lines = []
     for one in series:
-        for stage in stages[one.label]:
-            lines += _line([(x(f / size), spread) for f, spread in stage], y, one)
+        placed = [[(x(f / size), spread) for f, spread in stage] for stage in stages[one.label]]
+        if all(len(stage) == 1 for stage in placed):
+            dots = [(px, y(spread.mean)) for ((px, spread),) in placed]
+            lines.append(svg.polyline(dots, one.colour, stroke_width=1, **svg.dashed(one.dashes)))
+        for stage in placed:
+            lines += _line(stage, y, one)
     shapes += [
         element("clipPath", area, id=clip),
         element("g", *lines, clip_path=f"url(#{clip})"),
@@ -72,6 +81,12 @@ def _stages(one: Series) -> list[list[tuple[float, Spread]]]:
 def _line(points: Sequence[tuple[float, Spread]], y: svg.Scale, one: Series) -> list[str]:
     upper = [(px, y(s.mean + (s.sd or 0))) for px, s in points]
     lower = [(px, y(s.mean - (s.sd or 0))) for px, s in points]
+    if len(points) == 1:
+        ((px, spread),) = points
+        return [
+            svg.line(*upper[0], *lower[0], one.colour, stroke_width=1, stroke_opacity=0.5),
+            element("circle", cx=px, cy=y(spread.mean), r=_RADIUS, fill=one.colour),
+        ]
     outline = " ".join(f"{px:.2f},{py:.2f}" for px, py in [*upper, *reversed(lower)])
     return [
         element("polygon", points=outline, fill=one.colour, fill_opacity=0.12),
