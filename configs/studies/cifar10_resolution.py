@@ -14,7 +14,10 @@ Hardware: 2 CPU cores, about 25 minutes beside other work.
 
 _base_ = "./cifar10_deit.py"
 study = dict(
-    options={"protocol.reference_epochs": 1.25},
+    options={
+        "protocol.reference_epochs": 1.25,
+        "val_dataloader.dataset.indices": None,  # all test images
+    },
     methods={
         "_delete_": True,
         "rbdc": dict(stages=[(4, "1/4"), (2, "1/2"), (1, 1)]),
