@@ -3,8 +3,8 @@
 The study of cifar10_deit.py with a ResNet of bottlenecks (base width 16).
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
-Expected: not run yet.
-Hardware: 2 CPU cores; time not measured yet.
+Expected: self-coupling 45.3 ± 1.2, RBDC 44.5 ± 1.2, scratch 37.8 ± 0.6 % (docs/results/README.md).
+Hardware: 2 CPU cores, 38 minutes.
 
     python tools/study.py configs/studies/cifar10_resnet.py --jobs 2
 """
