@@ -74,7 +74,7 @@ def test_parents_are_shared_by_methods_that_train_them_alike(path, tmp_path):
         first = set_up_stages(cfg, plan, 0, tmp_path)[0]
         hashes.setdefault(variant.first_stage, set()).add(first.hash)
     assert all(len(found) == 1 for found in hashes.values())
-    assert len(set.union(*hashes.values())) == len(hashes)
+    assert len(set().union(*hashes.values())) == len(hashes)
 
 
 def test_members_of_another_kind_are_not_shared(tmp_path):
