@@ -1,6 +1,7 @@
 """tools/study.py: the grid, equal FLOPs, shared parents, going on, and what is refused."""
 
 import csv
+import functools
 import json
 import runpy
 from pathlib import Path
@@ -39,9 +40,15 @@ def config(folder, **changes):
     return path
 
 
+@functools.cache
+def shipped(path):
+    """A study of configs/studies, planned."""
+    return read_grid(path, ROOT)
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_all_methods_of_a_shipped_study_cost_its_budget(path):
-    grid = read_grid(path, ROOT)
+    grid = shipped(path)
     ranked = [v for v in grid.variants if v.budget == grid.budget]
     assert {v.label for v in ranked} == {v.label for v in grid.variants}
     for variant in grid.variants:
@@ -65,7 +72,7 @@ def test_runs_by_seed_and_shared_parents(tmp_path):
 def test_parents_are_shared_by_methods_that_train_them_alike(path, tmp_path):
     """By the hash of the first stage, which is everything that its members depend on."""
     hashes = {}
-    for variant in read_grid(path, ROOT).variants:
+    for variant in shipped(path).variants:
         cfg = variant.config
         if len(cfg.stages) == 1:
             continue
