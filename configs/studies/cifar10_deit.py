@@ -14,8 +14,6 @@ Hardware: 2 CPU cores, 30 minutes.
 """
 
 _base_ = "./digits_deit.py"
-coupled, widened = [(4, "1/4"), (2, "1/2"), (1, 1)], [(1, "1/4"), (1, "1/2"), (1, 1)]
-inner = [(1, 1, "1/2"), (1, 1)]
 study = dict(
     recipe="configs/baselines/deit-mini_scratch_cifar10.py",
     options={
@@ -30,16 +28,16 @@ study = dict(
     seeds=[0, 1, 2],
     methods={
         "_delete_": True,
-        "rbdc": dict(stages=coupled),
+        "rbdc": dict(stages=_base_.coupled),
         "rbdc-1step": dict(method="rbdc", stages=[(2, "1/2"), (1, 1)]),
         "scratch": {},
-        "self-coupling": dict(stages=widened),
-        "net2net": dict(stages=widened),
-        "tiling": dict(stages=widened),
-        "aki": dict(stages=widened),
+        "self-coupling": dict(stages=_base_.widened),
+        "net2net": dict(stages=_base_.widened),
+        "tiling": dict(stages=_base_.widened),
+        "aki": dict(stages=_base_.widened),
         "mixture-growth": dict(stages=[(2, "1/2"), (1, 1)]),
-        "gradmax": dict(stages=inner),
-        "firefly": dict(stages=inner),
-        "reinit": dict(stages=widened),
+        "gradmax": dict(stages=_base_.inner),
+        "firefly": dict(stages=_base_.inner),
+        "reinit": dict(stages=_base_.widened),
     },
 )
