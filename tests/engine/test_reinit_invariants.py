@@ -1,22 +1,16 @@
 """Reinit: the child is what the recipe initialises, and nothing of its parents is in it."""
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from families.conftest import Zoo
 from growth.invariants import FAMILIES
-from mmengine.registry import init_default_scope
+from tiny_runs import staged
 
 from mmrbdc.engine.growth_context import TrainingContext
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import grow
-
-sys.path.append(str(Path(__file__).parents[1] / "engine"))  # for tiny_runs.py
-
-from tiny_runs import staged, write_images
 
 
 class Recipe:
@@ -50,17 +44,8 @@ class Recipe:
         return model.state_dict()
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """Three images; no test looks at them."""
-    root = tmp_path_factory.mktemp("images")
-    write_images(root, train=3, val=3, test=3)
-    return root
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def recipe(request, images):
-    init_default_scope("mmpretrain")
     return Recipe(images, request.param)
 
 
