@@ -1,5 +1,6 @@
 """The runner of a protocol: one ordinary MMEngine run per stage, growth between them."""
 
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
 from mmrbdc.seeding import derive_seed
 from mmrbdc.weights import load_strict, publish, read_checkpoint, read_model, write_json
+
+_runs = itertools.count(1)
 
 
 @RUNNERS.register_module()
@@ -290,7 +293,8 @@ class StagedRunner:
             lock_folder(folder)
         cfg = self._run_config(setup, indices)
         cfg.work_dir = str(folder)
-        cfg.experiment_name = f"{self.name}-{setup.row.name}"
+        # MMEngine finds message hubs, logs and visualizers by this name and the second.
+        cfg.experiment_name = f"{self.name}-{setup.row.name}-{next(_runs)}"
         parents = [self._parents(setup, i) if setup.index else [] for i in indices]
         checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]
         cfg.custom_hooks = [

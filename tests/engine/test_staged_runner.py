@@ -7,6 +7,7 @@ weights and two data workers.
 import copy
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,18 @@ def test_the_seed_decides_the_weights_and_the_number_of_workers_does_not(images,
         else:
             ours, theirs = weights(cfg), weights(done)
             assert all(differing(ours[name], theirs[name]) for name in ours)
+
+
+def test_protocols_begun_in_the_same_second_are_apart(images, tmp_path, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    runs = [staged(images, tmp_path / name / "tiny") for name in ("first", "second")]
+    for cfg in runs:
+        train_protocol(cfg)
+        for stage in STAGES:
+            folder = Path(cfg.work_dir) / stage
+            assert [*folder.glob("*/*.log")] and [*folder.glob("*/vis_data/scalars.json")]
+    assert_same_weights(*runs)
 
 
 def test_an_unfinished_protocol_goes_on_only_when_it_is_told_to(copied):
