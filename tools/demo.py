@@ -10,14 +10,14 @@ goes on where it was. One seed is an illustration; docs/results has the comparis
 import argparse
 import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
+from mmrbdc.studies.processes import run_script
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / "configs"
@@ -132,21 +132,13 @@ def run(title: str, command: list[str], log: Path) -> None:
     print(title, flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     # A core stays free for the data workers; threads beyond the cores cost tenfold.
-    threads = str(max(1, (os.cpu_count() or 2) - 1))
+    threads = int(os.environ.get("OMP_NUM_THREADS", max(1, (os.cpu_count() or 2) - 1)))
     final = command[0] in ("compare.py", "make_demo_data.py")
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-u", str(TOOLS / command[0]), *command[1:]],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=dict(os.environ, OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", threads)),
-        )
-        assert process.stdout is not None
+    log.write_text("")
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run_script, [str(TOOLS / command[0]), *command[1:]], log, threads)
         shown = started
-        for line in process.stdout:
-            file.write(line)
-            file.flush()
+        for line in lines(log, ended):
             found = _PROGRESS.search(line)
             if final:
                 print(line, end="", flush=True)
@@ -155,7 +147,7 @@ def run(title: str, command: list[str], log: Path) -> None:
             elif found and time.monotonic() - shown > 20:
                 shown = time.monotonic()
                 print("      " + re.sub(r"\s+", " ", found.group()), flush=True)
-        code = process.wait()
+    code = ended.result()
     if code:
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
         raise ValueError(
@@ -164,6 +156,20 @@ def run(title: str, command: list[str], log: Path) -> None:
         )
     if not final:
         print(f"      {time.monotonic() - started:.0f} s", flush=True)
+
+
+def lines(log: Path, ended: Future) -> Iterator[str]:
+    """The lines of a log as they come, until its writer has ended."""
+    with log.open() as file:
+        begun, last = "", False
+        while not last:
+            last = ended.done()
+            *whole, begun = (begun + file.read()).split("\n")
+            yield from (line + "\n" for line in whole)
+            if not last:
+                time.sleep(0.2)
+        if begun:
+            yield begun + "\n"
 
 
 if __name__ == "__main__":

@@ -8,19 +8,20 @@ import os
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from multiprocessing import connection, get_context, set_start_method
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
 import torch
 
 _LIBRARIES = ["mmrbdc.datasets", "mmrbdc.engine", "mmrbdc.models"]
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _lock = Lock()  # starting a process collects those that have ended, another thread's too
 
 
-def run_script(command: Sequence[str], log: Path) -> int:
-    """Run ``python COMMAND...`` on one thread, append its output to ``log``; return its exit code.
+def run_script(command: Sequence[str], log: Path, threads: int = 1) -> int:
+    """Run ``python COMMAND...``, append its output to ``log`` line by line; return its exit code.
 
     May be called from several threads at once. Where there is a GPU nothing is imported beforehand,
     since a process that has looked at CUDA must not be forked.
@@ -28,13 +29,15 @@ def run_script(command: Sequence[str], log: Path) -> int:
     Args:
         command: path of a script, then its arguments.
         log: a file.
+        threads: how many each of its processes computes on; the same in all calls.
     """
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     context = get_context("forkserver")
     process = context.Process(
-        target=_as_main, args=(list(command), log.resolve(), {**os.environ, **_ONE_THREAD})
+        target=_as_main, args=(list(command), log.resolve(), {**os.environ, **limits})
     )
     with _lock:
-        os.environ.update(_ONE_THREAD)  # libraries read it when the server imports them
+        os.environ.update(limits)  # libraries read it when the server imports them
         context.set_forkserver_preload([] if torch.cuda.is_available() else _LIBRARIES)
         process.start()
     connection.wait([process.sentinel])
@@ -52,6 +55,7 @@ def _as_main(command: list[str], log: Path, environ: Mapping[str, str]) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(output.fileno(), stream.fileno())
+            cast(TextIOWrapper, stream).reconfigure(line_buffering=True)
     sys.argv = command
     sys.path.insert(0, str(Path(command[0]).resolve().parent))
     runpy.run_path(command[0], run_name="__main__")
