@@ -62,6 +62,18 @@ class Tiny:
             assert done.returncode == code, done.stdout[-1000:] + done.stderr[-3000:]
         return done
 
+    def fork(self, script, *arguments, code=0):
+        """Run a script as a fork that has the libraries; check and return its exit code."""
+        from mmrbdc.studies.processes import run_script
+
+        log = self.place / "fork.log"
+        log.write_text("")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.place)
+            done = run_script([str(part) for part in (script, *arguments)], log)
+        assert code in (None, done), log.read_text()[-4000:]
+        return done
+
     def tool(self, name, *arguments, **keywords):
         """Run a tool of the project with this interpreter."""
         return self.run(sys.executable, ROOT / "tools" / name, *arguments, **keywords)
@@ -76,5 +88,5 @@ def tiny(tmp_path_factory):
 def finished(tiny):
     """The work dir of a protocol that nothing disturbed; tests read it and leave it as it is."""
     work_dir = tiny.place / "work_dirs" / "finished"
-    tiny.tool("train.py", *tiny.arguments(work_dir))
+    tiny.fork(ROOT / "tools" / "train.py", *tiny.arguments(work_dir))
     return work_dir

@@ -61,3 +61,13 @@ def unlock_folder(folder: str | Path) -> None:
     file = _held.pop(Path(folder).resolve() / ".lock", None)
     if file is not None:
         file.close()
+
+
+def _leave_to_parent() -> None:
+    """Keep a data worker, which outlives a killed run by seconds, from holding its folder."""
+    for file in _held.values():
+        file.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

@@ -1,41 +1,46 @@
 """One process at a time in a folder."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
+import time
 
 import pytest
 
 from mmrbdc.engine.lock import Locked, lock_folder, unlock_folder
 
-HOLD = """
-import sys
-from mmrbdc.engine.lock import lock_folder
-lock_folder(sys.argv[1], shared=sys.argv[2] == "True")
-print("held", flush=True)
-sys.stdin.read()
-"""
+
+def hold(pipe, folder, shared):
+    """Lock the folder, and start what outlives the process where it is killed."""
+    lock_folder(folder, shared=shared)
+    worker = os.fork()
+    if worker == 0:
+        time.sleep(60)
+        os._exit(0)
+    pipe.send(worker)
+    pipe.recv()
 
 
 @pytest.fixture
 def holder(tmp_path):
     """Another process that holds ``tmp_path``; call it with ``shared``."""
-    started = []
+    fork = multiprocessing.get_context("fork")
+    started, workers = [], []
 
     def start(shared):
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", HOLD, tmp_path, str(shared)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        ours, theirs = fork.Pipe()
+        process = fork.Process(target=hold, args=(theirs, tmp_path, shared))
+        process.start()
         started.append(process)
-        assert process.stdout.readline().strip() == "held"
+        workers.append(ours.recv())
         return process
 
     yield start
     for process in started:
-        process.communicate()
+        process.kill()
+        process.join()
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
     unlock_folder(tmp_path)
 
 
@@ -51,10 +56,10 @@ def test_shared_locks_go_together(tmp_path, holder):
     lock_folder(tmp_path, shared=True)
 
 
-def test_a_killed_process_leaves_no_lock(tmp_path, holder):
+def test_a_killed_process_leaves_no_lock_though_its_worker_lives_on(tmp_path, holder):
     process = holder(False)
     process.kill()
-    process.wait()
+    process.join()
     lock_folder(tmp_path)
     assert f"process {os.getpid()} " in (tmp_path / ".lock").read_text()
 

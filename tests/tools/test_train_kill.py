@@ -1,8 +1,8 @@
 """`kill -9` at any moment of tools/train.py, then --resume: the weights of an unbroken run.
 
 CPU, fixed seed, one data worker, augmentation and drop-path on. The process kills itself, so that
-the moments are exact: a ``sitecustomize`` module on its path waits for a file to be renamed into
-place or for a line to be logged.
+the moments are exact: a script around the tool waits for a file to be renamed into place or for a
+line to be logged.
 """
 
 import json
@@ -19,12 +19,15 @@ from mmrbdc.weights import read_checkpoint
 NAME = "deit-micro_2step_digits"
 STAGES = ["stage0_4x24", "stage1_2x48", "stage2_1x96"]
 TRAIN_VAL_TEST = ("train", "val", "test")
-RESNET = Path(__file__).parents[2] / "configs" / "rbdc" / "resnet-micro_2step_digits.py"
+ROOT = Path(__file__).parents[2]
+TRAIN = ROOT / "tools" / "train.py"
+RESNET = ROOT / "configs" / "rbdc" / "resnet-micro_2step_digits.py"
 
 KILLER = """
-import itertools, logging, os, signal
+import itertools, logging, os, runpy, signal, sys
 
-kind, _, what = os.environ["KILL_AT"].partition(" ")
+moment, *sys.argv = sys.argv[1:]
+kind, _, what = moment.partition(" ")
 replace, handle, lines = os.replace, logging.Logger.handle, itertools.count(1)
 
 
@@ -52,6 +55,7 @@ def handle_or_die(self, record):
 
 
 os.replace, logging.Logger.handle = replace_or_die, handle_or_die
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 MOMENTS = {
@@ -70,11 +74,11 @@ MOMENTS = {
 @pytest.fixture
 def killer(tiny, tmp_path):
     """Runs tools/train.py until a moment comes, and expects that it does."""
-    (tmp_path / "sitecustomize.py").write_text(KILLER)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    script = tmp_path / "killer.py"
+    script.write_text(KILLER)
 
     def kill_at(moment, arguments, code=-signal.SIGKILL):
-        return tiny.tool("train.py", *arguments, code=code, KILL_AT=moment, PYTHONPATH=path)
+        return tiny.fork(script, moment, TRAIN, *arguments, code=code)
 
     return kill_at
 
@@ -138,7 +142,7 @@ def test_killed_again_and_again(tiny, finished, killer, tmp_path):
         if name == "stage 2, in its second epoch":
             newest = work_dir / STAGES[2] / "epoch_1.pth"
             os.truncate(newest, newest.stat().st_size // 2)
-    tiny.tool("train.py", *arguments)
+    tiny.fork(TRAIN, *arguments)
     assert_same_run(work_dir, finished)
 
 
@@ -147,7 +151,7 @@ def test_killed_again_and_again(tiny, finished, killer, tmp_path):
 def test_killed_once(tiny, finished, killer, tmp_path, moment):
     arguments = tiny.arguments(tmp_path / "killed", "--resume")
     killer(moment, arguments)
-    tiny.tool("train.py", *arguments)
+    tiny.fork(TRAIN, *arguments)
     assert_same_run(tmp_path / "killed", finished)
 
 
@@ -158,9 +162,9 @@ def test_killed_somewhere(tiny, finished, killer, tmp_path, seed):
     draw = random.Random(seed)
     arguments = tiny.arguments(tmp_path / "killed", "--resume")
     for _ in range(3):
-        done = killer(f"line {draw.randint(1, 90)}", arguments, code=None)
-        assert done.returncode in (-signal.SIGKILL, 0)
-    tiny.tool("train.py", *arguments)
+        code = killer(f"line {draw.randint(1, 90)}", arguments, code=None)
+        assert code in (-signal.SIGKILL, 0)
+    tiny.fork(TRAIN, *arguments)
     assert_same_run(tmp_path / "killed", finished)
 
 
@@ -169,7 +173,7 @@ def test_a_resnet_killed_again_and_again(tiny, killer, tmp_path):
     """BatchNorm statistics and SGD's momentum go on as well."""
     make = {"config": RESNET, "model.backbone.arch.num_layers": None}
     make |= {f"{split}_dataloader.dataset.data_root": "data/digits" for split in TRAIN_VAL_TEST}
-    tiny.tool("train.py", *tiny.arguments(tmp_path / "unbroken", **make))
+    tiny.fork(TRAIN, *tiny.arguments(tmp_path / "unbroken", **make))
     arguments = tiny.arguments(tmp_path / "killed", "--resume", **make)
     for moment in (
         "after stage0_4x4/epoch_1.pth",
@@ -178,5 +182,5 @@ def test_a_resnet_killed_again_and_again(tiny, killer, tmp_path):
         "log stage 3 of 3: 86% done",
     ):
         killer(moment, arguments)
-    tiny.tool("train.py", *arguments)
+    tiny.fork(TRAIN, *arguments)
     assert_same_run(tmp_path / "killed", tmp_path / "unbroken")
