@@ -150,8 +150,8 @@ def test_mmengines_compile_entry_trains_siblings(images, tmp_path, backend):
     if backend == "inductor" and not (importlib.util.find_spec("triton") or shutil.which("g++")):
         pytest.skip("no compiler")
     torch._dynamo.reset()
-    compiled = without_drop_path(run_of(images, tmp_path, iters=6))
+    compiled = without_drop_path(run_of(images, tmp_path, iters=3))
     compiled.compile = dict(backend=backend)
     state = train(compiled).model.state_dict()
-    plain = train(without_drop_path(run_of(images, tmp_path, iters=6))).model.state_dict()
+    plain = train(without_drop_path(run_of(images, tmp_path, iters=3))).model.state_dict()
     assert largest_difference(plain, state) < 1e-3
