@@ -44,7 +44,7 @@ class TrainingContext:
         self._model_cfg = run.model
         self._image_size = input_size(run)
         self._layout = architecture_from_config(run.model).layout()
-        self._prices: dict[tuple[int, ...], int] = {}
+        self._prices: dict[tuple[tuple[int, ...], frozenset[str]], int] = {}
         self._batch_size = run.train_dataloader.batch_size
         self._run = run
         self._classifier = MODELS.build(self._bare_model()).to(get_device()).eval()
@@ -74,7 +74,8 @@ class TrainingContext:
     def loss(self, state: Mapping[str, Tensor], batch: Any, *, training: bool = False) -> Tensor:
         """Return the mean training loss of a batch; see :class:`mmrbdc.growth.Context`."""
         sizes = self._layout.space_sizes(state, "the grown network")
-        self.flops += len(batch["inputs"]) * self._price(sizes)
+        trained = frozenset(name for name, tensor in state.items() if tensor.requires_grad)
+        self.flops += len(batch["inputs"]) * self._price(sizes, trained)
         device = get_device()
         moved = {
             name: tensor.detach().clone().to(device)
@@ -99,16 +100,21 @@ class TrainingContext:
         return model.state_dict()
 
     def _bare_model(self) -> dict[str, Any]:
-        """The classifier's config without batch augmentations: its loss is of plain labels."""
+        """The classifier's config without batch augmentations.
+
+        Where they made the loss one of soft labels it still is: of one-hot ones.
+        """
         config = copy.deepcopy(self._model_cfg.to_dict())
-        config.pop("train_cfg", None)
-        (config.get("data_preprocessor") or {}).pop("batch_augments", None)
+        mixed = (config.pop("train_cfg", None) or {}).get("augments")
+        preprocessor = config.get("data_preprocessor") or {}
+        if preprocessor.pop("batch_augments", None) or mixed:
+            config["data_preprocessor"] = dict(preprocessor, to_onehot=True)
         return config
 
-    def _price(self, sizes: Mapping[str, int]) -> int:
-        key = tuple(sizes.values())
+    def _price(self, sizes: Mapping[str, int], trained: frozenset[str]) -> int:
+        key = (tuple(sizes.values()), trained)
         if key not in self._prices:
-            self._prices[key] = training_flops_at(self._model_cfg, self._image_size, sizes)
+            self._prices[key] = training_flops_at(self._model_cfg, self._image_size, sizes, trained)
         return self._prices[key]
 
 

@@ -1,6 +1,6 @@
 """What the models of a staged config cost: built on the ``meta`` device, counted, never trained."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -97,11 +97,16 @@ def _growth_flops(narrow: Config, wide: Config, protocol: Protocol, samples: int
     sizes = architecture_from_config(narrow.model).layout().sizes
     parts = operator.work(architecture_from_config(wide.model).layout(), sizes, samples)
     image_size = input_size(wide)
-    return sum(p.images * training_flops_at(wide.model, image_size, p.sizes) for p in parts)
+    return sum(
+        p.images * training_flops_at(wide.model, image_size, p.sizes, p.trained) for p in parts
+    )
 
 
 def training_flops_at(
-    model_cfg: Mapping[str, Any], image_size: tuple[int, int], sizes: Mapping[str, int]
+    model_cfg: Mapping[str, Any],
+    image_size: tuple[int, int],
+    sizes: Mapping[str, int],
+    trained: Set[str],
 ) -> int:
     """Count the training FLOPs of an image where some spaces have other sizes than the config's.
 
@@ -109,6 +114,7 @@ def training_flops_at(
         model_cfg: Config of an MMPretrain ``ImageClassifier``.
         image_size: Height and width of an image in pixels.
         sizes: Of all its spaces, by name.
+        trained: Names of the tensors whose gradients are asked for; the others are frozen.
     """
     model = build_on_meta(model_cfg)
     layout = architecture_from_config(model_cfg).layout().resized(sizes)
@@ -117,10 +123,15 @@ def training_flops_at(
         module = model.get_submodule(path)
         tensor = torch.empty(layout.shape(name), device="meta")
         if leaf in module._parameters:
-            setattr(module, leaf, nn.Parameter(tensor))
+            setattr(module, leaf, nn.Parameter(tensor, requires_grad=name in trained))
         else:
             setattr(module, leaf, tensor)
-    return training_flops_per_sample(model, torch.zeros(1, 3, *image_size, device="meta"))
+    return training_flops_per_sample(model, _image(model_cfg, image_size))
+
+
+def _image(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> torch.Tensor:
+    colours = model_cfg["backbone"].get("in_channels", 3)
+    return torch.zeros(1, colours, *image_size, device="meta")
 
 
 def _sample_source(cfg: Config) -> tuple[dict, Any]:
@@ -202,7 +213,7 @@ def stage_model(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> St
 def _count(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
     architecture = architecture_from_config(model_cfg)
     model = build_on_meta(model_cfg)
-    image = torch.zeros(1, 3, *image_size, device="meta")
+    image = _image(model_cfg, image_size)
     return StageModel(
         label=architecture.label,
         width=architecture.width,

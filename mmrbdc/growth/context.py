@@ -14,10 +14,12 @@ class Work:
     Attributes:
         images: How many.
         sizes: Of the spaces of the network that they pass, by name.
+        trained: Names of the tensors whose gradients are asked for.
     """
 
     images: int
     sizes: Mapping[str, int]
+    trained: frozenset[str]
 
 
 class Context(Protocol):
@@ -44,6 +46,7 @@ class Context(Protocol):
         Args:
             state: All tensors of the child's architecture; spaces inside of blocks may have other
                 sizes than the child's. Not changed: statistics of norms are updated in a copy.
+                Gradients of those with ``requires_grad`` are charged.
             batch: One of :meth:`batches`.
             training: Let norms use the batch's statistics. Nothing is drawn either way.
         """

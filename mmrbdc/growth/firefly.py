@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from mmrbdc.growth.context import Context, Work
-from mmrbdc.growth.inner import Spaces, grown_spaces, neutral, reads, writes
+from mmrbdc.growth.inner import Spaces, grown_spaces, inner_weights, neutral, reads, writes
 from mmrbdc.growth.layout import Entry, Layout
 from mmrbdc.growth.placement import Placement
 from mmrbdc.growth.widening import along
@@ -138,7 +138,8 @@ def work(layout: Layout, sizes: Mapping[str, int], samples: int) -> list[Work]:
     """Return what :func:`grow` costs: two passes through the network with all candidates."""
     spaces = grown_spaces(layout, [sizes], NAME)
     wide = {n: 2 * old + new_candidates((old, new)) for n, (old, new) in spaces.items()}
-    return [Work(2 * min(samples, PASS_IMAGES), {**sizes, **wide})]
+    images = 2 * min(samples, PASS_IMAGES)
+    return [Work(images, {**sizes, **wide}, inner_weights(layout, spaces))]
 
 
 def new_candidates(size: tuple[int, int]) -> int:

@@ -31,7 +31,15 @@ from torch import Tensor
 from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.gradmax_search import STEPS, search_incoming
-from mmrbdc.growth.inner import Spaces, channel_norms, grown_spaces, padded, reads, writes
+from mmrbdc.growth.inner import (
+    Spaces,
+    channel_norms,
+    grown_spaces,
+    inner_weights,
+    padded,
+    reads,
+    writes,
+)
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.placement import Placement
 
@@ -91,8 +99,10 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
 def work(layout: Layout, sizes: Mapping[str, int], samples: int) -> list[Work]:
     """Return what :func:`grow` costs: passes of one batch through the child."""
     spaces = grown_spaces(layout, [sizes], NAME)
-    passes = len(_chunks(layout, spaces)) if _sloped(layout, spaces) else STEPS + 1
-    return [Work(IMAGES * passes, layout.sizes)]
+    if _sloped(layout, spaces):
+        trained = frozenset(incoming for incoming, _, _ in _outer(layout, spaces).values())
+        return [Work(IMAGES * len(_chunks(layout, spaces)), layout.sizes, trained)]
+    return [Work(IMAGES * (STEPS + 1), layout.sizes, inner_weights(layout, spaces))]
 
 
 def _sloped(layout: Layout, spaces: Spaces) -> bool:

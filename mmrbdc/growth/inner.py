@@ -66,6 +66,15 @@ def reads(entry: Entry, spaces: Spaces) -> tuple[int, str] | None:
     return _place(entry, "reads", spaces)
 
 
+def inner_weights(layout: Layout, spaces: Spaces) -> frozenset[str]:
+    """Return the names of all weights that write or read a grown space."""
+    return frozenset(
+        name
+        for name, entry in layout.entries.items()
+        if entry.role == "weight" and (writes(entry, spaces) or reads(entry, spaces))
+    )
+
+
 def _place(entry: Entry, mode: str, spaces: Spaces) -> tuple[int, str] | None:
     for dim, axis in enumerate(entry.axes):
         if axis.mode == mode and axis.space is not None and axis.space in spaces:
