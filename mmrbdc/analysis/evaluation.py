@@ -62,17 +62,20 @@ class Evaluation:
             return None
         named = test.record("predictions")
         predictions = {
-            kind: _file(named.record(kind), work_dir) for kind in KINDS if named.has(kind)
+            kind: _own(_file(named.record(kind)), work_dir) for kind in KINDS if named.has(kind)
         }
         if not predictions:
             return None
         images = Path(test.text("images")) if test.has("images") else None
         classes = test.texts("classes") if test.has("classes") else None
-        return cls(_file(test.record("annotations"), work_dir), images, predictions, classes)
+        return cls(_file(test.record("annotations")), images, predictions, classes)
 
 
-def _file(record: Record, work_dir: Path) -> File:
+def _file(record: Record) -> File:
+    return File(Path(record.text("path")), record.text("sha256"))
+
+
+def _own(file: File, work_dir: Path) -> File:
     """A work dir may have been moved or copied since: what lies in it is its own."""
-    path = Path(record.text("path"))
-    own = work_dir / path.name
-    return File(own if own.is_file() else path, record.text("sha256"))
+    own = work_dir / file.path.name
+    return File(own, file.sha256) if own.is_file() else file

@@ -256,6 +256,16 @@ def test_annotations_may_have_moved(tmp_path):
     assert analyse(collect([tmp_path]), resamples=2, annotations=moved).over_images
 
 
+def test_annotations_may_be_named_as_a_file_that_every_run_has(tmp_path):
+    """Such as ``val.json``; predictions of the same name are the run's own."""
+    annotations = write(tmp_path, "val.json", DATA)
+    for method in ("rbdc", "random"):
+        run = make_run(tmp_path, method)
+        assert (run / annotations.name).is_file()
+        keep_predictions(run, annotations, detections(method, 0))
+    assert analyse(collect([tmp_path]), resamples=2).over_images
+
+
 def of_class(name, data, found):
     """The part of annotations and detections that is of one category."""
     (kept,) = (c["id"] for c in data["categories"] if c["name"] == name)
