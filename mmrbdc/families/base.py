@@ -336,6 +336,20 @@ def refuse_options(cfg: Mapping[str, Any], allowed: Mapping[str, Sequence[Any]],
             )
 
 
+def check_head(head: Mapping[str, Any], channels: int) -> None:
+    """Refuse a head that reads another number of channels than the backbone puts out.
+
+    Raises:
+        FamilyError: Both numbers and how to set the head's.
+    """
+    given = head.get("in_channels", channels)
+    if given != channels:
+        raise FamilyError(
+            f"the head reads {given} channels and the backbone puts out {channels}; "
+            f"set model.head.in_channels={channels}"
+        )
+
+
 def pair(value: int | Sequence[int]) -> tuple[int, int]:
     """A size as (height, width)."""
     if isinstance(value, int):

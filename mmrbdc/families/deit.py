@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from mmrbdc.families.base import Architecture, FamilyError, pair, refuse_options, type_name
+from mmrbdc.families.base import (
+    Architecture,
+    FamilyError,
+    check_head,
+    pair,
+    refuse_options,
+    type_name,
+)
 from mmrbdc.growth import Axis, Entry, Layout, Space
 
 ARCH_KEYS = ("embed_dims", "num_layers", "num_heads", "feedforward_channels")
@@ -125,6 +132,7 @@ class DeiT(Architecture):
             raise FamilyError(f"head {head_kind} is not supported; supported: {', '.join(HEADS)}")
         refuse_options(head, {"hidden_dim": (None,)}, f"{head_kind} config")
         arch = _read_arch(backbone.get("arch", DEFAULT_ARCH[kind]), what)
+        check_head(head, arch["embed_dims"])
         scale = backbone.get("layer_scale_init_value", 0.0)
         return cls(
             depth=arch["num_layers"],

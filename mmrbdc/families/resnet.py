@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from mmrbdc.families.base import Architecture, FamilyError, refuse_options, type_name
+from mmrbdc.families.base import (
+    Architecture,
+    FamilyError,
+    check_head,
+    refuse_options,
+    type_name,
+)
 from mmrbdc.growth import Axis, Entry, Layout, Space
 
 STAGE_BLOCKS = {
@@ -102,8 +108,10 @@ class ResNet(Architecture):
         what = f"{kind} config"
         refuse_options(backbone, {"conv_cfg": (None,)}, what)
         _check_norm(backbone.get("norm_cfg"), what)
-        if neck is not None and type_name(neck, "neck") != "GlobalAveragePooling":
-            raise FamilyError(f"neck {neck!r} is not supported; use GlobalAveragePooling")
+        if neck is None or type_name(neck, "neck") != "GlobalAveragePooling":
+            raise FamilyError(
+                f"neck {neck!r} is not supported; set model.neck=dict(type='GlobalAveragePooling')"
+            )
         if type_name(head, "head") != "LinearClsHead":
             raise FamilyError(f"head {head!r} is not supported; use LinearClsHead")
         assert head is not None
@@ -114,7 +122,7 @@ class ResNet(Architecture):
                 f"{what}: the option out_indices={backbone.get('out_indices', (3,))} is not "
                 f"supported: the classifier must read the last of the {num_stages} stages"
             )
-        return cls(
+        architecture = cls(
             depth=depth,
             base_channels=backbone.get("base_channels", 64),
             stem_channels=backbone.get("stem_channels", 64),
@@ -127,6 +135,8 @@ class ResNet(Architecture):
             in_channels=backbone.get("in_channels", 3),
             num_classes=head["num_classes"],
         )
+        check_head(head, architecture.feature_channels)
+        return architecture
 
     def layout(self) -> Layout:
         """Layout of the plain state dict of MMPretrain's ``ImageClassifier``.

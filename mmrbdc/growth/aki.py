@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from mmrbdc.growth.layout import Layout
-from mmrbdc.growth.net2net import check_streams_tile, drawn_sources
+from mmrbdc.growth.net2net import check_widening, drawn_sources
 from mmrbdc.growth.placement import Placement
 from mmrbdc.growth.widening import one_parent, widen, widening_placements
 
@@ -51,8 +51,8 @@ def grow(
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, a parent that does not fit, or a stream under LayerNorm that
-            is no multiple of the parent's.
+        GrowthError: Several parents, one that does not fit or has the child's widths, or a stream
+            under LayerNorm that is no multiple of the parent's.
     """
     sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
     sources = drawn_sources(sizes, layout, generator)
@@ -76,7 +76,7 @@ def grow(
 
 def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
     """Say what :func:`grow` does with each tensor; raises as it does."""
-    check_streams_tile(layout, one_parent(layout, sizes, NAME))
+    check_widening(layout, one_parent(layout, sizes, NAME))
     above = next_block_tensors(layout)
     placements = widening_placements(layout, "channels copied", "channels copied, shared")
     return {

@@ -60,8 +60,8 @@ def grow(
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, a parent that does not fit, or a stream under LayerNorm that
-            is no multiple of the parent's.
+        GrowthError: Several parents, one that does not fit or has the child's widths, or a stream
+            under LayerNorm that is no multiple of the parent's.
     """
     sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
     sources = drawn_sources(sizes, layout, generator)
@@ -107,7 +107,7 @@ def unequal_share(
 
 def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
     """Say what :func:`grow` does with each tensor; raises as it does."""
-    check_streams_tile(layout, one_parent(layout, sizes, NAME))
+    check_widening(layout, one_parent(layout, sizes, NAME))
     return widening_placements(layout, "channels copied", "channels copied, shared")
 
 
@@ -122,9 +122,10 @@ def drawn_sources(
         generator: Draws whole units (heads).
 
     Raises:
-        GrowthError: A stream under LayerNorm is no multiple of the parent's.
+        GrowthError: No space is wider than the parent's, or a stream under LayerNorm is no multiple
+            of it.
     """
-    check_streams_tile(layout, sizes)
+    check_widening(layout, sizes)
     return {
         name: tiled_source(sizes[name], space.size)
         if has_layer_norm(layout, space)
@@ -140,8 +141,13 @@ def _drawn_source(old: int, space: Space, generator: torch.Generator | None) -> 
     return (chosen[:, None] * space.unit + torch.arange(space.unit)).flatten()
 
 
-def check_streams_tile(layout: Layout, sizes: Mapping[str, int]) -> None:
-    """Raise a GrowthError unless streams under LayerNorm are multiples of the parent's."""
+def check_widening(layout: Layout, sizes: Mapping[str, int]) -> None:
+    """Raise a GrowthError unless something grows and streams under LayerNorm become multiples."""
+    if all(space.size == sizes[name] for name, space in layout.spaces.items()):
+        raise GrowthError(
+            "parent and child have the same widths, so there is nothing to widen; choose a wider "
+            "child"
+        )
     for name, space in layout.spaces.items():
         if has_layer_norm(layout, space) and space.size % sizes[name]:
             raise GrowthError(

@@ -27,7 +27,7 @@ def one_parent(
     """Return the only parent's space sizes.
 
     Raises:
-        GrowthError: There are several parents, or one is wider than the child.
+        GrowthError: There are several parents, or the only one is wider than the child somewhere.
     """
     if len(sizes) != 1:
         raise GrowthError(f"{operator} widens one parent, it got {len(sizes)}; name one")

@@ -98,6 +98,17 @@ def test_built_on_meta_without_a_trace_in_the_config_or_the_scope():
     assert config == before
 
 
+@pytest.mark.parametrize("model_cfg", [RESNET, deit("deit-small", 384)], ids=["resnet", "deit"])
+def test_an_image_has_the_colours_that_the_backbone_reads(model_cfg):
+    grey = dict(model_cfg, backbone=dict(model_cfg["backbone"], in_channels=1))
+    less = (
+        stage_model(model_cfg, (224, 224)).forward_flops
+        - stage_model(grey, (224, 224)).forward_flops
+    )
+    kernel, width, positions = (49, 64, 112**2) if model_cfg is RESNET else (256, 384, 14**2)
+    assert less == 2 * 2 * kernel * width * positions
+
+
 def test_frozen_stages_are_charged_less():
     """Stem and first stage of a ResNet-50 frozen: they cost one pass instead of three."""
     frozen = copy.deepcopy(RESNET)

@@ -303,6 +303,7 @@ def arch_of(deit):
         ("backbone", dict(arch=dict(embed_dims=8)), "lacks num_layers"),
         ("head", dict(hidden_dim=64), "hidden_dim"),
         ("head", dict(type="ArcFaceClsHead"), "ArcFaceClsHead"),
+        ("head", dict(in_channels=64), "reads 64 channels and the backbone puts out 32; set model"),
     ],
 )
 def test_options_with_tensors_of_their_own_are_refused(zoo, part, options, words):

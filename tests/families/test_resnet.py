@@ -171,6 +171,7 @@ def test_the_stem_is_the_first_stream_where_the_shortcut_is_an_identity():
         (dict(backbone=dict(strides=(1, 2))), "strides"),
         (dict(neck=dict(type="GeneralizedMeanPooling")), "GeneralizedMeanPooling"),
         (dict(head=dict(type="ArcFaceClsHead")), "ArcFaceClsHead"),
+        (dict(head=dict(in_channels=100)), "reads 100 channels and the backbone puts out 128; set"),
     ],
 )
 def test_options_with_tensors_of_their_own_are_refused(zoo, change, words):
@@ -179,3 +180,8 @@ def test_options_with_tensors_of_their_own_are_refused(zoo, change, words):
         config[part].update(options)
     with pytest.raises(FamilyError, match=words):
         architecture_from_config(config)
+
+
+def test_a_head_behind_a_feature_map_is_refused(zoo):
+    with pytest.raises(FamilyError, match="neck None .* set model.neck=dict"):
+        architecture_from_config(dict(zoo.resnet(), neck=None))

@@ -268,6 +268,15 @@ def test_two_parents_are_refused(zoo, operator):
         grow(states, arch.layout(), operator=operator)
 
 
+@pytest.mark.parametrize("operator", ["net2net", "net2net-noise", "aki"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_to_widen_is_refused(zoo, family, operator):
+    config = config_of(zoo, family)
+    layout = architecture_from_config(config).layout()
+    with pytest.raises(GrowthError, match="same widths, so there is nothing to widen"):
+        grow([zoo.build(config).state_dict()], layout, operator=operator)
+
+
 def test_averaging_refuses_other_widths(zoo):
     config = config_of(zoo, "deit")
     arch = architecture_from_config(config)

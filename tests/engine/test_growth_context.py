@@ -1,0 +1,40 @@
+"""The loss that operators see: the recipe's on unmixed images."""
+
+import pytest
+import torch
+from data_operator_case import KINDS, config_of
+from torch.nn import functional as F
+
+from mmrbdc.engine.growth_context import TrainingContext
+
+MIXUP = dict(type="Mixup", alpha=0.8)
+
+
+@pytest.mark.parametrize("place", ["train_cfg", "data_preprocessor"])
+@pytest.mark.parametrize("loss", [dict(use_soft=True), dict(use_sigmoid=True)], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loss_of_soft_labels_gets_one_hot_ones(images, kind, loss, place):
+    cfg = config_of(images, kind)
+    cfg.model.head.loss = dict(type="CrossEntropyLoss", loss_weight=1.0, **loss)
+    cfg.model.pop("train_cfg", None)
+    classes = cfg.model.head.num_classes
+    preprocessor = dict(cfg.model.get("data_preprocessor") or {}, num_classes=classes)
+    if place == "train_cfg":
+        cfg.model.train_cfg = dict(augments=[MIXUP])
+    else:
+        preprocessor["batch_augments"] = dict(augments=[MIXUP])
+    cfg.model.data_preprocessor = preprocessor
+    context = TrainingContext(cfg, seed=1)
+    state = context.initial()
+    batch = next(context.batches(4))
+    samples = batch["data_samples"]
+    context._classifier.load_state_dict(state)
+    with torch.no_grad():
+        logits = context._classifier(batch["inputs"], mode="tensor")
+        labels = torch.cat([sample.gt_label for sample in samples])
+        if "use_soft" in loss:
+            expected = F.cross_entropy(logits, labels)
+        else:
+            one_hot = F.one_hot(labels, classes).float()
+            expected = classes * F.binary_cross_entropy_with_logits(logits, one_hot)
+        assert context.loss(state, batch) == pytest.approx(float(expected), rel=1e-5)
