@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.studies.processes import run_script
+from mmrbdc.studies.processes import interrupt_scripts, run_script
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / "configs"
@@ -138,15 +138,19 @@ def run(title: str, command: list[str], log: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(run_script, [str(TOOLS / command[0]), *command[1:]], log, threads)
         shown = started
-        for line in lines(log, ended):
-            found = _PROGRESS.search(line)
-            if final:
-                print(line, end="", flush=True)
-            elif " - mmrbdc - INFO - junction" in line:
-                print("      " + line.split(" - INFO - ")[1], end="", flush=True)
-            elif found and time.monotonic() - shown > 20:
-                shown = time.monotonic()
-                print("      " + re.sub(r"\s+", " ", found.group()), flush=True)
+        try:
+            for line in lines(log, ended):
+                found = _PROGRESS.search(line)
+                if final:
+                    print(line, end="", flush=True)
+                elif " - mmrbdc - INFO - junction" in line:
+                    print("      " + line.split(" - INFO - ")[1], end="", flush=True)
+                elif found and time.monotonic() - shown > 20:
+                    shown = time.monotonic()
+                    print("      " + re.sub(r"\s+", " ", found.group()), flush=True)
+        except KeyboardInterrupt:
+            interrupt_scripts()
+            raise
     code = ended.result()
     if code:
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])

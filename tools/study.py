@@ -19,7 +19,7 @@ from mmrbdc.datasets import check_config_data
 from mmrbdc.studies.grid import read_grid
 from mmrbdc.studies.ranking import rank
 from mmrbdc.studies.report import ranking_table, write_study_report
-from mmrbdc.studies.run import check_folder, finished_runs, ranked_runs, run_grid
+from mmrbdc.studies.run import check_folder, check_out, finished_runs, ranked_runs, run_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 140
@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ValueError(f"--jobs is {args.jobs}; one run at a time is the least")
     folder = args.work_dir or Path("work_dirs/studies") / args.config.stem
     grid = read_grid(args.config, ROOT, args.cfg_options)
+    if args.out:
+        check_out(grid, args.out)
     failed = []
     if args.report_only:
         check_folder(grid, folder)

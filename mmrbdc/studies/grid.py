@@ -19,6 +19,7 @@ or (members, width, inner width), or a dict of these and of what else a stage ma
 of one's own.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -37,10 +38,17 @@ from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
 STAGE = ("members", "width", "inner")
-KINDS = {"method": str, "stages": list, "imports": list, "protocol": dict}
+KINDS: dict[str, tuple[type, ...]] = {
+    "method": (str,),
+    "stages": (list,),
+    "imports": (list,),
+    "protocol": (dict,),
+    "ratio": (int, float),
+}
 LISTS: dict[str, tuple[type, ...]] = {"seeds": (int,), "budgets": (int, float)}
 REFERENCE = ("family", "reference_epochs", "train_samples")
 METHOD_KEYS = ("method", "stages", "ratio", "budgets", "seeds", "protocol", "imports")
+LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 
 
 @dataclass(frozen=True)
@@ -123,10 +131,17 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
         raise PlanError(
             f"{path}: study.recipe {study['recipe']} has no 'protocol'; configs/baselines has some"
         )
-    merge_options(recipe, {**(study.get("options") or {}), **(options or {})})
+    options = {**(study.get("options") or {}), **(options or {})}
+    _check_options(options, str(path))
+    merge_options(recipe, options)
     variants = []
     for label, settings in study["methods"].items():
         where = f"{path}: study.methods.{label}"
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", str(label)):
+            raise PlanError(
+                f"{where}: a method's name is that of its folders and files; use letters, digits, "
+                "'.', '_' and '-'"
+            )
         _check_keys(settings, METHOD_KEYS, where)
         for key in settings.keys() & LISTS.keys():
             _check_list(settings[key], LISTS[key], f"{where}.{key}")
@@ -198,12 +213,14 @@ def _check_list(value: Any, kinds: tuple[type, ...], where: str) -> None:
         raise PlanError(f"{where} must be a list of {what}, got {value!r}")
     if len(set(value)) < len(value):
         raise PlanError(f"{where} names one twice: {value!r}")
+    if float not in kinds and not all(0 <= seed <= LARGEST_SEED for seed in value):
+        raise PlanError(f"{where} must lie between 0 and {LARGEST_SEED}, got {value!r}")
 
 
 def _check_kinds(settings: Mapping[str, Any], where: str) -> None:
     for key in settings.keys() & KINDS.keys():
         if not isinstance(settings[key], KINDS[key]):
-            kind = KINDS[key].__name__
+            kind = "number" if float in KINDS[key] else KINDS[key][0].__name__
             raise PlanError(f"{where}.{key} must be a {kind}, got {settings[key]!r}")
     own = [key for key in ("method", *REFERENCE) if key in settings.get("protocol", {})]
     if own:
@@ -211,6 +228,18 @@ def _check_kinds(settings: Mapping[str, Any], where: str) -> None:
             f"{where}.protocol may not set {', '.join(own)}: all methods are compared on the "
             "recipe's reference, and 'method' stands beside 'protocol'"
         )
+
+
+def _check_options(options: Mapping[str, Any], where: str) -> None:
+    """Methods bring their own protocol and stages, which an option could only seem to change."""
+    for key in options:
+        part, _, rest = str(key).partition(".")
+        if part == "stages" or (part == "protocol" and rest not in REFERENCE):
+            raise PlanError(
+                f"{where}: the option {key} has no effect on a study, whose methods bring their "
+                "own stages and protocol; set study.methods.NAME.protocol or .stages (of the "
+                f"recipe's protocol there is {', '.join(REFERENCE)})"
+            )
 
 
 def _check_told_apart(variants: Sequence[Variant], where: str) -> None:

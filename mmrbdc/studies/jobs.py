@@ -11,7 +11,7 @@ from typing import Any
 
 from mmrbdc.weights import write_json
 
-from .processes import run_script
+from .processes import interrupt_scripts, run_script
 
 _MARK = "command.json"
 
@@ -27,6 +27,8 @@ class Job:
         prepare: called before the first command.
         made_by: in JSON types, what the folder is made by; where it has changed, the job is to be
             run again. By default the commands.
+        result: name of a JSON file that the commands leave in the folder; where it cannot be read,
+            the job is to be run again.
     """
 
     folder: Path
@@ -34,23 +36,30 @@ class Job:
     cost: float
     prepare: Callable[[], None] | None = None
     made_by: Any = None
+    result: str | None = None
 
     @property
     def done(self) -> bool:
         """Whether this very job has been run to its end."""
-        mark = self.folder / _MARK
-        return mark.is_file() and json.loads(mark.read_text()) == self._mark
+        if _read_json(self.folder / _MARK) != self._mark:
+            return False
+        return self.result is None or _read_json(self.folder / self.result) is not None
 
     @property
     def _mark(self) -> Any:
         return self.commands if self.made_by is None else self.made_by
+
+    @property
+    def log(self) -> Path:
+        """Where the commands' output goes."""
+        return self.folder.with_name(f"{self.folder.name}.log")
 
     def run(self) -> bool:
         """Run what there is to run and return whether it succeeded."""
         try:
             if self.prepare:
                 self.prepare()
-            ok = run_commands(self.commands, self.folder.with_name(f"{self.folder.name}.log"))
+            ok = run_commands(self.commands, self.log)
             if ok:
                 write_json(self.folder / _MARK, self._mark)
         except OSError as error:  # a full disk, say: the other runs may still succeed
@@ -73,6 +82,11 @@ def run_jobs(*groups: Sequence[Job], at_a_time: int) -> list[Job]:
         for group in groups:
             ended = pool.map(progress.follow, group)
             failed += [job for job, ok in zip(group, ended, strict=True) if not ok]
+    except KeyboardInterrupt:
+        progress.interrupted = True
+        pool.shutdown(wait=False, cancel_futures=True)
+        interrupt_scripts()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
     return failed
@@ -84,13 +98,29 @@ def run_commands(commands: Sequence[Sequence[str]], log: Path) -> bool:
     return all(run_script(command, log) == 0 for command in commands)
 
 
+def _read_json(path: Path) -> Any:
+    """What a file holds; None where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _last_error(log: Path) -> str:
+    """The last line of a log that is an error's, to print behind a colon; else nothing."""
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    found = [line for line in lines if line.startswith("error: ")]
+    return f": {found[-1].removeprefix('error: ')}" if found else ""
+
+
 class _Progress:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.lock = threading.Lock()
         self.started = time.monotonic()
         self.count, self.total = 0, len(jobs)
-        self.left = sum(job.cost for job in jobs)
+        self.left = sum(job.cost for job in jobs if not job.done)
         self.spent = 0.0
+        self.interrupted = False
 
     def follow(self, job: Job) -> bool:
         """Do one job and print how it ended."""
@@ -98,12 +128,16 @@ class _Progress:
         known = job.done
         ok = known or job.run()
         with self.lock:
+            if self.interrupted:
+                return ok
             self.count += 1
-            self.left -= job.cost
             if not known:
+                self.left -= job.cost
                 self.spent += job.cost
             minutes = (time.monotonic() - started) / 60
             how = "kept" if known else f"{'finished' if ok else 'FAILED'} in {minutes:.1f} min"
+            if not ok:
+                how += _last_error(job.log)
             eta = ""
             if self.spent and self.left > 1e-9:
                 elapsed = (time.monotonic() - self.started) / 60

@@ -6,18 +6,22 @@ short run. Python's fork server imports them once, and every command line begins
 
 import os
 import runpy
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
-from multiprocessing import connection, get_context, set_start_method
+from multiprocessing import connection, get_context, parent_process, set_start_method
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Lock
 from typing import cast
 
 import torch
 
 _LIBRARIES = ["mmrbdc.datasets", "mmrbdc.engine", "mmrbdc.models"]
-_lock = Lock()  # starting a process collects those that have ended, another thread's too
+_running: set[BaseProcess] = set()
+_lock = threading.Lock()  # starting a process collects those that have ended, another thread's too
 
 
 def run_script(command: Sequence[str], log: Path, threads: int = 1) -> int:
@@ -39,23 +43,54 @@ def run_script(command: Sequence[str], log: Path, threads: int = 1) -> int:
     with _lock:
         os.environ.update(limits)  # libraries read it when the server imports them
         context.set_forkserver_preload([] if torch.cuda.is_available() else _LIBRARIES)
-        process.start()
+        with _sigint_blocked():
+            process.start()
+        _running.add(process)
     connection.wait([process.sentinel])
     with _lock:
         process.join()
+        _running.discard(process)
         code = process.exitcode
     assert code is not None
     return code
 
 
+def interrupt_scripts() -> None:
+    """Send SIGINT to all scripts that run; for who runs them from threads and is interrupted."""
+    with _lock:
+        for process in _running:
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, signal.SIGINT)
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Start the server deaf to Ctrl-C, which ends it with a traceback while it imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Stop as a scheduler would stop this script, once who started it is gone."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _as_main(command: list[str], log: Path, environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     set_start_method(None, force=True)  # the platform's, as in any script: for its data workers
     with log.open("a") as output:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(output.fileno(), stream.fileno())
             cast(TextIOWrapper, stream).reconfigure(line_buffering=True)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     sys.argv = command
     sys.path.insert(0, str(Path(command[0]).resolve().parent))
     runpy.run_path(command[0], run_name="__main__")

@@ -106,12 +106,7 @@ def check_folder(grid: Grid, folder: Path) -> None:
     mark = folder / MARK
     if not mark.is_file():
         raise PlanError(f"{folder} holds no study; leave --report-only out to run it there")
-    found = json.loads(mark.read_text())
-    if found != dict(name=grid.name, recipe=grid.recipe):
-        raise PlanError(
-            f"{folder} holds the study {found['name']!r} of {found['recipe']}, not {grid.name!r} "
-            f"of {grid.recipe}; choose another --work-dir"
-        )
+    _check_mark(grid, mark, "--work-dir")
     for path, text in _configs(grid, folder).items():
         begun = any(folder.glob(f"{path.stem}_{path.parent.name}_seed*/"))
         if begun and path.is_file() and path.read_text() != text:
@@ -122,6 +117,32 @@ def check_folder(grid: Grid, folder: Path) -> None:
             )
 
 
+def check_out(grid: Grid, out: Path) -> None:
+    """Refuse a folder for the report that is another study's.
+
+    Raises:
+        PlanError: it is.
+    """
+    if (out / MARK).is_file():
+        _check_mark(grid, out / MARK, "--out")
+
+
+def _check_mark(grid: Grid, mark: Path, option: str) -> None:
+    expected = dict(name=grid.name, recipe=grid.recipe)
+    try:
+        found = json.loads(mark.read_text())
+    except ValueError as error:
+        raise PlanError(
+            f"{mark} is damaged ({error}); if the folder is this study's, write "
+            f"{json.dumps(expected)} into it, else choose another {option}"
+        ) from error
+    if found != expected:
+        raise PlanError(
+            f"{mark.parent} holds the study {found['name']!r} of {found['recipe']}, not "
+            f"{grid.name!r} of {grid.recipe}; choose another {option}"
+        )
+
+
 def _job(variant: Variant, seed: int, folder: Path, root: Path) -> Job:
     own = work_dir(folder, variant, seed)
     place = [str(config_path(folder, variant)), "--work-dir", str(own)]
@@ -129,7 +150,7 @@ def _job(variant: Variant, seed: int, folder: Path, root: Path) -> Job:
     test = [str(root / "tools/test.py"), *place]
     # Neither path as it was typed nor the checkout's place changes what a run is.
     made_by = dict(config=config_path(Path(), variant).as_posix(), seed=seed)
-    return Job(own, [train, test], variant.budget, made_by=made_by)
+    return Job(own, [train, test], variant.budget, made_by=made_by, result="test.json")
 
 
 def _copy_first_stage(owner: Job, own: Path) -> None:

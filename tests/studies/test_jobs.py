@@ -40,6 +40,23 @@ def test_a_failure_is_returned_and_the_next_group_still_runs(tmp_path, script, c
         ("a", "FAILED"), ("b", "finished"), ("c", "finished")]  # fmt: skip
 
 
+def test_a_failure_s_last_error_is_printed(tmp_path, capsys):
+    path = tmp_path / "fail.py"
+    path.write_text("print('error: first')\nprint('error: no disk')\nraise SystemExit(2)\n")
+    failing = Job(tmp_path / "a", [[str(path)]], 1.0)
+    assert run_jobs([failing], at_a_time=1) == [failing]
+    assert re.search(r"a: FAILED in \S+ min: no disk$", capsys.readouterr().out.strip())
+
+
+def test_the_time_left_is_of_what_is_not_done(tmp_path, script, capsys):
+    jobs = [job(tmp_path, script, name) for name in "abcd"]
+    run_jobs(jobs[2:], at_a_time=1)
+    capsys.readouterr()
+    run_jobs(jobs, at_a_time=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert ["min left" in line for line in lines] == [True, False, False, False]
+
+
 def test_what_is_done_is_kept_and_takes_no_part_in_the_time_left(tmp_path, script, capsys):
     jobs = [job(tmp_path, script, name) for name in "ab"]
     run_jobs(jobs[:1], at_a_time=1)

@@ -1,14 +1,17 @@
 """Command lines as forks: what they see and leave is what ``python SCRIPT`` sees and leaves."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from mmrbdc.studies.jobs import run_commands
-from mmrbdc.studies.processes import run_script
+from mmrbdc.studies.processes import interrupt_scripts, run_script
 
 SHOW = """
 import json, multiprocessing, os, sys
@@ -59,6 +62,54 @@ def test_what_one_script_leaves_in_its_process_the_next_does_not_find(tmp_path, 
 def test_how_a_script_ends(tmp_path, script, text, code, words):
     assert run_script([script(text)], tmp_path / "log") == code
     assert words in (tmp_path / "log").read_text()
+
+
+STARTER = """
+import sys
+from pathlib import Path
+from mmrbdc.studies.processes import run_script
+if __name__ == "__main__":
+    run_script(sys.argv[1:], Path(sys.argv[1] + ".log"))
+"""
+ASLEEP = """
+import pathlib, signal, sys, time
+def end(number, frame):
+    pathlib.Path(__file__ + ".ended").write_text(str(number))
+    sys.exit(1)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path(__file__ + ".began").touch()
+time.sleep(60)
+"""
+
+
+def comes(path):
+    end = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return path.exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_a_script_ends_with_who_started_it(tmp_path, script, ending):
+    """By SIGTERM, upon which a training saves what it has."""
+    starter = tmp_path / "starter.py"
+    starter.write_text(STARTER)
+    asleep = Path(script(ASLEEP))
+    process = subprocess.Popen([sys.executable, str(starter), str(asleep)])
+    assert comes(asleep.with_name("script.py.began"))
+    process.send_signal(ending)
+    process.wait()
+    assert comes(asleep.with_name("script.py.ended"))
+
+
+def test_scripts_that_run_can_be_interrupted(tmp_path, script):
+    path = Path(script(ASLEEP))
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(run_script, [str(path)], tmp_path / "log")
+        assert comes(tmp_path / "script.py.began")
+        interrupt_scripts()
+        assert code.result() != 0
+    assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
 
 
 def test_side_by_side_every_thread_gets_its_own_code(tmp_path, script):

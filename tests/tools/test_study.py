@@ -115,6 +115,7 @@ def test_members_of_another_kind_are_not_shared(tmp_path):
         (dict(seeds=3), "study.seeds must be a list of whole numbers, got 3"),
         (dict(seeds=[0.5]), "study.seeds must be a list of whole numbers"),
         (dict(seeds=[1, 1]), "study.seeds names one twice"),
+        (dict(seeds=[-1]), "study.seeds must lie between 0 and 4294967295"),
         (dict(budgets=["1"]), "study.budgets must be a list of numbers"),
         (dict(methods=dict(scratch=dict(seeds=1))), "study.methods.scratch.seeds must be a list"),
         (dict(methods=["rbdc"]), "study.methods must be a dict"),
@@ -128,6 +129,14 @@ def test_members_of_another_kind_are_not_shared(tmp_path):
             dict(methods=dict(rbdc=dict(stages=[dict(members=2, width="1/2", epochs=3), (1, 1)]))),
             "study.methods.rbdc, budget 1: a stage's epochs follow from the budget",
         ),
+        (dict(methods={"a/b": {}}), "study.methods.a/b: a method's name is that of its folders"),
+        (dict(methods=dict(rbdc=dict(ratio="x"))), "rbdc.ratio must be a number, got 'x'"),
+        (
+            dict(options={"protocol.streams": "matched"}),
+            "protocol.streams has no effect on a study",
+        ),
+        (dict(options={"protocol.reference_epoch": 4}), "protocol.reference_epoch has no effect"),
+        (dict(options={"stages.0.epochs": 4}), "the option stages.0.epochs has no effect"),
         (dict(methods=dict(scratch=dict(imports="mine"))), "imports must be a list, got 'mine'"),
         (
             dict(methods=dict(mine=dict(protocol=dict(method="scratch")))),
@@ -179,7 +188,9 @@ def without_training(monkeypatch):
     def run_commands(commands, log):
         calls.append(commands)
         place = commands[0]
-        (Path(place[place.index("--work-dir") + 1]) / "stage0_x").mkdir(parents=True, exist_ok=True)
+        run = Path(place[place.index("--work-dir") + 1])
+        (run / "stage0_x").mkdir(parents=True, exist_ok=True)
+        (run / "test.json").write_text("{}")
         return "tiling" not in place[1]
 
     monkeypatch.setattr(study_jobs, "run_commands", run_commands)
@@ -207,6 +218,39 @@ def test_a_failure_is_named_and_finished_runs_are_kept(tmp_path, without_trainin
     without_training.clear()
     assert study_run.run_grid(grid, folder, ROOT, resume=True) == failed
     assert len(without_training) == 2
+
+
+@pytest.mark.parametrize("name, text", [("command.json", '{"conf'), ("test.json", "")])
+def test_a_damaged_record_means_that_the_run_is_made_again(tmp_path, without_training, name, text):
+    grid = read_grid(config(tmp_path), ROOT)
+    folder = tmp_path / "w"
+    study_run.run_grid(grid, folder, ROOT)
+    (folder / "scratch_budget1_seed1" / name).write_text(text)
+    _, missing = study_run.finished_runs(grid, folder, ROOT)
+    assert "scratch_budget1_seed1" in [path.name for path in missing]
+    without_training.clear()
+    study_run.run_grid(grid, folder, ROOT, resume=True)
+    assert len(without_training) == 1 + 2  # and the two that failed
+
+
+def test_a_damaged_mark_says_what_to_do(tmp_path, without_training):
+    grid = read_grid(config(tmp_path), ROOT)
+    study_run.run_grid(grid, tmp_path / "w", ROOT)
+    (tmp_path / "w/study.json").write_text("")
+    with pytest.raises(PlanError, match=r'w/study.json is damaged .* write \{"name": "small"'):
+        study_run.run_grid(grid, tmp_path / "w", ROOT, resume=True)
+
+
+def test_a_report_is_not_written_over_another_study_s(tmp_path, without_training):
+    main = runpy.run_path(str(ROOT / "tools" / "study.py"))["main"]
+    path = config(tmp_path)
+    study_run.run_grid(read_grid(path, ROOT), tmp_path / "w", ROOT)
+    other = tmp_path / "other.py"
+    other.write_text(path.read_text())
+    study_run.run_grid(read_grid(other, ROOT), tmp_path / "o", ROOT)
+    with pytest.raises(PlanError, match="o holds the study 'other' .* choose another --out"):
+        main([str(path), "--work-dir", str(tmp_path / "w"), "--out", str(tmp_path / "o")])
+    assert not (tmp_path / "o/ranking.md").exists()
 
 
 def test_the_first_stage_is_copied_from_a_finished_run(tmp_path, without_training):
