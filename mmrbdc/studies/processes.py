@@ -12,7 +12,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
-from multiprocessing import connection, get_context, parent_process, set_start_method
+from multiprocessing import (
+    connection,
+    get_context,
+    parent_process,
+    resource_tracker,
+    set_start_method,
+)
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import cast
@@ -66,6 +72,7 @@ def interrupt_scripts() -> None:
 @contextmanager
 def _sigint_blocked() -> Iterator[None]:
     """Start the server deaf to Ctrl-C, which ends it with a traceback while it imports."""
+    resource_tracker.ensure_running()  # the server needs it, and starting it unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
