@@ -5,11 +5,12 @@ python tools/grow.py --config mmpretrain::deit/deit-base_16xb64_in1k.py \
 """
 
 import argparse
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS
+from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS, get_operator
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,7 +38,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "taken, or the child's head size",
     )
     parser.add_argument(
-        "--operator", default="block-diagonal", choices=sorted(OPERATORS), help="growth operator"
+        "--operator", default="block-diagonal", help=f"growth operator: {', '.join(OPERATORS)}"
+    )
+    parser.add_argument(
+        "--imports",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules that register operators of your own",
     )
     parser.add_argument(
         "--depth-operator",
@@ -65,6 +73,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Grow, print what was done, write."""
     args = parse_args(argv)
+    for module in args.imports:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f"--imports {module}: {error}; is the folder of your module in PYTHONPATH?"
+            ) from error
+    get_operator(args.operator)
     # MMEngine takes seconds to import: not before the command line is known to be right.
     from mmrbdc.engine.grow_files import check_targets, grow_files, write_grown
 

@@ -138,7 +138,8 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
 
     # RBDC, the baseline, and for every other growth operator the method of its name.
     methods = ["rbdc", "scratch", *(name for name in OPERATORS if name != "block-diagonal")]
-    method = _one_of(settings["method"], methods, "protocol.method")
+    own = "; an operator of your own is registered by a module in custom_imports.imports"
+    method = _one_of(settings["method"], methods, "protocol.method", hint=own)
     get_family(settings["family"])
     by_method = method if method in OPERATORS else "block-diagonal"
     operator = settings.get("operator", by_method)
@@ -375,9 +376,9 @@ def _not_negative(value: Any, where: str) -> float:
     return 0.0 if value == 0 and not isinstance(value, bool) else _positive(value, where)
 
 
-def _one_of(value: Any, choices: Sequence[str], where: str) -> str:
+def _one_of(value: Any, choices: Sequence[str], where: str, hint: str = "") -> str:
     if value not in choices:
-        raise PlanError(f"{where} is {value!r}; it must be one of {_listed(choices)}")
+        raise PlanError(f"{where} is {value!r}; it must be one of {_listed(choices)}{hint}")
     return value
 
 

@@ -150,9 +150,13 @@ def _html(study: Study, ranking: Ranking, figures: Mapping) -> str:
         sections.append(page.section(*words[name], drawing))
     best = ranking.places[0].variant.label if ranking.places else "nothing"
     compared = ", ".join(name for name, _ in known)
-    return page.page(
-        _title(study), f"Highest mean accuracy here: {best}. Compared: {compared}.", sections, []
-    )
+    subtitle = f"Highest mean accuracy here: {best}{_doubt(ranking)}. Compared: {compared}."
+    return page.page(_title(study), subtitle, sections, [])
+
+
+def _doubt(ranking: Ranking) -> str:
+    found = [d.p_value for place in ranking.places for d in place.differences.values()]
+    return ", though no difference is significant at 5 %" if found and min(found) >= 0.05 else ""
 
 
 def _title(study: Study) -> str:

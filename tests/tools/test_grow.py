@@ -12,7 +12,7 @@ import torch
 
 from mmrbdc.cli import run_cli
 from mmrbdc.families import architecture_from_config, architecture_from_dict
-from mmrbdc.growth import grow
+from mmrbdc.growth import grow, run
 from mmrbdc.weights import read_checkpoint, save_member
 from mmrbdc.weights.libraries import from_mmpretrain
 
@@ -27,6 +27,18 @@ model = dict(
     head=dict(type='LinearClsHead', num_classes=5, in_channels=64))
 """
 STAGES = "stages = [dict(members=2, width=0.5, epochs=1), dict(members=1, width=1, epochs=1)]\n"
+
+HALVED = """
+from mmrbdc.growth import Operator, block_diagonal, register_operator
+
+
+def grow(parents, layout, *, generator=None, context=None):
+    child = block_diagonal.grow(parents, layout)
+    return {name: tensor / 2 for name, tensor in child.items()}
+
+
+register_operator(Operator("halved", grow, block_diagonal.describe, parents="sum"))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -378,12 +390,27 @@ def test_child_and_report_in_one_file(files, main, capsys):
     assert "is named twice" in error_of(main, capsys, argv)
 
 
-@pytest.mark.parametrize("more", [["--operator", "magic"], ["--faster"]])
-def test_unknown_options(files, main, capsys, more):
+def test_an_unknown_option(files, main, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(command(files.child, files.two(), *more))
+        main(command(files.child, files.two(), "--faster"))
     assert ended.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_an_operator_of_ones_own(files, main, capsys, tmp_path, monkeypatch):
+    argv = command(files.child, files.two(), "--operator", "halved")
+    assert "unknown growth operator 'halved'; there is" in error_of(main, capsys, argv)
+    assert "--imports own_halved: No module" in error_of(
+        main, capsys, [*argv, "--imports", "own_halved"]
+    )
+    (tmp_path / "own_halved.py").write_text(HALVED)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(run, "OPERATORS", dict(run.OPERATORS))
+    main([*argv, "--imports", "own_halved"])
+    grown = read_checkpoint("out.pth").state_dict
+    main(command(files.child, files.two(), "--force"))
+    plain = read_checkpoint("out.pth").state_dict
+    assert all(torch.equal(2 * grown[name], plain[name]) for name in plain)
 
 
 def test_a_mistake_at_the_shell(files):

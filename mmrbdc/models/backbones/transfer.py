@@ -181,11 +181,11 @@ def backbone_architecture(backbone_cfg: Mapping[str, Any]) -> Architecture:
     Raises:
         FamilyError: the backbone has options whose tensors its family does not know.
     """
-    heads = {"VisionTransformer": "VisionTransformerClsHead"}
-    head = {"type": heads.get(backbone_cfg["type"], "LinearClsHead"), "num_classes": 1}
-    return architecture_from_config(
-        {"type": "ImageClassifier", "backbone": backbone_cfg, "head": head}
-    )
+    head = {"type": "LinearClsHead", "num_classes": 1}
+    rest: dict[str, Any] = {"head": head, "neck": {"type": "GlobalAveragePooling"}}
+    if backbone_cfg["type"] == "VisionTransformer":
+        rest = {"head": {**head, "type": "VisionTransformerClsHead"}}
+    return architecture_from_config({"type": "ImageClassifier", "backbone": backbone_cfg, **rest})
 
 
 def _check_architecture(module: TransferableBackbone, found: Recognised) -> None:
