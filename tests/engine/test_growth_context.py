@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from data_operator_case import KINDS, config_of
+from data_operator_case import KINDS, Case, config_of
 from torch.nn import functional as F
 
 from mmrbdc.engine.growth_context import TrainingContext
@@ -38,3 +38,28 @@ def test_a_loss_of_soft_labels_gets_one_hot_ones(images, kind, loss, place):
             one_hot = F.one_hot(labels, classes).float()
             expected = classes * F.binary_cross_entropy_with_logits(logits, one_hot)
         assert context.loss(state, batch) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradmax_searches_with_the_batch_s_statistics_where_there_are_some(images, kind):
+    """A ResNet is trained by them; its running ones are of the narrower parent."""
+    case = Case(images, kind)
+    given = []
+    loss = case.context.loss
+
+    def spy(state, batch, *, training=False):
+        given.append(training)
+        return loss(state, batch, training=training)
+
+    case.context.loss = spy
+    case.grow("gradmax")
+    assert set(given) == {kind == "resnet"}
+
+
+def test_the_batch_s_statistics_change_the_loss_and_not_the_state(images):
+    case = Case(images, "resnet")
+    state = case.grow("gradmax")
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    losses = [float(case.context.loss(state, case.batch(), training=t)) for t in (False, True)]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.items())
