@@ -117,7 +117,12 @@ def test_caffe_style_is_told(main, tmp_path, capsys):
     head = dict(type="LinearClsHead", num_classes=5, in_channels=64)
     backbone = res(50, 8, style="caffe")
     architecture = architecture_from_config(
-        dict(type="ImageClassifier", backbone=backbone, head=head)
+        dict(
+            type="ImageClassifier",
+            backbone=backbone,
+            neck=dict(type="GlobalAveragePooling"),
+            head=head,
+        )
     )
     tensors = {
         n: torch.zeros(architecture.layout().shape(n)) for n in architecture.layout().entries
