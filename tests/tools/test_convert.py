@@ -114,7 +114,7 @@ def test_a_suffix_that_nobody_reads(main, theirs, tmp_path):
 
 def test_caffe_style_is_told(main, tmp_path, capsys):
     """Names and shapes are those of a pytorch-style ResNet, the function is not."""
-    head = dict(type="LinearClsHead", num_classes=5, in_channels=64)
+    head = dict(type="LinearClsHead", num_classes=5, in_channels=256)
     backbone = res(50, 8, style="caffe")
     architecture = architecture_from_config(
         dict(
