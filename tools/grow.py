@@ -5,12 +5,11 @@ python tools/grow.py --config mmpretrain::deit/deit-base_16xb64_in1k.py \
 """
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS, get_operator
+from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS, get_operator, import_operators
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -73,13 +72,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Grow, print what was done, write."""
     args = parse_args(argv)
-    for module in args.imports:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ValueError(
-                f"--imports {module}: {error}; is the folder of your module in PYTHONPATH?"
-            ) from error
+    import_operators(args.imports, "--imports")
     get_operator(args.operator)
     # MMEngine takes seconds to import: not before the command line is known to be right.
     from mmrbdc.engine.grow_files import check_targets, grow_files, write_grown

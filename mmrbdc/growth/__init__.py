@@ -14,6 +14,7 @@ from mmrbdc.growth.run import (
     Operator,
     get_operator,
     grow,
+    import_operators,
     register_operator,
 )
 from mmrbdc.growth.streams import (
@@ -45,6 +46,7 @@ __all__ = [
     "deepen",
     "get_operator",
     "grow",
+    "import_operators",
     "matching_factors",
     "register_operator",
     "resize_positions",

@@ -1,5 +1,6 @@
 """Run a growth operator: check the parents, grow, check the child, report."""
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -140,6 +141,25 @@ def register_operator(operator: Operator) -> None:
             f"there is a growth operator '{operator.name}' already; give yours another name"
         )
     OPERATORS[operator.name] = operator
+
+
+def import_operators(modules: Sequence[str], option: str) -> None:
+    """Import modules that register operators from outside of this package.
+
+    Args:
+        modules: their names.
+        option: what messages call the place where they are named.
+
+    Raises:
+        GrowthError: One cannot be imported.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise GrowthError(
+                f"{option} {module}: {error}; is the folder of your module in PYTHONPATH?"
+            ) from error
 
 
 @dataclass(frozen=True)

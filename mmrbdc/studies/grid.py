@@ -27,13 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.staged_checks import check_staged
-from mmrbdc.growth import get_operator
+from mmrbdc.growth import get_operator, import_operators
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
@@ -165,12 +164,7 @@ def variant_config(
     if modules := settings.get("imports"):
         known = cfg.get("custom_imports") or dict(imports=[])
         cfg.custom_imports = dict(known, imports=[*known["imports"], *modules])
-        try:
-            import_modules_from_strings(**cfg.custom_imports)
-        except ImportError as error:
-            raise PlanError(
-                f"imports={modules}: {error}; is the folder of your module in PYTHONPATH?"
-            ) from error
+        import_operators(cfg.custom_imports["imports"], "imports")
     method = settings.get("method", label)
     reference = {key: recipe.protocol[key] for key in REFERENCE if key in recipe.protocol}
     cfg.protocol = dict(settings.get("protocol", {}), method=method, **reference)
