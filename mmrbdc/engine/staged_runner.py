@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +38,7 @@ from mmrbdc.registry import RUNNERS
 from mmrbdc.seeding import derive_seed
 from mmrbdc.weights import load_strict, publish, read_checkpoint, read_model, write_json
 
+# MMEngine finds scopes, message hubs, logs and visualizers by a name and, at best, the second.
 _runs = itertools.count(1)
 
 
@@ -70,7 +70,7 @@ class StagedRunner:
         self.protocol = parse_protocol(cfg, name=self.name)
         check_staged(cfg, self.protocol)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
-        DefaultScope.get_instance(f"{self.name}-{time.time_ns()}", scope_name="mmpretrain")
+        DefaultScope.get_instance(f"{self.name}-{next(_runs)}", scope_name="mmpretrain")
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> "StagedRunner":
@@ -81,7 +81,7 @@ class StagedRunner:
     def logger(self) -> MMLogger:
         """The protocol's own log, ``<work_dir>/protocol.log``."""
         return MMLogger.get_instance(
-            f"{self.name}-{time.time_ns()}",
+            f"{self.name}-{next(_runs)}",
             logger_name="mmrbdc",
             log_file=str(self.work_dir / "protocol.log"),
             log_level=self.cfg.get("log_level", "INFO"),
@@ -293,7 +293,6 @@ class StagedRunner:
             lock_folder(folder)
         cfg = self._run_config(setup, indices)
         cfg.work_dir = str(folder)
-        # MMEngine finds message hubs, logs and visualizers by this name and the second.
         cfg.experiment_name = f"{self.name}-{setup.row.name}-{next(_runs)}"
         parents = [self._parents(setup, i) if setup.index else [] for i in indices]
         checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from data_operator_case import KINDS, Case
-from torch import nn
 
 from mmrbdc.growth import firefly
 
@@ -13,11 +12,10 @@ def case(request, images):
     return Case(images, request.param)
 
 
-class Directions(nn.Module):
+class Search:
     """The start that ``case.grow`` draws; its loss is that of the network with all candidates."""
 
     def __init__(self, case):
-        super().__init__()
         generator = torch.Generator().manual_seed(2)
         parts = (case.parent, case.layout, case.spaces)
         self.case, self.parts = case, parts
@@ -74,7 +72,7 @@ def close(found, expected):
 
 def test_directions_are_trained_for_one_pass(case, monkeypatch):
     found = seen_by_choose(case, monkeypatch)["directions"]
-    reference = Directions(case)
+    reference = Search(case)
     assert not close(found, [leaf.detach() for leaf in reference.found.all()])
     reference.train_by_rmsprop()
     assert close(found, [leaf.detach() for leaf in reference.found.all()])
@@ -82,7 +80,7 @@ def test_directions_are_trained_for_one_pass(case, monkeypatch):
 
 def test_scores_are_of_all_batches_of_a_second_pass(case, monkeypatch):
     seen = seen_by_choose(case, monkeypatch)
-    reference = Directions(case)
+    reference = Search(case)
     reference.train_by_rmsprop()
     parts = [
         torch.autograd.grad(reference.loss(batch), reference.found.all())
