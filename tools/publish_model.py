@@ -6,33 +6,8 @@ HASH is the first 8 digits of the SHA-256 of the .pth. The side-car says family,
 training FLOPs, accuracy and versions, as far as the checkpoint knows them.
 """
 
-import argparse
-from collections.abc import Sequence
-
 from mmrbdc.cli import run_cli
-from mmrbdc.weights.libraries import release_backbone
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read, write, report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("checkpoint", metavar="FILE", help="a run's final file, or any other")
-    parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
-    parser.add_argument("--name", help="NAME (default: the one in the file, else the file's)")
-    parser.add_argument(
-        "--weights", choices=("raw", "ema"), help="which weights to take from a file with both"
-    )
-    parser.add_argument(
-        "--prefix", help="what stands in front of the backbone's names, if it is not found"
-    )
-    args = parser.parse_args(argv)
-    release = release_backbone(
-        args.checkpoint, args.out, name=args.name, weights=args.weights, prefix=args.prefix
-    )
-    print("\n".join(release.lines()))
-
+from mmrbdc.commands.publish import main
 
 if __name__ == "__main__":
     run_cli(main)

@@ -8,41 +8,8 @@ checkpoint of its work dir, and leaves its predictions (predictions.bbox.json an
 result format) and its throughput there too, for tools/compare.py.
 """
 
-import argparse
-from collections.abc import Sequence
-
 from mmrbdc.cli import run_cli
-from mmrbdc.engine.launch import add_run_arguments, load_config, prepare_config, test
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Test a trained model.")
-    add_run_arguments(parser)
-    parser.add_argument(
-        "checkpoint", nargs="?", help="checkpoint file (default: what training left)"
-    )
-    parser.add_argument(
-        "--weights", choices=["raw", "ema"], help="which weights of a checkpoint that holds both"
-    )
-    parser.add_argument("--out", help="where the figures go (default <work dir>/test.json)")
-    parser.add_argument("--show-dir", help="draw predictions into this folder of the work dir")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Load the config, test, print and store the figures."""
-    args = parse_args(argv)
-    cfg = prepare_config(
-        load_config(args.config),
-        options=args.cfg_options,
-        work_dir=args.work_dir,
-        launcher=args.launcher,
-    )
-    metrics = test(cfg, args.checkpoint, weights=args.weights, show_dir=args.show_dir, out=args.out)
-    for name, value in metrics.items():
-        print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
-
+from mmrbdc.commands.test import main
 
 if __name__ == "__main__":
     run_cli(main)

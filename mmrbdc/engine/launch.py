@@ -1,13 +1,11 @@
 """From a config and a command line to a run, staged or not."""
 
-import argparse
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -30,42 +28,6 @@ from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
 from mmrbdc.weights.read import file_sha256
 from mmrbdc.weights.stock import stock_files_readable
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every tool that runs a config takes."""
-    parser.add_argument("config", help="config file")
-    parser.add_argument(
-        "--work-dir", help="where logs and weights are (default work_dirs/<config name>)"
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override the config, stages included (stages.0.epochs=1)",
-    )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="job launcher",
-    )
-    # What torch.distributed.launch passes; torchrun sets LOCAL_RANK itself.
-    parser.add_argument(
-        "--local-rank", "--local_rank", action=_SetLocalRank, help=argparse.SUPPRESS
-    )
-
-
-class _SetLocalRank(argparse.Action):
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        os.environ.setdefault("LOCAL_RANK", values)
 
 
 def load_config(path: str) -> Config:

@@ -8,85 +8,8 @@ Give a config that has loaders, or annotation files; these also print the config
 The exit code is 1 where something has to be mended.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from mmengine.config import DictAction
-from rich.console import Console
-
 from mmrbdc.cli import run_cli
-from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.inspect_coco import CocoSplit, inspect, splits_of_config
-from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
-from mmrbdc.engine.launch import load_config
-from mmrbdc.engine.options import merge_options
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a config, or annotation files")
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        metavar="DIR",
-        help="with annotation files: the folder of their images, or one folder for each",
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override the config",
-    )
-    return parser.parse_args(argv)
-
-
-def splits(args: argparse.Namespace) -> list[CocoSplit]:
-    """What the command line asks for."""
-    if args.files[0].endswith(".py"):
-        if len(args.files) > 1 or args.images:
-            raise DataError("give one config, which says where its images are, and nothing else")
-        cfg = load_config(args.files[0])
-        merge_options(cfg, args.cfg_options)
-        return splits_of_config(cfg)
-    folders = args.images or [None]
-    folders = folders * len(args.files) if len(folders) == 1 else folders
-    if len(folders) != len(args.files):
-        raise DataError(
-            f"--images names {len(folders)} folders for {len(args.files)} annotation files; give "
-            "one for all, or one for each"
-        )
-    return [
-        CocoSplit(name=Path(file).stem, ann_file=Path(file), images=folder and Path(folder))
-        for file, folder in zip(args.files, folders, strict=True)
-    ]
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print what the data set holds; exit with 1 where something is wrong with it."""
-    args = parse_args(argv)
-    reports, errors = inspect(splits(args))
-    console = Console(highlight=False)
-    console.print(counts_table(reports))
-    lines = []
-    if not args.files[0].endswith(".py"):
-        lines += ["for the config:", *class_lines(reports), ""]
-    lines += finding_lines(reports, errors)
-    if any(report.split.images is None for report in reports):
-        lines.append("note: no --images, so no image was looked at")
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    wrong = all_errors(reports, errors)
-    if wrong:
-        console.print(f"{wrong} thing{'s' * (wrong > 1)} to mend: see the errors above")
-        sys.exit(1)
-    console.print("nothing has to be mended")
-
+from mmrbdc.commands.check_data import main
 
 if __name__ == "__main__":
     run_cli(main)

@@ -7,44 +7,8 @@ DeiT, plain ViT and ResNet. What IN is, is found out by its names and shapes; it
 DeiT file as well. To and back gives the same bits. None of the libraries need be installed.
 """
 
-import argparse
-from collections.abc import Sequence
-
 from mmrbdc.cli import run_cli
-from mmrbdc.weights.libraries import LIBRARIES, convert_file
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read, write, report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("source", metavar="IN", help=".pth, .bin or .safetensors file")
-    parser.add_argument("target", metavar="OUT", help="new .pth, .bin or .safetensors file")
-    parser.add_argument("--to", required=True, choices=LIBRARIES, help="whose names OUT gets")
-    parser.add_argument(
-        "--from",
-        dest="written_by",
-        choices=LIBRARIES,
-        help="refuse IN if its names are not this library's (found out by default)",
-    )
-    parser.add_argument(
-        "--weights", choices=("raw", "ema"), help="which weights to take from a file with both"
-    )
-    parser.add_argument(
-        "--prefix", help="what stands in front of the backbone's names, if it is not found"
-    )
-    args = parser.parse_args(argv)
-    done = convert_file(
-        args.source,
-        args.target,
-        args.to,
-        written_by=args.written_by,
-        weights=args.weights,
-        prefix=args.prefix,
-    )
-    print("\n".join(done.lines()))
-
+from mmrbdc.commands.convert import main
 
 if __name__ == "__main__":
     run_cli(main)

@@ -1,0 +1,68 @@
+"""Run a study: growth methods on one recipe at equal FLOPs, over seeds, then their ranking.
+
+    python tools/study.py configs/studies/digits_deit.py --jobs 2
+
+Every run is a staged run in a work dir of its own. A run that fails is named and stops no other;
+the same command with --resume goes on. Ends with a table, study.html and one csv of all numbers.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTH = 140
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run what is missing, then rank what is finished."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, help="study config")
+    parser.add_argument("--resume", action="store_true", help="go on in the work dir")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each")
+    parser.add_argument("--work-dir", type=Path, help="default work_dirs/studies/<config name>")
+    parser.add_argument("--out", type=Path, help="for table, page and csv; default the work dir")
+    parser.add_argument("--report-only", action="store_true", help="run nothing")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE",
+                        help="override the recipe")  # fmt: skip
+    args = parser.parse_args(argv)
+    from rich.console import Console
+
+    from mmrbdc.analysis.study import read_study
+    from mmrbdc.datasets import check_config_data
+    from mmrbdc.studies.grid import read_grid
+    from mmrbdc.studies.ranking import rank
+    from mmrbdc.studies.report import ranking_table, write_study_report
+    from mmrbdc.studies.run import check_folder, check_out, finished_runs, ranked_runs, run_grid
+
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; one run at a time is the least")
+    folder = args.work_dir or Path("work_dirs/studies") / args.config.stem
+    grid = read_grid(args.config, ROOT, args.cfg_options)
+    if args.out:
+        check_out(grid, args.out)
+    failed = []
+    if args.report_only:
+        check_folder(grid, folder)
+    else:
+        check_config_data(grid.variants[0].config)
+        failed = run_grid(grid, folder, ROOT, jobs=args.jobs, resume=args.resume)
+    done, missing = finished_runs(grid, folder, ROOT)
+    if done:
+        study = read_study(done)
+        names = [path.name for path in missing]
+        ranking = rank(study, grid.budget, ranked_runs(grid, folder), names)
+        Console(width=WIDTH).print(ranking_table(study, ranking))
+        for path in write_study_report(study, ranking, args.out or folder):
+            print(path)
+    if failed:
+        raise ValueError(
+            f"{len(failed)} runs failed: {', '.join(failed)}; see {folder}/<run>.log, then give "
+            "the command again with --resume: finished runs are kept"
+        )
+    if not done:
+        raise ValueError(f"{folder} holds no finished run of this study")

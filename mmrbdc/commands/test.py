@@ -1,0 +1,45 @@
+"""Test a trained model on the config's test split and write the figures to <work dir>/test.json.
+
+    python tools/test.py configs/rbdc/deit-micro_2step_digits.py
+    python tools/test.py configs/mask-rcnn_rbdc-r50_coco.py my_detector.pth
+
+A staged config tests its final model; a detector without a checkpoint argument tests the newest
+checkpoint of its work dir, and leaves its predictions (predictions.bbox.json and .segm.json, COCO's
+result format) and its throughput there too, for tools/compare.py.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from .arguments import add_run_arguments
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Test a trained model.")
+    add_run_arguments(parser)
+    parser.add_argument(
+        "checkpoint", nargs="?", help="checkpoint file (default: what training left)"
+    )
+    parser.add_argument(
+        "--weights", choices=["raw", "ema"], help="which weights of a checkpoint that holds both"
+    )
+    parser.add_argument("--out", help="where the figures go (default <work dir>/test.json)")
+    parser.add_argument("--show-dir", help="draw predictions into this folder of the work dir")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Load the config, test, print and store the figures."""
+    args = parse_args(argv)
+    from mmrbdc.engine.launch import load_config, prepare_config, test
+
+    cfg = prepare_config(
+        load_config(args.config),
+        options=args.cfg_options,
+        work_dir=args.work_dir,
+        launcher=args.launcher,
+    )
+    metrics = test(cfg, args.checkpoint, weights=args.weights, show_dir=args.show_dir, out=args.out)
+    for name, value in metrics.items():
+        print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
