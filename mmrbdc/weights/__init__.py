@@ -6,16 +6,21 @@ stock MMEngine is understood as well.
 
 from .atomic import atomic_write, write_json, write_text
 from .errors import WeightsError
+from .finite import check_numbers
 from .load import LoadReport, load_strict
 from .member import save_member
 from .publish import publish
 from .read import Checkpoint, read_checkpoint, read_model, safe_load
+from .record import DataRecord, Preprocessing
 
 __all__ = [
     "Checkpoint",
+    "DataRecord",
     "LoadReport",
+    "Preprocessing",
     "WeightsError",
     "atomic_write",
+    "check_numbers",
     "load_strict",
     "publish",
     "read_checkpoint",

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .errors import WeightsError
+from .finite import check_numbers
 
 _SHOWN = 5
 
@@ -74,7 +75,8 @@ def load_strict(
         source: for the report and the error, usually the file's path.
 
     Raises:
-        WeightsError: a missing or extra name, or another shape; names them and both shapes.
+        WeightsError: a missing or extra name, or another shape; names them and both shapes. Or
+            values that are no numbers, see :func:`mmrbdc.weights.check_numbers`.
     """
     own = module.state_dict()
     missing = [name for name in own if name not in state_dict]
@@ -96,6 +98,7 @@ def load_strict(
             f"{'; '.join(problems[:_SHOWN] + more)}. Family, width, depth, patch size and class "
             "count of the model must be the file's."
         )
+    check_numbers(state_dict, source or "the tensors")
     module.load_state_dict({name: state_dict[name] for name in matched}, strict=False)
     sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
     return LoadReport(

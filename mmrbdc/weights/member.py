@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .atomic import atomic_write
 from .errors import WeightsError
+from .finite import check_numbers
 from .prefixes import strip_wrapper_prefixes
 
 
@@ -23,12 +24,15 @@ def save_member(path: str | Path, state_dict: Mapping[str, Tensor], meta: dict[s
         state_dict: name -> tensor.
         meta: plain JSON types. Usual keys: ``family``, ``architecture``, ``weights`` (``'raw'`` or
             ``'ema'``), ``stage``, ``member``, ``seed``, ``config_hash``, ``parents`` (SHA-256 of
-            each), ``train_flops``, ``accuracy``, ``method``, ``name``, ``versions``.
+            each), ``train_flops``, ``accuracy``, ``method``, ``name``, ``versions``, and those of
+            :class:`mmrbdc.weights.DataRecord`.
 
     Raises:
-        WeightsError: something in ``meta`` is no plain JSON type.
+        WeightsError: something in ``meta`` is no plain JSON type, or a tensor has values that are
+            no numbers (:func:`mmrbdc.weights.check_numbers`). Nothing is written.
     """
     check_plain(meta, "meta")
+    check_numbers(state_dict, f"not written: {path}")
     content = {"state_dict": plain_tensors(state_dict), "meta": meta}
     atomic_write(path, lambda file: torch.save(content, file))
 

@@ -9,7 +9,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from .atomic import atomic_write, write_json
-from .member import plain_tensors, save_member
+from .finite import check_numbers
+from .member import check_plain, plain_tensors, save_member
 from .read import SAFETENSORS_META, file_sha256
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -31,7 +32,12 @@ def publish(
 
     Returns:
         The three paths, by ``'pth'``, ``'safetensors'`` and ``'json'``.
+
+    Raises:
+        WeightsError: as :func:`mmrbdc.weights.save_member`; older files are left as they are then.
     """
+    check_plain(meta, "meta")
+    check_numbers(state_dict, f"not written: {stem}")
     paths = {suffix: Path(f"{stem}.{suffix}") for suffix in ("pth", "safetensors", "json")}
     paths["json"].unlink(missing_ok=True)
     save_member(paths["pth"], state_dict, meta)

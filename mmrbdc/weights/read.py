@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .errors import WeightsError
+from .finite import check_numbers
 from .prefixes import strip_wrapper_prefixes
 from .stock import LogBuffer, stock_mmengine_globals
 
@@ -65,7 +66,8 @@ def read_checkpoint(
 
     Raises:
         WeightsError: no such file; truncated; not a checkpoint; pickled code in it (which is not
-            run); both EMA and raw weights and no choice; the chosen ones are not there.
+            run); both EMA and raw weights and no choice; the chosen ones are not there; values
+            that are no numbers (:func:`mmrbdc.weights.check_numbers`).
     """
     if weights not in (None, "raw", "ema"):
         raise WeightsError(f"weights={weights!r}: choose 'raw' or 'ema'")
@@ -80,7 +82,9 @@ def read_checkpoint(
     if not isinstance(meta, dict):
         raise WeightsError(f"{path}: its 'meta' is a {type(meta).__name__}, not a dict")
     state_dict, which = _choose(content, meta, weights, path)
-    return Checkpoint(path, _checked_tensors(state_dict, path), meta, which, file_sha256(path))
+    tensors = _checked_tensors(state_dict, path)
+    check_numbers(tensors, path)
+    return Checkpoint(path, tensors, meta, which, file_sha256(path))
 
 
 def read_model(path: str | Path, *, weights: Literal["raw", "ema"] | None = None) -> Checkpoint:
