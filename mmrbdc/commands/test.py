@@ -26,6 +26,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--out", help="where the figures go (default <work dir>/test.json)")
     parser.add_argument("--show-dir", help="draw predictions into this folder of the work dir")
+    parser.add_argument(
+        "--max-dets",
+        type=int,
+        metavar="N",
+        help="detections an image and class that COCO's AP counts (default: the config's, or 100)",
+    )
     return parser.parse_args(argv)
 
 
@@ -40,6 +46,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         work_dir=args.work_dir,
         launcher=args.launcher,
     )
-    metrics = test(cfg, args.checkpoint, weights=args.weights, show_dir=args.show_dir, out=args.out)
+    metrics = test(
+        cfg,
+        args.checkpoint,
+        weights=args.weights,
+        show_dir=args.show_dir,
+        out=args.out,
+        max_dets=args.max_dets,
+    )
     for name, value in metrics.items():
         print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")

@@ -16,6 +16,13 @@ from typing import Any
 from PIL import Image
 
 from mmrbdc.datasets.check import LOADERS, coco_classes, find_datasets, stated_classes
+from mmrbdc.datasets.coco.limits import (
+    COCO_MAX_DETS,
+    Limit,
+    ap_limit,
+    config_limits,
+    limit_remarks,
+)
 from mmrbdc.datasets.errors import DataError
 
 TOLERANCE = 1.0
@@ -38,6 +45,7 @@ class CocoSplit:
         images: folder of its images; None leaves the images alone.
         classes: that the config states; None takes the file's.
         masks: whether every box needs a mask.
+        limits: beyond which objects of an image cannot be found.
     """
 
     name: str
@@ -45,6 +53,7 @@ class CocoSplit:
     images: Path | None = None
     classes: tuple[str, ...] | None = None
     masks: bool = False
+    limits: tuple[Limit, ...] = field(default=(ap_limit(COCO_MAX_DETS),), compare=False)
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,10 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
             found.setdefault((name == "train", split), []).append(name)
     if not found:
         raise DataError("the config has no train_dataloader, val_dataloader or test_dataloader")
-    return [replace(split, name=", ".join(names)) for (_, split), names in found.items()]
+    return [
+        replace(split, name=", ".join(names), limits=config_limits(cfg, *names))
+        for (_, split), names in found.items()
+    ]
 
 
 def inspect(splits: Sequence[CocoSplit]) -> tuple[list[SplitReport], list[str]]:
@@ -159,6 +171,8 @@ def inspect_split(split: CocoSplit) -> SplitReport:
         remarks.append(f"no box of {_count(len(none), 'class')}: {_some(none)}")
     if empty:
         remarks.append(f"{_count(empty, 'image')} without a box; training leaves such images out")
+    scored = [row for row in single if names[row["category_id"]] in classes]
+    remarks += limit_remarks(scored, len(images), split.limits)
     return SplitReport(
         split=split,
         classes=classes,

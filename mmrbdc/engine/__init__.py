@@ -2,6 +2,7 @@
 
 from mmrbdc.engine.buffers import AverageBuffersHook
 from mmrbdc.engine.checkpoint_hook import CheckpointHook
+from mmrbdc.engine.coco_metric import CocoMetric
 from mmrbdc.engine.detector_cost import DetectorCostHook
 from mmrbdc.engine.detector_test import ThroughputHook
 from mmrbdc.engine.finite import FiniteLossHook
@@ -22,6 +23,7 @@ from mmrbdc.engine.wall_clock import WallClockHook
 __all__ = [
     "AverageBuffersHook",
     "CheckpointHook",
+    "CocoMetric",
     "DetectorCostHook",
     "FiniteLossHook",
     "Grown",

@@ -12,6 +12,8 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmrbdc.datasets.coco.limits import coco_evaluators
+from mmrbdc.engine.evaluators import scored_max_dets
 from mmrbdc.registry import DATASETS, HOOKS
 from mmrbdc.weights.read import file_sha256
 
@@ -71,10 +73,7 @@ def device_name() -> str:
 
 def coco_evaluator(cfg: Config) -> dict[str, Any] | None:
     """The config's own test evaluator that scores by COCO's rules; None where there is none."""
-    evaluators = (
-        cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    )
-    return next((e for e in evaluators if str(e.get("type")).endswith("CocoMetric")), None)
+    return next((evaluator for _, evaluator in coco_evaluators(cfg, "test")), None)
 
 
 def keep_predictions(cfg: Config, prefix: Path) -> None:
@@ -87,7 +86,7 @@ def keep_predictions(cfg: Config, prefix: Path) -> None:
 
 def evaluation_facts(cfg: Config) -> dict[str, Any]:
     """Where the images, annotations and predictions of a finished test are, the files with hashes,
-    and which classes were scored.
+    which classes were scored, and how many detections an image and class AP counted.
 
     Empty for a test without a COCO evaluator.
     """
@@ -95,6 +94,8 @@ def evaluation_facts(cfg: Config) -> dict[str, Any]:
     if evaluator is None:
         return {}
     facts: dict[str, Any] = {}
+    if (max_dets := scored_max_dets(evaluator)) is not None:
+        facts["max_dets"] = max_dets
     if evaluator.get("ann_file"):
         facts["annotations"] = _file(Path(evaluator["ann_file"]))
     dataset = cfg.test_dataloader.dataset

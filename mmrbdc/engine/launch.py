@@ -21,6 +21,7 @@ from mmrbdc.engine.detector_test import (
     keep_predictions,
 )
 from mmrbdc.engine.distributed import prepare_distributed
+from mmrbdc.engine.evaluators import use_one_limit
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.models.backbones.transfer import check_transferred_files
@@ -117,6 +118,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
+    told = use_one_limit(cfg, "val", "test")
     check_config_data(cfg)
     prepare_distributed(cfg)
     lock_folder(cfg.work_dir)
@@ -132,6 +134,8 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     count_accumulated(cfg)
     with stock_files_readable():
         runner = Runner.from_cfg(cfg)
+        for line in told:
+            runner.logger.info(line)
         for line in batch_warnings(cfg):
             runner.logger.warning(line)
         runner.train()
@@ -144,6 +148,7 @@ def test(
     weights: Literal["raw", "ema"] | None = None,
     show_dir: str | None = None,
     out: str | None = None,
+    max_dets: int | None = None,
 ) -> dict[str, Any]:
     """Test a prepared config and write the figures to ``out`` (default ``<work_dir>/test.json``).
 
@@ -158,6 +163,7 @@ def test(
         weights: ``'raw'`` or ``'ema'`` for a file that holds both.
         show_dir: folder for drawn predictions (detectors).
         out: where the figures go.
+        max_dets: detections an image and class that COCO's AP counts (detectors).
 
     Returns:
         The figures under short names: ``top1`` in percent, ``bbox_mAP`` and so on from 0 to 1.
@@ -167,6 +173,8 @@ def test(
     if is_staged(cfg):
         if show_dir is not None:
             raise ValueError("--show-dir draws detections; a staged config has none")
+        if max_dets is not None:
+            raise ValueError("--max-dets is of COCO's AP; a staged config has none")
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
         runner = RUNNERS.build(cfg)
         metrics = runner.test(checkpoint, weights=weights)
@@ -177,7 +185,7 @@ def test(
         name = PREDICTIONS if path.stem == "test" else f"{path.stem}.{PREDICTIONS}"
         keep_predictions(cfg, path.parent / name)
         throughput = ThroughputHook()
-        metrics = _test_run(cfg, content, throughput, show_dir)
+        metrics = _test_run(cfg, content, throughput, show_dir, max_dets)
         tested = {"path": str(content.path), "sha256": content.sha256, "weights": content.weights}
         facts = {"checkpoint": tested}
         if is_main_process():
@@ -201,9 +209,14 @@ def _checkpoint_to_test(
 
 
 def _test_run(
-    cfg: Config, checkpoint: Checkpoint, throughput: ThroughputHook, show_dir: str | None
+    cfg: Config,
+    checkpoint: Checkpoint,
+    throughput: ThroughputHook,
+    show_dir: str | None,
+    max_dets: int | None,
 ) -> dict[str, float]:
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    told = use_one_limit(cfg, "test", max_dets=max_dets)
     for key in list(cfg):
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
             cfg[key] = None
@@ -213,6 +226,8 @@ def _test_run(
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
+    for line in told:
+        runner.logger.info(line)
     runner.register_hook(throughput)
     load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
     return runner.test()

@@ -94,3 +94,42 @@ def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
 def test_a_wrong_call_is_explained(check, arguments, message):
     with pytest.raises(DataError, match=message):
         check(arguments)
+
+
+@pytest.mark.parametrize("objects, told", [(30, False), (105, True), (240, True)])
+def test_more_objects_than_can_be_found_are_told(check, scenes, capsys, objects, told):
+    """With the options that make room; in a file by itself COCO's own limit alone."""
+    file = scenes / "annotations" / "instances_val.json"
+    content = json.loads(file.read_text())
+    first = content["images"][1]["id"]
+    content["annotations"] = [
+        dict(
+            id=number,
+            image_id=first,
+            category_id=content["categories"][3]["id"],
+            bbox=[number % 100, number % 90, 8, 9],
+            area=72,
+            iscrowd=0,
+        )
+        for number in range(1, objects + 1)
+    ]
+    file.write_text(json.dumps(content))
+    more = """
+val_evaluator = dict(type='CocoMetric')
+test_evaluator = dict(type='mmrbdc.CocoMetric', max_dets=100)
+model = dict(
+    train_cfg=dict(rpn_proposal=dict(max_per_img=1)),
+    test_cfg=dict(rpn=dict(max_per_img=200), rcnn=dict(max_per_img=100)))
+"""
+    path = Path(config_of(scenes))
+    path.write_text(path.read_text() + more)
+    check([str(path)])
+    printed = [line for line in capsys.readouterr().out.splitlines() if "makes room" in line]
+    room = 200 if objects < 200 else 300
+    assert any(f"model.test_cfg.rcnn.max_per_img={room}" in line for line in printed) == told
+    both = f"val_evaluator.max_dets={room} test_evaluator.max_dets={room}"
+    assert any(both in line for line in printed) == told
+    assert any("test_cfg.rpn.max_per_img" in line for line in printed) == (objects > 200)
+    assert any("rpn_proposal.max_per_img" in line and "note: train: " in line for line in printed)
+    check([str(file)])
+    assert ("objects of one class than the 100" in capsys.readouterr().out) == told
