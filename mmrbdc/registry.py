@@ -42,14 +42,20 @@ WEIGHT_INITIALIZERS = Registry(
 )
 MODELS = Registry("model", parent=MMENGINE_MODELS, scope="mmrbdc", locations=["mmrbdc.models"])
 DATASETS = Registry(
-    "dataset", parent=MMENGINE_DATASETS, scope="mmrbdc", locations=["mmrbdc.datasets"]
+    "dataset",
+    parent=MMENGINE_DATASETS,
+    scope="mmrbdc",
+    locations=["mmrbdc.datasets.replay", "mmrbdc.datasets.coco.dataset"],
 )
 DATA_SAMPLERS = Registry(
-    "data sampler", parent=MMENGINE_DATA_SAMPLERS, scope="mmrbdc", locations=["mmrbdc.datasets"]
+    "data sampler",
+    parent=MMENGINE_DATA_SAMPLERS,
+    scope="mmrbdc",
+    locations=["mmrbdc.datasets.replay"],
 )
 FUNCTIONS = Registry(
-    "function", parent=MMENGINE_FUNCTIONS, scope="mmrbdc", locations=["mmrbdc.datasets"]
+    "function", parent=MMENGINE_FUNCTIONS, scope="mmrbdc", locations=["mmrbdc.datasets.workers"]
 )
 TRANSFORMS = Registry(
-    "transform", parent=MMENGINE_TRANSFORMS, scope="mmrbdc", locations=["mmrbdc.datasets"]
+    "transform", parent=MMENGINE_TRANSFORMS, scope="mmrbdc", locations=["mmrbdc.datasets.loading"]
 )

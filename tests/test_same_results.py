@@ -26,7 +26,9 @@ def fill(folder):
         torch.save({"state_dict": weights()}, detector / f"epoch_{number}.pth")
     files = {
         "run/ledger.json": dict(total_flops=1e12, stages=[dict(flops=1e12, wall_s=3.0)]),
-        "run/stage0_2x48/junction.json": dict(config_hash="ab", flops=5.0, children=[dict(child=9)]),
+        "run/stage0_2x48/junction.json": dict(
+            config_hash="ab", flops=5.0, children=[dict(child=9)]
+        ),
         "run/test.json": dict(top1=98.5, checkpoint=dict(path=folder.name)),
         "detector/predictions.bbox.json": [dict(image_id=1, bbox=[1, 2, 3, 4.5], score=0.5)],
     }

@@ -175,7 +175,8 @@ def _read_annotations(evaluations: Sequence[Evaluation], path: Path | None) -> A
             "where it is now with --annotations"
         )
     classes = next((e.classes for e in evaluations if e.classes is not None), None)
-    read = read_annotations(path or file.path, classes)
+    masks = any("segm" in e.predictions for e in evaluations)
+    read = read_annotations(path or file.path, classes, masks)
     if noted is not None and read.sha256 != noted.sha256:
         raise AnalysisError(
             f"{read.path} is not the annotations that the detectors were tested on (SHA-256 "

@@ -5,7 +5,6 @@ every annotation and opens every image, and reports all that it finds.
 """
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +12,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from mmrbdc.datasets.check import LOADERS, coco_classes, find_datasets, stated_classes
+from mmrbdc.datasets.coco.config import is_coco, order_problem, use_of
+from mmrbdc.datasets.coco.index import refuse
+from mmrbdc.datasets.coco.judge import Table, judge
 from mmrbdc.datasets.coco.limits import (
     COCO_MAX_DETS,
     Limit,
@@ -23,16 +25,11 @@ from mmrbdc.datasets.coco.limits import (
     config_limits,
     limit_remarks,
 )
+from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
 from mmrbdc.datasets.errors import DataError
 
-TOLERANCE = 1.0
-"""Pixels by which a box may reach over the border of its image: annotators round."""
 _EXIF_ORIENTATION, _TURNED = 274, {5, 6, 7, 8}
-_SECTIONS: dict[str, dict[str, Any]] = {
-    "images": {"id": int, "file_name": str, "width": int | float, "height": int | float},
-    "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
-    "categories": {"id": int, "name": str},
-}
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class CocoSplit:
         ann_file: in COCO's format.
         images: folder of its images; None leaves the images alone.
         classes: that the config states; None takes the file's.
-        masks: whether every box needs a mask.
+        masks: whether every box needs a mask; None where those that are there have to be right.
+        objects: whether there have to be annotations.
         limits: beyond which objects of an image cannot be found.
     """
 
@@ -52,7 +50,8 @@ class CocoSplit:
     ann_file: Path
     images: Path | None = None
     classes: tuple[str, ...] | None = None
-    masks: bool = False
+    masks: bool | None = None
+    objects: bool = True
     limits: tuple[Limit, ...] = field(default=(ap_limit(COCO_MAX_DETS),), compare=False)
 
 
@@ -100,16 +99,17 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
         if not loader:
             continue
         for key, dataset in find_datasets(f"{name}_dataloader.dataset", loader["dataset"]):
-            kind = str(dataset.get("type")).rpartition(".")[-1]
-            if kind != "CocoDataset":
+            if not is_coco(dataset):
+                kind = type_name(dataset)
                 raise DataError(f"{key} is a {kind}; only data in COCO's format is looked at here")
-            root = Path(dataset.get("data_root") or "")
+            use = use_of(key, dataset)
             split = CocoSplit(
                 name="",
-                ann_file=root / dataset["ann_file"],
-                images=root / (dataset.get("data_prefix") or {}).get("img", ""),
-                classes=stated_classes(dataset) or coco_classes(),
-                masks=any(step.get("with_mask") for step in dataset.get("pipeline") or ()),
+                ann_file=Path(use.ann_file),
+                images=Path(use.images),
+                classes=use.classes,
+                masks=use.masks,
+                objects=not use.test_mode,
             )
             found.setdefault((name == "train", split), []).append(name)
     if not found:
@@ -146,23 +146,28 @@ def inspect(splits: Sequence[CocoSplit]) -> tuple[list[SplitReport], list[str]]:
 
 
 def inspect_split(split: CocoSplit) -> SplitReport:
-    """Read one annotation file and, where a folder is named, open its images."""
-    content = _read(split.ann_file)
-    images, annotations, categories = (content[section] for section in _SECTIONS)
-    errors = _check_repeated(images, annotations, categories)
-    remarks: list[str] = []
-    names = {row["id"]: row["name"] for row in categories}
-    classes = _check_classes(split, names, errors)
-    by_id = {row["id"]: row for row in images}
-    known = _check_boxes(annotations, by_id, names, split.masks, errors, remarks)
+    """Read one annotation file and, where a folder is named, open its images.
+
+    Raises:
+        DataError: the annotations are not in COCO's format at all.
+    """
+    verdict = judge(read_coco(split.ann_file), split.masks, objects=split.objects)
+    if verdict.table is None:
+        refuse(verdict)
+    table = verdict.table
+    assert table is not None
+    errors = [str(finding) for finding in verdict.errors]
+    remarks = [str(finding) for finding in verdict.remarks]
+    classes = _check_classes(split, table.names, errors)
+    images = verdict.file.content["images"]
     sizes = _check_files(split.images, images, errors) if split.images else {}
 
-    single = [row for row in known if not row.get("iscrowd")]
-    boxes = [(row["image_id"], names[row["category_id"]]) for row in single]
-    kept = [(image, name) for image, name in boxes if name in classes]
-    class_boxes = Counter(name for _, name in kept)
-    left_out = Counter(name for _, name in boxes if name not in classes)
-    empty = len(by_id.keys() - {image for image, _ in kept})
+    single = table.sound & ~table.crowd
+    wanted = single & table.of_classes(classes)
+    class_boxes = _by_class(table, table.category[wanted])
+    left_out = _by_class(table, table.category[single & ~wanted])
+    pairs = np.unique(np.stack([table.image[wanted], table.category[wanted]]), axis=1)
+    empty = len(images) - len(np.unique(table.image[wanted]))
     none = [name for name in classes if not class_boxes[name]]
     if left_out:
         count = _count(left_out.total(), "box")
@@ -171,16 +176,17 @@ def inspect_split(split: CocoSplit) -> SplitReport:
         remarks.append(f"no box of {_count(len(none), 'class')}: {_some(none)}")
     if empty:
         remarks.append(f"{_count(empty, 'image')} without a box; training leaves such images out")
-    scored = [row for row in single if names[row["category_id"]] in classes]
+    annotations = verdict.file.content.get("annotations", [])
+    scored = [annotations[row] for row in np.flatnonzero(wanted)]
     remarks += limit_remarks(scored, len(images), split.limits)
     return SplitReport(
         split=split,
         classes=classes,
         images=len(images),
         empty=empty,
-        boxes=len(kept),
-        crowds=len(known) - len(single),
-        class_images=Counter(name for _, name in set(kept)),
+        boxes=int(wanted.sum()),
+        crowds=int((table.sound & table.crowd).sum()),
+        class_images=_by_class(table, pairs[1]),
         class_boxes=class_boxes,
         errors=tuple(errors),
         remarks=tuple(remarks),
@@ -188,110 +194,28 @@ def inspect_split(split: CocoSplit) -> SplitReport:
     )
 
 
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    if not path.is_file():
-        raise DataError(f"there is no annotation file '{path}'; correct data_root or ann_file")
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"'{path}' is no JSON: {error}") from error
-    for section, fields in _SECTIONS.items():
-        rows = content.get(section) if isinstance(content, dict) else None
-        if not isinstance(rows, list):
-            raise DataError(f"'{path}' has no list of {section}, as COCO's format wants it")
-        for number, row in enumerate(rows):
-            given = row if isinstance(row, dict) else {}
-            wrong = [k for k, kind in fields.items() if not isinstance(given.get(k), kind)]
-            if wrong:
-                raise DataError(
-                    f"'{path}': {section}[{number}] has no valid {' and '.join(wrong)}: {row}"
-                )
-    return content
+def _by_class(table: Table, rows: np.ndarray) -> Counter[str]:
+    """How often each category (by its row) occurs, by name."""
+    return Counter({table.names[row]: n for row, n in Counter(rows.tolist()).items()})
 
 
-def _check_repeated(
-    images: Sequence[Mapping[str, Any]],
-    annotations: Sequence[Mapping[str, Any]],
-    categories: Sequence[Mapping[str, Any]],
-) -> list[str]:
-    found = {
-        "image ids": _repeated(row["id"] for row in images),
-        "annotation ids": _repeated(row["id"] for row in annotations),
-        "category ids": _repeated(row["id"] for row in categories),
-        "file names": _repeated(row["file_name"] for row in images),
-        "category names": _repeated(row["name"] for row in categories),
-    }
-    return [f"{what} that occur more than once: {_some(v)}" for what, v in found.items() if v]
-
-
-def _check_classes(
-    split: CocoSplit, names: Mapping[int, str], errors: list[str]
-) -> tuple[str, ...]:
+def _check_classes(split: CocoSplit, in_file: Sequence[str], errors: list[str]) -> tuple[str, ...]:
     """Return the classes in the order in which MMDetection numbers them: the file's."""
-    in_file = tuple(names.values())
     if split.classes is None:
-        return in_file
+        return tuple(in_file)
     missing = [name for name in split.classes if name not in in_file]
     if missing:
         errors.append(
             f"the config's classes {_some(missing)} are no categories of '{split.ann_file}', "
             f"which has {_some(in_file)}"
         )
-    repeated = _repeated(split.classes)
+    repeated = [name for name, count in Counter(split.classes).items() if count > 1]
     if repeated:
         errors.append(f"the config names classes more than once: {_some(repeated)}")
-    found = tuple(name for name in in_file if name in split.classes)
-    if not missing and not repeated and found != split.classes:
-        errors.append(
-            f"the config's classes are in another order ({_some(split.classes)}) than the file's "
-            f"categories ({_some(found)}), which MMDetection numbers them by: pictures would bear "
-            "wrong names"
-        )
-    return found
-
-
-def _check_boxes(
-    annotations: Sequence[Mapping[str, Any]],
-    images: Mapping[int, Mapping[str, Any]],
-    names: Mapping[int, str],
-    masks: bool,
-    errors: list[str],
-    remarks: list[str],
-) -> list[Mapping[str, Any]]:
-    """Return the annotations of known images and categories; describe what is wrong with others."""
-    wrong: dict[str, list[int]] = defaultdict(list)
-    known = []
-    for row in annotations:
-        if row["image_id"] not in images:
-            wrong["of images that the file does not list"].append(row["id"])
-            continue
-        if row["category_id"] not in names:
-            wrong["of categories that the file does not list"].append(row["id"])
-            continue
-        known.append(row)
-        if len(row["bbox"]) != 4 or "area" not in row:
-            wrong["without area or without four numbers as bbox (x, y, width, height)"].append(
-                row["id"]
-            )
-            continue
-        image = images[row["image_id"]]
-        x, y, width, height = row["bbox"]
-        low, right, bottom = -TOLERANCE, image["width"] + TOLERANCE, image["height"] + TOLERANCE
-        if width <= 0 or height <= 0 or row["area"] <= 0:
-            wrong["of zero area"].append(row["id"])
-        elif x < low or y < low or x + width > right or y + height > bottom:
-            wrong["outside of the image; bbox is x, y, width, height"].append(row["id"])
-        elif width < 1 or height < 1:
-            wrong["less than a pixel wide or high"].append(row["id"])
-        mask = row.get("segmentation")
-        if masks and not mask:
-            wrong["without a mask, and the config trains masks"].append(row["id"])
-        if isinstance(mask, dict) and mask["size"] != [image["height"], image["width"]]:
-            wrong["whose mask has another size than the image"].append(row["id"])
-    for what, ids in wrong.items():
-        message = f"{_count(len(ids), 'annotation')} {what}: id {_some(ids)}"
-        (remarks if what.startswith("less") else errors).append(message)
-    return known
+    problem = order_problem(split.classes, in_file)
+    if problem and not missing and not repeated:
+        errors.append(problem)
+    return tuple(name for name in in_file if name in split.classes)
 
 
 def _check_files(
@@ -330,10 +254,6 @@ def _shared_images(one: Mapping[Path, int], other: Mapping[Path, int]) -> list[s
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _repeated(values: Iterable[Any]) -> list[Any]:
-    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def _count(number: int, what: str) -> str:

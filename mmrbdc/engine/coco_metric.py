@@ -1,7 +1,5 @@
 """COCO's AP with one number of detections an image and class for all of its columns."""
 
-import contextlib
-import io
 import logging
 import re
 import tempfile
@@ -17,6 +15,7 @@ from mmengine.fileio import get_local_path, load
 from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
+from mmrbdc.datasets.coco.index import index, quietly
 from mmrbdc.datasets.coco.limits import COCO_MAX_DETS, crowded, cut_detections, what_is_left_out
 from mmrbdc.registry import METRICS
 
@@ -80,9 +79,8 @@ class CocoMetric(StockCocoMetric):
                 self._coco_api = _in_snake_case(self.read(path), sort_categories)
 
     def read(self, path: str) -> COCO:
-        """Read the annotations; override it to read them in another way."""
-        with _quietly():
-            return COCO(path)
+        """Read and judge the annotations; override it to read them in another way."""
+        return index(path, masks="segm" in self.metrics, objects=not self.format_only)
 
     @property
     def _scored(self) -> list[str]:
@@ -137,7 +135,7 @@ class CocoMetric(StockCocoMetric):
         items = self.metric_items or _COLUMNS
         recalls = {int(match[2]) for item in items if (match := _RECALL.match(item))}
         api = self._coco_api
-        with _quietly():
+        with quietly():
             evaluator = (COCOevalMP if self.use_mp_eval else COCOeval)(
                 api, api.loadRes(detections), kind
             )
@@ -202,12 +200,7 @@ def _in_snake_case(coco: COCO, sort_categories: bool) -> SnakeCaseCOCO:
     if sort_categories:
         rows = sorted(coco.dataset["categories"], key=lambda row: row["id"])
         own.dataset = {**coco.dataset, "categories": rows}
-    with _quietly():
+    with quietly():
         own.createIndex()
     own.img_ann_map, own.cat_img_map = own.imgToAnns, own.catToImgs
     return own
-
-
-def _quietly() -> contextlib.AbstractContextManager[object]:
-    """Return a context in which nothing is printed; pycocotools tells each of its steps."""
-    return contextlib.redirect_stdout(io.StringIO())

@@ -5,7 +5,8 @@ from typing import Any
 from mmdet.evaluation import CocoMetric as StockCocoMetric
 from mmengine.config import Config
 
-from mmrbdc.datasets.coco.limits import COCO_MAX_DETS, find_evaluators
+from mmrbdc.datasets.coco.limits import COCO_MAX_DETS
+from mmrbdc.datasets.configs import find_evaluators
 from mmrbdc.engine.coco_metric import CocoMetric
 from mmrbdc.registry import METRICS
 
@@ -35,7 +36,7 @@ def use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> lis
     replaced: list[str] = []
     taken = False
     for split in splits:
-        for key, evaluator in find_evaluators(f"{split}_evaluator", cfg.get(f"{split}_evaluator")):
+        for key, evaluator in find_evaluators(cfg, split):
             if evaluator.get("type") in _STOCK:
                 evaluator["type"] = _OURS
                 replaced.append(key)

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
+from mmrbdc.datasets.coco.dataset import judged_datasets
 from mmrbdc.engine.batch import batch_warnings, count_accumulated
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.detector_test import (
@@ -118,8 +119,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
-    told = use_one_limit(cfg, "val", "test")
-    check_config_data(cfg)
+    notes = [*use_one_limit(cfg, "val", "test"), *_data_notes(cfg)]
     prepare_distributed(cfg)
     lock_folder(cfg.work_dir)
     newest = _newest(cfg)
@@ -134,10 +134,10 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     count_accumulated(cfg)
     with stock_files_readable():
         runner = Runner.from_cfg(cfg)
-        for line in told:
-            runner.logger.info(line)
         for line in batch_warnings(cfg):
             runner.logger.warning(line)
+        for line in notes:
+            runner.logger.info(line)
         runner.train()
 
 
@@ -216,21 +216,32 @@ def _test_run(
     max_dets: int | None,
 ) -> dict[str, float]:
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
-    told = use_one_limit(cfg, "test", max_dets=max_dets)
+    notes = use_one_limit(cfg, "test", max_dets=max_dets)
     for key in list(cfg):
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
             cfg[key] = None
-    check_config_data(cfg)
+    notes += _data_notes(cfg)
     prepare_distributed(cfg)
     if show_dir is not None:
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
-    for line in told:
+    for line in notes:
         runner.logger.info(line)
     runner.register_hook(throughput)
     load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
     return runner.test()
+
+
+def _data_notes(cfg: Config) -> list[str]:
+    """Check the data, on every rank alike, and let COCO files be read by the reader that judged
+    them; what the log should say of it.
+    """
+    notes = [f"data: {remark}" for remark in check_config_data(cfg)]
+    changed = judged_datasets(cfg)
+    if changed:
+        notes.append(f"data: CocoDataset is read as mmrbdc.CocoDataset: {', '.join(changed)}")
+    return notes
 
 
 def _export_members_here(cfg: Config) -> None:

@@ -173,7 +173,9 @@ def test_coco_files_without_content_are_refused(scenes, tmp_path):
         check_data(loader)
     for section in ("images", "annotations", "categories"):
         path.write_text(json.dumps({**whole, section: []}))
-        with pytest.raises(DataError, match=f"has no {section} in COCO's format"):
+        with pytest.raises(
+            DataError, match=f"there are no {section}: '{section}' is an empty list"
+        ):
             check_data(loader)
     path.write_text(json.dumps(whole))
     with pytest.raises(DataError, match=r"there is no folder '.*/train'"):

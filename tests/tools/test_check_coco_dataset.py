@@ -60,7 +60,9 @@ def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
         check([config_of(scenes)])
     assert exited.value.code == 1
     printed = capsys.readouterr().out
-    assert "error: val, test: 1 annotation outside of the image" in printed
+    assert (
+        "error: val, test: '" in printed and "[120, 120, 20, 20], outside of the image" in printed
+    )
     assert "nothing has to be mended" not in printed
 
 
@@ -87,7 +89,7 @@ def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
     ("arguments", "message"),
     [
         (["a.json", "b.json", "--images", "a", "b", "c"], "3 folders for 2 annotation files"),
-        (["a.json"], "no annotation file 'a.json'"),
+        (["a.json"], "a.json is missing"),
         (["configs/mask-rcnn_rbdc-r50_coco.py", "a.json"], "one config"),
     ],
 )

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
+from mmrbdc.datasets.coco import quietly
+
 from ..errors import AnalysisError
 from .annotations import Annotations
 from .average_precision import average_precision
 from .predictions import IoUType, Predictions
 from .ranking import IOU_THRESHOLDS, Ranking
-from .reading import quietly
 
 METRICS: dict[str, tuple[str, float | None]] = {
     "mAP": ("all", None),

@@ -7,10 +7,11 @@ from typing import Any, Literal, get_args
 
 from pycocotools.coco import COCO
 
+from mmrbdc.datasets.coco import quietly, rle_pixels
+
 from ..errors import AnalysisError
 from .annotations import Annotations
-from .reading import is_box, is_number, listed, quietly, read_json, shown
-from .rle import rle_pixels
+from .reading import is_box, is_number, listed, read_json, shown
 
 IoUType = Literal["bbox", "segm"]
 

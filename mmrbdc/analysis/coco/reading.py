@@ -1,15 +1,18 @@
 """The pieces that reading annotations and reading predictions share."""
 
-import contextlib
-import hashlib
-import io
-import json
 import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.datasets.coco import read_json as read
+from mmrbdc.datasets.coco.columns import number
+from mmrbdc.datasets.coco.findings import shown
+from mmrbdc.datasets.errors import DataError
+
 from ..errors import AnalysisError
+
+__all__ = ["is_box", "is_number", "listed", "read_json", "shown"]
 
 
 def read_json(path: Path, content: str) -> tuple[Any, str]:
@@ -26,23 +29,14 @@ def read_json(path: Path, content: str) -> tuple[Any, str]:
         AnalysisError: the file is missing, cannot be read or is not JSON.
     """
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise AnalysisError(f"{path} is missing; it should hold {content}") from None
-    except OSError as error:
-        raise AnalysisError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        return json.loads(data), hashlib.sha256(data).hexdigest()
-    except ValueError as error:
-        raise AnalysisError(
-            f"{path} is not JSON ({error}); it should hold {content}. A file that breaks off was "
-            "copied or written in part: make it again"
-        ) from None
+        return read(path, content)
+    except DataError as error:
+        raise AnalysisError(str(error)) from None
 
 
 def is_number(value: Any) -> bool:
     """Tell whether ``value`` is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return math.isfinite(number(value))
 
 
 def is_box(value: Any) -> bool:
@@ -59,14 +53,3 @@ def listed(ids: Collection[Any]) -> str:
     """Show the first few ids."""
     first = ", ".join(map(repr, sorted(ids)[:5]))
     return first if len(ids) <= 5 else f"{first}, ..."
-
-
-def shown(value: Any) -> str:
-    """Show a value in an error message, cut to a line."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def quietly() -> contextlib.AbstractContextManager[object]:
-    """Return a context in which nothing is printed; pycocotools tells each of its steps."""
-    return contextlib.redirect_stdout(io.StringIO())

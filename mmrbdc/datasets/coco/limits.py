@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mmrbdc.datasets.configs import find_evaluators, type_name
+
 COCO_MAX_DETS = 100
 """Detections an image and class that AP counts, unless somebody says otherwise."""
 
@@ -149,27 +151,9 @@ def config_limits(cfg: Mapping[str, Any], *splits: str) -> tuple[Limit, ...]:
 
 def coco_evaluators(cfg: Mapping[str, Any], split: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the evaluators of a split that score by COCO's rules, with their keys in the config."""
-    for key, evaluator in find_evaluators(f"{split}_evaluator", cfg.get(f"{split}_evaluator")):
+    for key, evaluator in find_evaluators(cfg, split):
         if type_name(evaluator).endswith("CocoMetric"):
             yield key, evaluator
-
-
-def find_evaluators(key: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the evaluators in a list and in those that hold ``metrics``, with their keys."""
-    if isinstance(node, list | tuple):
-        for number, part in enumerate(node):
-            yield from find_evaluators(f"{key}.{number}", part)
-    elif isinstance(node, Mapping):
-        if node.get("metrics"):
-            yield from find_evaluators(f"{key}.metrics", node["metrics"])
-        else:
-            yield key, node  # type: ignore[misc]
-
-
-def type_name(cfg: Mapping[str, Any]) -> str:
-    """The name of a config's ``type``, without its scope; a class has it too."""
-    kind = cfg.get("type")
-    return getattr(kind, "__name__", str(kind)).rpartition(".")[-1]
 
 
 def limit_remarks(

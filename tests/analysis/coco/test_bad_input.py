@@ -69,7 +69,7 @@ def test_files_that_cannot_be_read(tmp_path, read):
 def test_files_of_another_kind_exchanged(tmp_path):
     assert "'images', 'annotations'" in annotations_error(tmp_path, DETECTIONS)
     assert "a list with an object for each detection" in predictions_error(tmp_path, DATA)
-    assert "'images' should be a list, got None" in annotations_error(tmp_path, {"a": 1})
+    assert "'images' should be a list, got missing" in annotations_error(tmp_path, {"a": 1})
     for key in ("images", "categories"):
         assert f"there are no {key}" in annotations_error(tmp_path, DATA | {key: []})
 
@@ -79,30 +79,34 @@ def test_duplicated_ids(tmp_path, key):
     twice = DATA | {key: [*DATA[key], DATA[key][2], DATA[key][1]]}
     ids = sorted(entry["id"] for entry in DATA[key][1:3])
     message = annotations_error(tmp_path, twice)
-    assert f"2 id(s) of '{key}' are there more than once: {ids[0]}, {ids[1]};" in message
+    assert f"'id' is {ids[0]}, which stands there more than once (2 such {key}: " in message
+    assert f" such {key}: {ids[0]}, {ids[1]}); give each its own id" in message
 
 
 def test_annotations_of_unknown_images_and_categories(tmp_path):
     entries = DATA["annotations"]
     message = annotations_error(tmp_path, DATA | {"annotations": changed(entries, 0, image_id=7)})
-    assert "'image_id' of some annotations is not among 'images': 7" in message
+    assert "annotation 1: 'image_id' is 7, which is not among 'images'" in message
     message = annotations_error(
         tmp_path, DATA | {"annotations": changed(entries, 0, category_id=90)}
     )
-    assert "'category_id' of some annotations is not among 'categories': 90" in message
+    assert "annotation 1: 'category_id' is 90, which is not among 'categories'" in message
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        (dict(id=0), "the id 0, which pycocotools takes for 'not found'"),
-        (dict(id="1"), "'annotations[0]' should have an integer 'id'"),
-        (dict(image_id=None), "'image_id' of annotation 1 should be an integer, got None"),
-        (dict(category_id=[1]), "'category_id' of annotation 1 should be an integer, got [1]"),
-        (dict(bbox=[1, 2, 3]), "'bbox' of annotation 1 should be [x, y, width, height]"),
-        (dict(bbox=[1, 2, -3, 4]), "'bbox' of annotation 1 should be [x, y, width, height]"),
-        (dict(area=None), "'area' of annotation 1 should be a number of pixels, got None"),
-        (dict(iscrowd=None), "'iscrowd' of annotation 1 should be 0 or 1, got None"),
+        (dict(id=0), "annotation 0: 'id' is 0, which pycocotools takes for 'not found'"),
+        (dict(id="1"), "annotations[0]: 'id' is '1', should be an integer"),
+        (dict(image_id=None), "annotation 1: 'image_id' is None, should be an integer"),
+        (dict(category_id=[1]), "annotation 1: 'category_id' is [1], should be an integer"),
+        (
+            dict(bbox=[1, 2, 3]),
+            "annotation 1: 'bbox' is [1, 2, 3], should be [x, y, width, height]",
+        ),
+        (dict(bbox=[1, 2, -3, 4]), "'bbox' is [1, 2, -3, 4], should be [x, y, width, height]"),
+        (dict(area=None), "annotation 1: 'area' is None, should be a finite number of pixels"),
+        (dict(iscrowd=None), "annotation 1: 'iscrowd' is None, should be 0 or 1"),
     ],
 )
 def test_odd_annotations(tmp_path, fields, words):
@@ -113,8 +117,8 @@ def test_odd_annotations(tmp_path, fields, words):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        (dict(width="wide"), f"'width' of image {FIRST} should be a number, got 'wide'"),
-        (dict(file_name=None), f"'file_name' of image {FIRST} should be a string, got None"),
+        (dict(width="wide"), f"image {FIRST}: 'width' is 'wide', should be a whole number"),
+        (dict(file_name=None), f"image {FIRST}: 'file_name' is None, should be a text"),
     ],
 )
 def test_odd_images(tmp_path, fields, words):
@@ -125,7 +129,7 @@ def test_odd_images(tmp_path, fields, words):
 def test_a_category_without_a_name(tmp_path):
     entries = changed(DATA["categories"], 1, name=None)
     message = annotations_error(tmp_path, DATA | {"categories": entries})
-    assert "'name' of category 3 should be a string" in message
+    assert "category 3: 'name' is None, should be a text" in message
 
 
 def test_no_predictions(tmp_path):

@@ -1,6 +1,11 @@
-"""How many pixels a compressed RLE describes, which pycocotools does not check."""
+"""How many pixels an RLE describes, which pycocotools does not check."""
+
+from collections.abc import Sequence
 
 import numpy as np
+
+MOST = 2**32 - 1
+"""Pixels: pycocotools counts in 32 bits."""
 
 
 def rle_pixels(counts: str) -> int | None:
@@ -14,7 +19,7 @@ def rle_pixels(counts: str) -> int | None:
         The sum of all run lengths; ``None`` if the string cannot be an RLE: characters out of
         range, an unfinished number, a negative length.
     """
-    pieces = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
+    pieces = np.frombuffer(counts.encode(errors="replace"), np.uint8).astype(np.int64) - 48
     if not pieces.size or pieces.min() < 0 or pieces.max() > 63:
         return None
     more = pieces >= 32
@@ -30,4 +35,11 @@ def rle_pixels(counts: str) -> int | None:
     numbers[negative] -= 1 << (5 * (place[ends][negative] + 1))
     for first in (1, 2):
         numbers[first::2] = numbers[first::2].cumsum()
-    return None if numbers.min() < 0 else int(numbers.sum())
+    return None if numbers.min() < 0 or numbers.max() > MOST else int(numbers.sum())
+
+
+def run_pixels(counts: Sequence[object]) -> int | None:
+    """The same of an uncompressed RLE, a list of run lengths; ``None`` if it cannot be one."""
+    if not counts or not all(type(run) is int and 0 <= run <= MOST for run in counts):
+        return None
+    return sum(counts)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask
 
-from mmrbdc.analysis.coco.rle import rle_pixels
+from mmrbdc.datasets.coco import rle_pixels
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,0 +1,317 @@
+"""The COCO files that a config names, in loaders and evaluators, judged before anything is built.
+
+Each file is read and judged once, with masks where any of its uses has them. Of a file only the
+columns are kept.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmrbdc.datasets.coco.index import refusal
+from mmrbdc.datasets.coco.judge import Table, judge
+from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.training import Kept, what_is_kept
+from mmrbdc.datasets.configs import (
+    LOADERS,
+    empty,
+    find_datasets,
+    find_evaluators,
+    is_remote,
+    joined,
+    missing,
+    some,
+    stated_classes,
+    type_name,
+)
+from mmrbdc.datasets.errors import DataError
+
+_OTHER_TYPES = ("CustomDataset", "ImageNet")
+
+
+@dataclass(frozen=True)
+class CocoUse:
+    """What a data set of a config does with its annotations.
+
+    Attributes:
+        key: of the data set in the config.
+        ann_file: path of the annotations, joined as MMEngine joins it.
+        images: folder of the images, joined likewise.
+        classes: that the config states, else MMDetection's 80.
+        masks: whether they are loaded.
+        test_mode: whether nothing is filtered and nothing is trained on.
+        filter_cfg: MMDetection's ``filter_empty_gt`` and ``min_size``.
+        indices: the part of the images that is taken; None for all.
+    """
+
+    key: str
+    ann_file: str
+    images: str
+    classes: tuple[str, ...]
+    masks: bool
+    test_mode: bool = False
+    filter_cfg: Mapping[str, Any] = field(default_factory=dict)
+    indices: Any = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the file is on a disk of this machine."""
+        return not is_remote(self.ann_file)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    table: Table | None
+    refusal: str | None
+    remarks: list[str]
+
+
+class CocoOfConfig:
+    """The COCO files of a config.
+
+    Args:
+        cfg: an MMEngine config with any of ``{train,val,test}_dataloader`` and evaluators.
+
+    Attributes:
+        uses: of annotation files by the data sets of all loaders, by the data set's key.
+        remarks: what was found worth knowing so far.
+    """
+
+    def __init__(self, cfg: Mapping) -> None:
+        self._cfg = cfg
+        self.uses: dict[str, CocoUse] = {}
+        self.remarks: list[str] = []
+        self._files: dict[str, _Judged] = {}
+        self._masks: dict[str, bool] = {}
+        self._no_objects: set[str] = set()
+        self._kept: dict[str, Kept] = {}
+        needed = set()
+        for name in LOADERS:
+            loader = cfg.get(f"{name}_dataloader")
+            if not loader:
+                continue
+            for key, dataset in find_datasets(f"{name}_dataloader.dataset", loader["dataset"]):
+                if not is_coco(dataset):
+                    continue
+                self.uses[key] = use = use_of(key, dataset)
+                place = os.path.realpath(use.ann_file)
+                self._masks[place] = self._masks.get(place, False) or use.masks
+                if not use.test_mode:
+                    needed.add(place)
+        for name in LOADERS[1:]:
+            for _, evaluator in find_evaluators(cfg, name):
+                if _scores_coco(evaluator):
+                    place = os.path.realpath(evaluator["ann_file"])
+                    self._masks[place] = self._masks.get(place, False) or _scores_masks(evaluator)
+                    if not evaluator.get("format_only"):
+                        needed.add(place)
+        self._no_objects = self._masks.keys() - needed
+
+    def check(self, key: str) -> tuple[str, ...] | None:
+        """Check the files of a data set; return its classes, None for a file on remote storage.
+
+        Raises:
+            DataError: with the place and the next step.
+        """
+        use = self.uses[key]
+        if not use.is_here:
+            return None
+        path = Path(use.ann_file)
+        if not path.is_file():
+            option = f"{key}.data_root" if not use.ann_file.startswith("/") else f"{key}.ann_file"
+            raise DataError(missing(key, "file", path, option))
+        if path.stat().st_size == 0:
+            raise DataError(empty(key, f"'{path}' is empty", path))
+        table = self._judged(key, use.ann_file)
+        folder = Path(use.images)
+        if not is_remote(use.images):
+            if not folder.is_dir():
+                raise DataError(missing(key, "folder", folder, f"{key}.data_root"))
+            if not any(os.scandir(folder)):
+                raise DataError(empty(key, f"folder '{folder}' is empty", folder))
+        self._check_classes(key, path, use.classes, table)
+        self._check_kept(use, table)
+        return use.classes
+
+    def check_training(self, loader: str) -> None:
+        """Check that a loader that trains has an object to learn, over all of its data sets.
+
+        Raises:
+            DataError: everything is left out; it says why.
+        """
+        kept = {
+            key: kept
+            for key, kept in self._kept.items()
+            if key.startswith(f"{loader}.") and not self.uses[key].test_mode
+        }
+        if kept and not sum(part.objects for part in kept.values()):
+            key, part = next(iter(kept.items()))
+            raise DataError(
+                f"{key}: no object of '{self.uses[key].ann_file}' is left to train on: "
+                f"{part.reasons()}; correct the annotations, metainfo.classes or filter_cfg"
+            )
+
+    def check_evaluators(self) -> None:
+        """Check the files that evaluators score against: the rules, and that they fit the loaders'.
+
+        Raises:
+            DataError: with the place and the next step.
+        """
+        for name in LOADERS[1:]:
+            uses = [
+                use
+                for key, use in self.uses.items()
+                if key.startswith(f"{name}_dataloader.") and key in self._kept
+            ]
+            for key, evaluator in find_evaluators(self._cfg, name):
+                if _scores_coco(evaluator):
+                    self._check_evaluator(f"{key}.ann_file", evaluator, uses)
+
+    def _judged(self, key: str, path: str) -> Table:
+        place = os.path.realpath(path)
+        if place not in self._files:
+            verdict = judge(
+                read_coco(path), self._masks[place], objects=place not in self._no_objects
+            )
+            remarks = [str(remark) for remark in verdict.remarks]
+            self._files[place] = _Judged(verdict.table, refusal(verdict.errors), remarks)
+            self.remarks += remarks
+        judged = self._files[place]
+        if judged.refusal is not None:
+            raise DataError(f"{key}: {judged.refusal}")
+        assert judged.table is not None
+        return judged.table
+
+    def _check_classes(self, key: str, path: Path, classes: tuple[str, ...], table: Table) -> None:
+        lost = [name for name in classes if name not in table.names]
+        if lost:
+            raise DataError(
+                f"{key}: '{path}' has no category {some(lost)}, it has {some(table.names)}; name "
+                f"the file's categories in {key}.metainfo.classes, and their number in the model's "
+                "heads"
+            )
+        problem = order_problem(classes, table.names)
+        if problem:
+            raise DataError(f"{key}: '{path}': {problem}")
+
+    def _check_kept(self, use: CocoUse, table: Table) -> None:
+        self._kept[use.key] = kept = what_is_kept(table, use)
+        if not kept.images:
+            raise DataError(
+                f"{use.key}: no image of '{use.ann_file}' is left: {kept.image_reasons()}; correct "
+                "filter_cfg or indices, or the annotations"
+            )
+        if not use.test_mode and kept.small_images:
+            self.remarks.append(
+                f"{use.key}: {kept.small_images:,} images of '{use.ann_file}' are left out: a "
+                f"side has fewer than filter_cfg.min_size={use.filter_cfg.get('min_size')} pixels"
+            )
+
+    def _check_evaluator(self, key: str, evaluator: Mapping, uses: list[CocoUse]) -> None:
+        path = evaluator["ann_file"]
+        table = self._judged(key, path)
+        known = dict(zip(table.image_ids.tolist(), table.file_names, strict=True))
+        tested: set[int] = set()
+        for use in uses:
+            other = self._files[os.path.realpath(use.ann_file)].table
+            assert other is not None
+            rows = self._kept[use.key].rows
+            tested.update(other.image_ids[rows].tolist())
+            pairs = [(int(other.image_ids[row]), other.file_names[row]) for row in rows]
+            odd = next((pair for pair in pairs if known.get(pair[0]) != pair[1]), None)
+            if odd is not None:
+                there = f"'{known[odd[0]]}'" if odd[0] in known else "no image"
+                raise DataError(
+                    f"{key}: '{path}' has {there} under the id {odd[0]}, which is '{odd[1]}' in "
+                    f"'{use.ann_file}' ({use.key}); score against the annotations of the images "
+                    f"that are tested: --cfg-options {key}={use.ann_file}"
+                )
+            ours = [name for name in other.names if name in use.classes]
+            theirs = [name for name in table.names if name in use.classes]
+            if ours != theirs:
+                raise DataError(
+                    f"{key}: '{path}' has the classes {some(theirs)}, '{use.ann_file}' ({use.key}) "
+                    f"has {some(ours)}; they are numbered in the order of each file's categories, "
+                    "so both need the same ones in the same order"
+                )
+        if uses and not evaluator.get("format_only"):
+            counted = table.sound & ~table.crowd & table.of_classes(uses[0].classes)
+            if not counted.any():
+                raise DataError(
+                    f"{key}: '{path}' has no object of the classes {some(uses[0].classes)}, so "
+                    "that there is nothing to score"
+                )
+            untested = len(known.keys() - tested)
+            if untested:
+                self.remarks.append(
+                    f"{key}: {untested:,} of {len(known):,} images of '{path}' are not tested, and "
+                    "their objects count as not found"
+                )
+
+
+def is_coco(dataset: Mapping) -> bool:
+    """Whether a data set's type is MMDetection's ``CocoDataset``, ours, or a subclass that reads
+    the same files.
+    """
+    name = type_name(dataset)
+    if name == "CocoDataset" or name in _OTHER_TYPES:
+        return name == "CocoDataset"
+    try:
+        from mmdet.datasets import CocoDataset
+        from mmdet.registry import DATASETS
+    except ImportError:
+        return False
+    kind: Any = dataset.get("type")
+    if not isinstance(kind, type):
+        kind = DATASETS.get(str(kind))
+    if not isinstance(kind, type) or not issubclass(kind, CocoDataset):
+        return False
+    own: Any = kind
+    return (own.COCOAPI, own.load_data_list) == (CocoDataset.COCOAPI, CocoDataset.load_data_list)
+
+
+def use_of(key: str, dataset: Mapping) -> CocoUse:
+    """What a data set of a config does with its annotations."""
+    root = dataset.get("data_root")
+    prefix = dataset.get("data_prefix") or {}
+    prefix = prefix.get("img", "") if isinstance(prefix, Mapping) else prefix
+    return CocoUse(
+        key=key,
+        ann_file=joined(root, dataset.get("ann_file") or ""),
+        images=joined(root, prefix) or str(root or ""),
+        classes=stated_classes(dataset) or coco_classes(),
+        masks=any(step.get("with_mask") for step in dataset.get("pipeline") or ()),
+        test_mode=bool(dataset.get("test_mode")),
+        filter_cfg=dataset.get("filter_cfg") or {},
+        indices=dataset.get("indices"),
+    )
+
+
+def order_problem(classes: tuple[str, ...], in_file: Sequence[str]) -> str | None:
+    """Say that the config's classes stand in another order than the file's, if they do."""
+    found = tuple(name for name in in_file if name in classes)
+    if found == classes:
+        return None
+    return (
+        f"the config's classes are in another order ({some(classes)}) than the file's categories "
+        f"({some(found)}), which MMDetection numbers them by: pictures would bear wrong names"
+    )
+
+
+def coco_classes() -> tuple[str, ...]:
+    """What MMDetection's ``CocoDataset`` takes for the classes unless it is told otherwise."""
+    from mmdet.datasets import CocoDataset
+
+    return CocoDataset.METAINFO["classes"]
+
+
+def _scores_coco(evaluator: Mapping) -> bool:
+    ann_file = evaluator.get("ann_file") or ""
+    return type_name(evaluator) == "CocoMetric" and ann_file != "" and not is_remote(ann_file)
+
+
+def _scores_masks(evaluator: Mapping) -> bool:
+    metric = evaluator.get("metric", "bbox")
+    return "segm" in ([metric] if isinstance(metric, str) else metric)

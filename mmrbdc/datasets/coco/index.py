@@ -1,0 +1,118 @@
+"""pycocotools' index of a file that was judged first."""
+
+import contextlib
+import io
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from mmrbdc.datasets.coco.findings import Finding, listed
+from mmrbdc.datasets.coco.judge import Verdict, judge
+from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.errors import DataError
+
+Index = TypeVar("Index", bound=COCO)
+
+
+def index(
+    path: str | Path,
+    classes: Collection[str] | None = None,
+    *,
+    masks: bool | None = None,
+    objects: bool = True,
+) -> COCO:
+    """Read and judge a file of annotations and index it, without a word.
+
+    Args:
+        path: of the file.
+        classes: names of the categories to keep, as MMDetection's data sets keep them: all images
+            stay, and names that are no category are passed over. All by default.
+        masks: as for ``judge``; where it is False, segmentations that are none are left out.
+        objects: as for ``judge``.
+
+    Raises:
+        DataError: the file cannot be read, or something has to be mended in it.
+    """
+    verdict = judge(read_coco(path), masks, objects=objects)
+    refuse(verdict)
+    return fill(COCO(), verdict, classes)
+
+
+def refuse(verdict: Verdict) -> None:
+    """Raise the first error of a verdict, and say how many more there are."""
+    message = refusal(verdict.errors)
+    if message is not None:
+        raise DataError(message)
+
+
+def refusal(errors: Collection[Finding]) -> str | None:
+    """The first of some errors in one line, and how many more there are; None for none."""
+    if not errors:
+        return None
+    first, *others = errors
+    more = f" ({len(others)} more: `python tools/misc/check_coco_dataset.py` lists all)"
+    return str(first) + (more if others else "")
+
+
+def fill(coco: Index, verdict: Verdict, classes: Collection[str] | None = None) -> Index:
+    """Put the content of a file without errors, made uniform, into an index of pycocotools' kind.
+
+    Raises:
+        DataError: none of the classes is a category of the file.
+    """
+    content = verdict.file.content
+    categories = content["categories"]
+    annotations = uniform(verdict)
+    if classes is not None:
+        categories = [row for row in categories if row["name"] in classes]
+        if not categories:
+            raise DataError(f"{verdict.file.path} has none of the categories {listed(classes)}")
+        kept = {row["id"] for row in categories}
+        annotations = [row for row in annotations if row["category_id"] in kept]
+    coco.dataset = {**content, "annotations": annotations, "categories": categories}
+    with quietly():
+        coco.createIndex()
+    return coco
+
+
+def uniform(verdict: Verdict) -> list[dict[str, Any]]:
+    """Make the entries of a file without errors uniform, in place; return its annotations.
+
+    ``iscrowd`` is 0 or 1 everywhere, sizes are integers, polygons are arrays of three points or
+    more, and segmentations that are none are not there.
+    """
+    polygons = verdict.file.polygons
+    content = verdict.file.content
+    for image in content["images"]:
+        image["width"], image["height"] = int(image["width"]), int(image["height"])
+    annotations = content.get("annotations", [])
+    unusable = set(verdict.unusable.tolist())
+    for row, annotation in enumerate(annotations):
+        annotation["iscrowd"] = int(annotation.get("iscrowd", 0))
+        mask = annotation.get("segmentation")
+        if row in unusable:
+            del annotation["segmentation"]
+        elif type(mask) is tuple:
+            annotation["segmentation"] = polygons.unpack(mask)
+        elif type(mask) is dict:
+            mask["size"] = [int(side) for side in mask["size"]]
+    return annotations
+
+
+def as_lists(annotations: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Annotations of ``uniform`` as JSON can have them."""
+    plain = []
+    for row in annotations:
+        mask = row.get("segmentation")
+        if isinstance(mask, list):
+            row = {**row, "segmentation": [np.asarray(part).tolist() for part in mask]}
+        plain.append(row)
+    return plain
+
+
+def quietly() -> contextlib.AbstractContextManager[object]:
+    """Return a context in which nothing is printed; pycocotools tells each of its steps."""
+    return contextlib.redirect_stdout(io.StringIO())

@@ -1,0 +1,85 @@
+"""Where a config says its data are, and the words of errors about a place without data."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOADERS = ("train", "val", "test")
+DEMO_FOLDERS = {"digits", "digits_small", "digit_scenes"}
+
+
+def find_datasets(key: str, dataset: Mapping) -> Iterator[tuple[str, Mapping]]:
+    """The data sets inside wrappers (``dataset=``) and concatenations (``datasets=[]``)."""
+    if isinstance(dataset.get("dataset"), Mapping):
+        yield from find_datasets(f"{key}.dataset", dataset["dataset"])
+    elif dataset.get("datasets"):
+        for number, part in enumerate(dataset["datasets"]):
+            yield from find_datasets(f"{key}.datasets.{number}", part)
+    else:
+        yield key, dataset
+
+
+def find_evaluators(cfg: Mapping, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The evaluators of a split, in lists and in those that hold ``metrics`` too, each with its key
+    in the config.
+    """
+    key = f"{split}_evaluator"
+    yield from _evaluators(key, cfg.get(key))
+
+
+def _evaluators(key: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, list | tuple):
+        for number, part in enumerate(node):
+            yield from _evaluators(f"{key}.{number}", part)
+    elif isinstance(node, dict):
+        if node.get("metrics"):
+            yield from _evaluators(f"{key}.metrics", node["metrics"])
+        else:
+            yield key, node
+
+
+def type_name(part: Mapping) -> str:
+    """The name of a part's type without its scope, where it is named and where it is a class."""
+    kind = part.get("type")
+    return str(getattr(kind, "__name__", str(kind))).rpartition(".")[-1]
+
+
+def stated_classes(dataset: Mapping) -> tuple[str, ...] | None:
+    """The classes that a data set's config names; None where it names none."""
+    classes = (dataset.get("metainfo") or {}).get("classes") or dataset.get("classes")
+    return tuple(classes) if isinstance(classes, list | tuple) else None
+
+
+def joined(root: str | None, path: str) -> str:
+    """A path below ``data_root`` as MMEngine's data sets join it: an absolute one stays."""
+    if not path or not root or path.startswith("/") or is_remote(path):
+        return path
+    return f"{root.rstrip('/')}/{path}" if is_remote(root) else str(Path(root, path))
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is on remote storage, where nothing is looked at."""
+    return "://" in path
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first few of some names."""
+    shown = ", ".join(f"'{name}'" for name in names[:most]) or "none"
+    return f"{shown}, ... {len(names)} in all" if len(names) > most else shown
+
+
+def missing(key: str, what: str, path: Path, option: str) -> str:
+    """Say that a file or folder is not there."""
+    where = f"or name another place: --cfg-options {option}=PATH"
+    return f"{key}: there is no {what} '{path}'; {_how_to_get(path)}, {where}"
+
+
+def empty(key: str, what: str, path: Path) -> str:
+    """Say that a file or folder has nothing in it."""
+    return f"{key}: {what}; {_how_to_get(path)}"
+
+
+def _how_to_get(path: Path) -> str:
+    if DEMO_FOLDERS & set(path.parts):
+        return "make the demo data with `python tools/make_demo_data.py`"
+    return "put or link the data there"
