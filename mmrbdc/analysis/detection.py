@@ -11,6 +11,9 @@ from .files import Record, read_record
 from .pretraining import TESTED_BY, TRAINED_BY, val_top1
 from .recipe import Recipe, read_recipe
 
+LOADED = "loaded weights"
+"""The method of a row whose weights came from a file of which nothing more is known."""
+
 _SIZES = ("_s", "_m", "_l")  # -1 where the data have no object of the size
 
 
@@ -20,12 +23,14 @@ class Source:
 
     Attributes:
         name: of the protocol; of the file where it does not say.
-        method: ``rbdc``, ``scratch``, ...; for a file that does not say, the library whose names
+        method: ``rbdc``, ``scratch``, ...; ``LOADED`` for a file that filled the whole model, or
+            the backbone without a report; for a file that does not say, the library whose names
             its tensors have.
         family: ``deit``, ``resnet``, ...; None where the file does not say.
         seed: of the pretraining.
         train_flops: spent on it; None where the file does not say.
         val_top1: of the checkpoint on its validation split, percent; None where it is not noted.
+        wall_s: seconds of the pretraining; None where the file does not say.
     """
 
     name: str
@@ -34,6 +39,7 @@ class Source:
     seed: int | None
     train_flops: float | None
     val_top1: float | None
+    wall_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,9 @@ class DetectorRun:
             AnalysisError: a file is missing or odd.
         """
         test = read_record(path / "test.json", TESTED_BY)
-        source = _read_source(path / "load_report.json")
         config = _config_path(path)
         recipe = read_recipe(config, path / "train_config.json")
+        source = _read_source(path / "load_report.json", recipe.weights)
         wall = read_record(path / "wall.json", TRAINED_BY)
         if source is not None and source.family not in (None, recipe.family):
             raise AnalysisError(
@@ -97,7 +103,7 @@ class DetectorRun:
             seed=wall.integer("seed") if wall.has("seed") else recipe.seed,
             source=source,
             scores=_scores(test),
-            split=test.text("split") if test.has("split") else None,
+            split=_split(test, recipe),
             wall_s=wall.number("wall_s"),
             recipe=recipe,
             evaluation=Evaluation.read(test, path),
@@ -122,6 +128,8 @@ def _scores(test: Record) -> dict[str, float]:
 
 def _tested(test: Record) -> dict[str, Any]:
     figures: dict[str, Any] = {}
+    if test.has("max_dets"):
+        figures["max_dets"] = test.integer("max_dets", 1)
     if test.has("checkpoint"):
         figures["checkpoint"] = test.record("checkpoint").text("path")
     if test.has("throughput"):
@@ -156,16 +164,31 @@ def _paid(path: Path) -> dict[str, Any]:
     )
 
 
-def _read_source(path: Path) -> Source | None:
-    if not path.exists():
-        return None
-    report = read_record(path, TRAINED_BY)
-    if not report.has("checkpoint"):
-        return None
+def _split(test: Record, recipe: Recipe) -> str | None:
+    """What the scores were measured on; older tests call everything ``test``."""
+    split = test.text("split") if test.has("split") else None
+    return recipe.tested_on or split if split == "test" else split
+
+
+def _read_source(path: Path, weights: Mapping[str, str]) -> Source | None:
+    """Say where the weights come from: the whole model's, else the backbone's.
+
+    Args:
+        path: of ``load_report.json``.
+        weights: that the training's config names, see :class:`Recipe`.
+    """
+    report = read_record(path, TRAINED_BY) if path.exists() else None
+    whole = weights.get("load_from")
+    if report is not None and report.has("load_from"):
+        whole = report.record("load_from").text("path")
+    if whole is not None:
+        return _loaded(whole)
+    if report is None or not report.has("checkpoint"):
+        own = [file for key, file in weights.items() if key.startswith("model.backbone.")]
+        return _loaded(own[0]) if own else None
     meta = report.record("checkpoint")
     if not meta.has("method") and meta.has("library"):  # another library's file
-        path = Path(meta.text("path"))
-        name = str(Path(path.parent.name) / path.stem)  # many files are called epoch_300.pth
+        name = _short_name(meta.text("path"))
         return Source(name, meta.text("library"), None, None, None, None)
     return Source(
         name=meta.text("name"),
@@ -174,7 +197,18 @@ def _read_source(path: Path) -> Source | None:
         seed=meta.integer("seed") if meta.has("seed") else None,
         train_flops=meta.number("train_flops"),
         val_top1=val_top1(meta),
+        wall_s=meta.number("wall_s") if meta.has("wall_s") else None,
     )
+
+
+def _loaded(file: str) -> Source:
+    """A file that filled the model and says nothing of its pretraining."""
+    return Source(_short_name(file), LOADED, None, None, None, None)
+
+
+def _short_name(file: str) -> str:
+    path = Path(file)
+    return str(Path(path.parent.name) / path.stem)  # many files are called epoch_300.pth
 
 
 def _config_path(path: Path) -> Path:

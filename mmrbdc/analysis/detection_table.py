@@ -51,7 +51,7 @@ class Cells:
 def detection_tables(findings: Findings) -> list[Cells]:
     """Make the tables that have something to show."""
     found = detected(findings.groups)
-    tables = [_scores(found)]
+    tables = [_scores(found, findings)]
     if any(row.finetune_flops or row.params or row.images_per_s for g in found for row in g.rows):
         tables.append(_costs(found))
     tables.append(_grids(found))
@@ -67,7 +67,7 @@ def detected(found: Sequence[Group]) -> list[Group]:
     return [group for group in found if group.rows[0].detector is not None]
 
 
-def _scores(found: Sequence[Group]) -> Cells:
+def _scores(found: Sequence[Group], findings: Findings) -> Cells:
     """COCO's six APs, boxes and masks, with mean and deviation over seeds."""
     headings = ("method", "family", "of", *(_SCORE[score] for score in SCORES))
     rows = [
@@ -77,7 +77,13 @@ def _scores(found: Sequence[Group]) -> Cells:
         for kind in KINDS
         if group.spread(f"{kind}_mAP")
     ]  # fmt: skip
-    return Cells("COCO AP, times 100", headings, rows, text_columns=3)
+    scored = findings.scored
+    note = f"At most {scored.max_dets} detections an image and class"
+    if scored.cut:
+        note += f"; of {scored.detections:,} detections {scored.cut:,} are beyond that"
+    if splits := {row.detector_split for group in found for row in group.rows} - {None}:
+        note += f". Scored on the {' and the '.join(sorted(map(str, splits)))} split"
+    return Cells("COCO AP, times 100", headings, rows, text_columns=3, note=f"{note}.")
 
 
 def _costs(found: Sequence[Group]) -> Cells:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .fairness import rows_without_predictions, unfairness
-from .over_images import ImageDifference, Scored, image_differences, score_predictions
+from .max_dets import agreed_max_dets
+from .over_images import ImageDifference, Scored, counted, image_differences, score_predictions
 from .rows import Comparison
 from .statistics import Group, PairedDifference, groups, paired_differences
 
@@ -39,7 +40,11 @@ class Findings:
 
 
 def analyse(
-    comparison: Comparison, *, resamples: int = 1000, annotations: Path | None = None
+    comparison: Comparison,
+    *,
+    resamples: int = 1000,
+    annotations: Path | None = None,
+    max_dets: int | None = None,
 ) -> Findings:
     """Group the runs, score kept predictions, compare every pair, and look for what is unfair.
 
@@ -48,18 +53,27 @@ def analyse(
         resamples: of the bootstrap over images; 0 leaves predictions unread and takes the scores
             of ``test.json``.
         annotations: where the annotations of the test are now, if not where the test found them.
+        max_dets: detections an image and class that AP counts; None for what the tests counted.
 
     Raises:
-        AnalysisError: predictions or annotations are missing, changed or odd.
+        AnalysisError: predictions or annotations are missing, changed or odd; the tests counted
+            different numbers of detections, or another than ``max_dets`` and left no predictions.
     """
     found = groups(comparison)
+    limit = agreed_max_dets(comparison, max_dets, rescored=resamples > 0)
     warnings = unfairness(comparison, found)
     if resamples:
         warnings += _not_kept(comparison, found)
-        shown = [row for group in found for row in group.rows]
-        scored = score_predictions(comparison, shown, annotations)
+        # Of the grid's other rates the scores of test.json will do, if they count as many.
+        shown = [
+            row
+            for group in found
+            for row in group.grid
+            if row in group.rows or counted(row) != limit
+        ]
+        scored = score_predictions(comparison, shown, annotations, limit)
     else:
-        scored = Scored(None, {}, {}, ())
+        scored = Scored(None, {}, {}, (), limit)
     comparison = scored.in_comparison(comparison)
     found = [scored.in_group(group) for group in found]
     return Findings(

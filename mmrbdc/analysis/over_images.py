@@ -5,6 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.datasets.coco.limits import (
+    COCO_MAX_DETS,
+    crowded,
+    cut_detections,
+    what_is_left_out,
+)
+
 from .coco import (
     Annotations,
     IoUType,
@@ -56,13 +63,19 @@ class Scored:
         annotations: of all of them; None where there are none.
         rows: row -> the same with AP to the last digit.
         matches: such a row -> matches of boxes and of masks, as far as the run has them.
-        remarks: what does not fit ``test.json``.
+        remarks: what does not fit ``test.json``, and what AP leaves out.
+        max_dets: detections an image and class that were counted.
+        cut: how many detections of all rows were not.
+        detections: how many there are.
     """
 
     annotations: Annotations | None
     rows: Mapping[Row, Row]
     matches: Mapping[Row, Mapping[IoUType, Matches]]
     remarks: tuple[str, ...]
+    max_dets: int = COCO_MAX_DETS
+    cut: int = 0
+    detections: int = 0
 
     def in_comparison(self, comparison: Comparison) -> Comparison:
         """Return the comparison with the exact scores."""
@@ -83,7 +96,10 @@ class Scored:
 
 
 def score_predictions(
-    comparison: Comparison, rows: Iterable[Row], annotations: Path | None = None
+    comparison: Comparison,
+    rows: Iterable[Row],
+    annotations: Path | None = None,
+    max_dets: int = COCO_MAX_DETS,
 ) -> Scored:
     """Match the predictions of some rows and score them as pycocotools does, to the last digit.
 
@@ -91,17 +107,19 @@ def score_predictions(
         comparison: knows the files.
         rows: those of them without predictions are passed over.
         annotations: where the annotations are now, if not where the tests found them.
+        max_dets: detections an image and class that AP counts.
 
     Raises:
         AnalysisError: a file is missing, changed or odd.
     """
     wanted = [row for row in rows if row in comparison.evaluations]
     if not wanted:
-        return Scored(None, {}, {}, ())
+        return Scored(None, {}, {}, (), max_dets)
     read = _read_annotations([comparison.evaluations[row] for row in wanted], annotations)
     scored: dict[Row, Row] = {}
     matches: dict[Row, dict[IoUType, Matches]] = {}
-    remarks = []
+    remarks: list[str] = []
+    cut = detections = 0
     for row in wanted:
         own: dict[IoUType, Matches] = {}
         exact: dict[str, Any] = {}
@@ -110,13 +128,22 @@ def score_predictions(
             if file is None:
                 continue
             path = file.checked(f"predictions of {row.detector_dir or row.name}")
-            found = own[kind] = match(read, read_predictions(path, read, kind), kind)
+            predictions = read_predictions(path, read, kind)
+            found = own[kind] = match(read, predictions, kind, max_dets)
+            rows_of_file = predictions.coco.dataset["annotations"]
+            detections += len(rows_of_file)
+            cut += cut_detections(rows_of_file, max_dets)
             for score, value in found.scores().items():
                 exact[f"{kind}_{score}"] = value if value >= 0 else None
-        remarks += _remarks(row, exact)
-        scored[row] = replace(row, **exact)
+        if counted(row) == max_dets:
+            remarks += _remarks(row, exact, max_dets)
+        scored[row] = replace(row, **exact, max_dets=max_dets)
         matches[scored[row]] = own
-    return Scored(read, scored, matches, tuple(remarks))
+    beyond = crowded(read.coco.anns.values(), max_dets, per_class=True)
+    if beyond is not None:
+        images = len(read.image_ids)
+        remarks.append(what_is_left_out(beyond, images, cut, detections, max_dets))
+    return Scored(read, scored, matches, tuple(remarks), max_dets, cut, detections)
 
 
 def image_differences(
@@ -186,7 +213,12 @@ def _read_annotations(evaluations: Sequence[Evaluation], path: Path | None) -> A
     return read
 
 
-def _remarks(row: Row, exact: Mapping[str, Any]) -> list[str]:
+def counted(row: Row) -> int:
+    """Return the detections an image and class that a row's AP counts: COCO's where unsaid."""
+    return row.max_dets or COCO_MAX_DETS
+
+
+def _remarks(row: Row, exact: Mapping[str, Any], max_dets: int) -> list[str]:
     odd = [
         f"{field} {noted:.3f} there, {value:.4f} here"
         for field, value in exact.items()
@@ -198,5 +230,5 @@ def _remarks(row: Row, exact: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"{row.detector_dir}: test.json and its predictions disagree ({'; '.join(odd)}); shown is "
-        "what all categories of the annotations and 100 detections an image give"
+        f"what all categories of the annotations and {max_dets} detections an image and class give"
     ]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.families import FAMILIES
 
 from .errors import AnalysisError
@@ -23,6 +24,8 @@ _NO_MATTER = re.compile(
     r"|test\.dataloader\.dataset\.(data_root|data_prefix|ann_file)\b"  # compared by their hash
     r"|train_cfg\.val_|.*\.(num_workers|persistent_workers|pin_memory|prefetch_factor)$"
 )
+_WEIGHT_KEYS = ("checkpoint", "pretrained", "teacher_ckpt")
+_WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Recipe:
         detector: class of the detector, e.g. ``MaskRCNN``.
         seed: of the config.
         lr: learning rate; None where the training's config was not kept.
+        weights: dotted key -> file, of all weights that entered the model before training, the
+            backbone's ``init_cfg`` included; ``load_from`` is of the whole model.
+        tested_on: the split that its test reads, ``'validation'`` or ``'training'`` where that is
+            the same data; None where the training's config was not kept.
         settings: dotted key -> value, of all that should be equal between the rows of a comparison;
             empty where the training's config was not kept.
     """
@@ -43,6 +50,8 @@ class Recipe:
     seed: int | None
     lr: float | None
     settings: Mapping[str, Any]
+    weights: Mapping[str, str] = field(default_factory=dict)
+    tested_on: str | None = None
 
 
 def read_recipe(config: Path, training: Path) -> Recipe:
@@ -64,7 +73,7 @@ def read_recipe(config: Path, training: Path) -> Recipe:
         raise AnalysisError(
             f"{config} is no readable detector config ({error}); it is written by {TRAINED_BY}"
         ) from error
-    lr, settings = None, {}
+    lr, settings, weights, tested_on = None, {}, {}, None
     if training.exists():
         record = read_record(training, TRAINED_BY)
         lr = _lr(record)
@@ -75,7 +84,30 @@ def read_recipe(config: Path, training: Path) -> Recipe:
             "dataloader": tested.get("test_dataloader"),
         }
         settings = {key: value for key, value in _flat(content) if not _NO_MATTER.match(key)}
-    return Recipe(_family(str(kind), config), _short(detector), seed, lr, settings)
+        weights = _weights(record, config.parent)
+        if "load_from" in weights:
+            settings["load_from"] = weights["load_from"]
+        loaders = (record.value(f"{name}_dataloader") for name in ("val", "train"))
+        tested_on = split_of_test(tested.get("test_dataloader"), *loaders)
+    family = _family(str(kind), config)
+    return Recipe(family, _short(detector), seed, lr, settings, weights, tested_on)
+
+
+def _weights(record: Record, work_dir: Path) -> dict[str, str]:
+    """Find the files that a training's config fills the model from, other than its own."""
+    found = {
+        key: value
+        for key, value in _flat({"model": record.value("model")})
+        if isinstance(value, str) and _is_weights(key, value)
+    }
+    given = record.value("load_from")
+    if given and work_dir.resolve() not in Path(given).resolve().parents:
+        found["load_from"] = str(given)
+    return found
+
+
+def _is_weights(key: str, value: str) -> bool:
+    return key.rpartition(".")[-1] in _WEIGHT_KEYS or value.endswith(_WEIGHT_FILES)
 
 
 def _lr(record: Record) -> float:

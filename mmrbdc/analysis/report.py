@@ -42,7 +42,8 @@ _FLOPS_NOTE = (
 )
 _RESULTS_NOTE = (
     "AP is COCO's, averaged over IoU 0.50 to 0.95 and times 100. Wall time is pretraining plus "
-    "fine-tuning."
+    "fine-tuning. top-1 marked val is what a backbone's file says of itself, on its validation "
+    "split."
 )
 _DETECTION_NOTE = "COCO AP after fine-tuning the same detector from each backbone."
 _PREDICTIONS_NOTE = "COCO AP of the given predictions."

@@ -50,6 +50,7 @@ class Row:
         segm_mAP_l: of large objects.
         val_bbox_mAP: box AP of the last validation of the fine-tuning.
         val_segm_mAP: its mask AP.
+        max_dets: detections an image and class that the APs count, where ``test.json`` says so.
         detector_split: of the APs, where ``test.json`` says so.
         finetune_flops: FLOPs of the fine-tuning.
         finetune_images: that it processed, each as often as it was seen.
@@ -95,6 +96,7 @@ class Row:
     segm_mAP_l: float | None = None
     val_bbox_mAP: float | None = None
     val_segm_mAP: float | None = None
+    max_dets: int | None = None
     detector_split: str | None = None
     finetune_flops: float | None = None
     finetune_images: int | None = None
@@ -195,7 +197,7 @@ def _row(pretraining: PretrainingRun | None, detector: DetectorRun | None) -> Ro
         method, name, seed, flops = RANDOM, detector.name, detector.seed, 0.0
         val_top1 = None
     family = detector.family if detector else pretraining.family if pretraining else ""
-    pretrain_wall_s = pretraining.wall_s if pretraining else None if source else 0.0
+    pretrain_wall_s = origin.wall_s if origin is not None else 0.0
     finetune_wall_s = detector.wall_s if detector else None
     return Row(
         method=method,

@@ -50,5 +50,6 @@ def differences(findings: Findings) -> dict[str, Any]:
         unit="points: percent, or AP times 100",
         by_seed=by_seed,
         over_images=over_images,
+        max_dets=findings.scored.max_dets,
         warnings=list(findings.warnings),
     )

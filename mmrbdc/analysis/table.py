@@ -55,9 +55,16 @@ def group_cells(group: Group) -> tuple[str, ...]:
         group.label,
         group.family,
         shown_flops(flops.mean if flops else None),
-        *(format_spread(group.spread(field)) for field in METRICS),
+        *(_accuracy(group, field) for field in METRICS),
         format_time(wall.mean) if wall else "-",
     )
+
+
+def _accuracy(group: Group, field: str) -> str:
+    """Show a metric; of a pretraining that is not compared itself, what its file says, marked."""
+    if field == "top1" and group.spread("top1") is None and (own := group.spread("val_top1")):
+        return f"{format_spread(own)} val"
+    return format_spread(group.spread(field))
 
 
 def differences_table(differences: Sequence[PairedDifference]) -> Table:

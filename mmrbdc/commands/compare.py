@@ -47,6 +47,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--images", type=Path, metavar="DIR", help="folder of the test images, for the pictures"
     )
     parser.add_argument(
+        "--max-dets",
+        type=int,
+        metavar="N",
+        help="detections an image and class that AP counts (default: what the tests counted, or "
+        "100)",
+    )
+    parser.add_argument(
         "--resamples",
         type=int,
         default=1000,
@@ -74,7 +81,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.images and not args.images.is_dir():
         raise AnalysisError(f"--images {args.images} is no folder; name that of the test images")
-    findings = analyse(_read(args), resamples=args.resamples, annotations=args.annotations)
+    findings = analyse(
+        _read(args),
+        resamples=args.resamples,
+        annotations=args.annotations,
+        max_dets=args.max_dets,
+    )
     print_findings(findings)
     if args.out:
         pictures = differing_images(findings, args.images)

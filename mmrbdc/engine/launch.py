@@ -13,6 +13,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.coco.dataset import judged_datasets
+from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.engine.batch import batch_warnings, count_accumulated
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.detector_test import (
@@ -152,10 +153,11 @@ def test(
 ) -> dict[str, Any]:
     """Test a prepared config and write the figures to ``out`` (default ``<work_dir>/test.json``).
 
-    The file names the checkpoint (path, SHA-256, raw or EMA weights). That of a detector also
-    names annotations, images and predictions, and how fast it was; the predictions are written
-    beside it, in COCO's result format: ``predictions.bbox.json`` and ``predictions.segm.json``, or
-    ``NAME.predictions.*`` for ``out`` NAME.json.
+    ``split`` says what was tested on: ``test``, or ``validation`` or ``training`` where the test
+    loader reads the same data. The file names the checkpoint (path, SHA-256, raw or EMA weights).
+    That of a detector also names annotations, images and predictions, and how fast it was; the
+    predictions are written beside it, in COCO's result format: ``predictions.bbox.json`` and
+    ``predictions.segm.json``, or ``NAME.predictions.*`` for ``out`` NAME.json.
 
     Args:
         cfg: staged (its final model is tested) or not.
@@ -169,6 +171,8 @@ def test(
         The figures under short names: ``top1`` in percent, ``bbox_mAP`` and so on from 0 to 1.
     """
     path = Path(out) if out else Path(cfg.work_dir) / "test.json"
+    loaders = (cfg.get(f"{name}_dataloader") for name in ("test", "val", "train"))
+    split = split_of_test(*loaders)
     facts: dict[str, Any]
     if is_staged(cfg):
         if show_dir is not None:
@@ -191,7 +195,7 @@ def test(
         if is_main_process():
             facts |= evaluation_facts(cfg)
             facts["throughput"] = throughput.measured(cfg.test_dataloader.batch_size)
-    figures = {"split": "test", **{name.split("/")[-1]: value for name, value in metrics.items()}}
+    figures = {"split": split, **{name.split("/")[-1]: value for name, value in metrics.items()}}
     if is_main_process():
         write_json(path, {**figures, **facts})
     return figures

@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from mmrbdc.datasets.coco import quietly
+from mmrbdc.datasets.coco.limits import COCO_MAX_DETS
 
 from ..errors import AnalysisError
 from .annotations import Annotations
@@ -62,17 +63,23 @@ class Matches:
     def scores(self) -> dict[str, float]:
         """Return all ``METRICS``, 0 to 1 and -1 where there is nothing to find.
 
-        Equal to the first six ``stats`` of pycocotools' COCOeval to the last digit.
+        Equal to the first six ``stats`` of pycocotools' COCOeval to the last digit; for matches of
+        another number of detections than 100, to what its ``eval['precision']`` has at that number.
         """
         once = np.ones((1, len(self.annotations.coco.imgs)), dtype=np.int32)
         return {metric: float(self.weighted(metric, once)[0]) for metric in METRICS}
 
 
-def match(annotations: Annotations, predictions: Predictions, iou_type: IoUType) -> Matches:
+def match(
+    annotations: Annotations,
+    predictions: Predictions,
+    iou_type: IoUType,
+    max_dets: int = COCO_MAX_DETS,
+) -> Matches:
     """Match a model's detections with pycocotools: its IoU, its rules, its order.
 
-    At most 100 detections an image and category, IoU thresholds 0.50 to 0.95, all four area
-    ranges. On 5,000 images this takes a minute or two; the matches can then be counted often.
+    At most ``max_dets`` detections an image and category, IoU thresholds 0.50 to 0.95, all four
+    area ranges. On 5,000 images this takes a minute or two; the matches can then be counted often.
 
     Raises:
         AnalysisError: the predictions were read for other annotations or another ``iou_type``;
@@ -98,6 +105,7 @@ def match(annotations: Annotations, predictions: Predictions, iou_type: IoUType)
                 "'segmentation'; masks cannot be compared, take iou_type='bbox'"
             )
     evaluator = COCOeval(annotations.coco, predictions.coco, iou_type)
+    evaluator.params.maxDets = [max_dets]
     with quietly():
         evaluator.evaluate()
     areas, images = evaluator.params.areaRngLbl, len(evaluator.params.imgIds)
