@@ -63,6 +63,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--allow-equal-parents", action="store_true", help="accept parents with the same weights"
     )
+    parser.add_argument(
+        "--allow-different-data",
+        action="store_true",
+        help="accept parents whose files record other means, deviations, channel orders or classes",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of operators that draw (default 0)")
     parser.add_argument("--force", action="store_true", help="overwrite --out and --report")
     return parser.parse_args(argv)
@@ -90,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
         depth_operator=args.depth_operator,
         resize_positions=args.resize_positions,
+        different_data=args.allow_different_data,
     )
     print("\n".join(grown.lines()))
     write_grown(grown, args.out, args.report)

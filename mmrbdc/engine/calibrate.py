@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mmrbdc.engine.image_size import inner_dataset
+from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import Layout, check_streams, matching_factors, stream_norms

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from mmrbdc.datasets.preprocessing import config_record
+from mmrbdc.engine.data_record import record_of_child, record_of_parent
 from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.engine.members import versions
 from mmrbdc.families import (
@@ -21,8 +23,8 @@ from mmrbdc.families import (
     architecture_from_dict,
 )
 from mmrbdc.growth import Context, GrowthError, GrowthResult, get_operator, grow
-from mmrbdc.weights import Checkpoint, read_model, save_member, write_json
-from mmrbdc.weights.libraries import recognise
+from mmrbdc.weights import Checkpoint, DataRecord, read_model, save_member, write_json
+from mmrbdc.weights.libraries import recognise, stored_record
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Parent:
         checkpoint: Its weights.
         architecture: Its architecture; ``None`` when neither a config nor the file says it.
         source: Where the architecture is from, in words.
+        record: What it was trained on, as far as its file or its config says.
         changes: What was done to it before it was grown, in words.
     """
 
     checkpoint: Checkpoint
     architecture: Architecture | None
     source: str
+    record: DataRecord
     changes: tuple[str, ...] = ()
 
     @property
@@ -56,12 +60,16 @@ class GrownFile:
         parents: In the order in which they are placed.
         operator: Name of the growth operator.
         result: The child's weights and the report.
+        record: What its parents were trained on, where they agree.
+        remarks: What a reader should know of that, one sentence each.
     """
 
     architecture: Architecture
     parents: tuple[Parent, ...]
     operator: str
     result: GrowthResult
+    record: DataRecord
+    remarks: tuple[str, ...]
 
     @property
     def head_sizes(self) -> list[int]:
@@ -88,6 +96,7 @@ class GrownFile:
             if silent:
                 source = f"taken from the child: not stated for {', '.join(silent)}"
             lines.append(f"heads    of size {' and '.join(map(str, self.head_sizes))}, {source}")
+        lines += [f"data     {line}" for line in (*self.record.lines(), *self.remarks)]
         return [*lines, "", *self.result.report.summary_lines()]
 
     def report(self) -> dict[str, Any]:
@@ -102,16 +111,19 @@ class GrownFile:
                     "architecture": parent.architecture and parent.architecture.to_dict(),
                     "architecture_source": parent.source,
                     "changes": list(parent.changes),
+                    "data": parent.record.to_meta(),
                 }
                 for parent in self.parents
             ],
             "head_sizes": self.head_sizes,
+            "data": {**self.record.to_meta(), "remarks": list(self.remarks)},
             **self.result.report.to_dict(),
         }
 
     def save(self, path: str | Path) -> None:
         """Write the child as a member file: plain tensors, family and architecture in its meta."""
         meta = {
+            **self.record.to_meta(),
             "family": self.architecture.family,
             "architecture": self.architecture.to_dict(),
             "weights": self.parents[0].checkpoint.weights,
@@ -163,6 +175,7 @@ def grow_files(
     seed: int = 0,
     depth_operator: str | None = None,
     resize_positions: bool = False,
+    different_data: bool = False,
 ) -> GrownFile:
     """Grow checkpoint files into a child.
 
@@ -177,6 +190,8 @@ def grow_files(
         seed: Of operators that draw.
         depth_operator: How to deepen parents of fewer blocks; ``None`` refuses them.
         resize_positions: Resize the position tables of parents of another image size.
+        different_data: Accept parents whose files record another preprocessing or other classes;
+            the child's records neither then.
 
     Raises:
         ValueError: A config, a file or a set of parents that does not fit; nothing is written.
@@ -189,19 +204,16 @@ def grow_files(
         )
     whole = load_whole_config(config)
     child = architecture_from_config(whole.model)
-    declared = [architecture_from_config(load_model_config(source)) for source in parent_configs]
-    if len(declared) == 1:
-        declared *= len(parents)
-        parent_configs = [*parent_configs] * len(parents)
+    stated = [(source, load_whole_config(source)) for source in parent_configs]
+    stated *= len(parents) if len(stated) == 1 else 1
     found = [
-        _identify(
-            _read(path, weights),
-            declared[i] if declared else None,
-            parent_configs[i] if declared else "",
-        )
+        _identify(path, weights, *(stated[i] if stated else ("", None)))
         for i, path in enumerate(parents)
     ]
     _check_one_kind(found)
+    record, remarks = record_of_child(
+        {parent.name: parent.record for parent in found}, config_record(whole), different_data
+    )
     states = []
     for i, parent in enumerate(found):
         if parent.architecture is not None:
@@ -233,7 +245,7 @@ def grow_files(
         allow_equal=allow_equal,
         names=[parent.name for parent in found],
     )
-    return GrownFile(child, tuple(found), operator, result)
+    return GrownFile(child, tuple(found), operator, result, record, remarks)
 
 
 def _context(config: Config, operator: str, source: str, seed: int) -> Context | None:
@@ -298,28 +310,32 @@ def _shipped_config(source: str) -> str:
     )
 
 
-def _read(path: str, weights: Literal["raw", "ema"] | None) -> Checkpoint:
-    """Read a parent, of whatever library, in MMPretrain's names."""
+def _identify(
+    path: str, weights: Literal["raw", "ema"] | None, source: str, config: Config | None
+) -> Parent:
+    """Read a parent, of whatever library, in MMPretrain's names, and find out its architecture and
+    what it was trained on: from its config, else from its file.
+    """
     checkpoint = read_model(path, weights=weights)
-    if any(name.startswith("backbone.") for name in checkpoint.state_dict):
-        return checkpoint
-    return replace(checkpoint, state_dict=recognise(checkpoint).state_dict)
-
-
-def _identify(checkpoint: Checkpoint, declared: Architecture | None, config: str) -> Parent:
-    """Find out a parent's architecture: from its config, else from its file's meta."""
+    record = DataRecord.from_meta(checkpoint.meta, path)
+    if not any(name.startswith("backbone.") for name in checkpoint.state_dict):
+        recognised = recognise(checkpoint)
+        checkpoint = replace(checkpoint, state_dict=recognised.state_dict)
+        record, _ = stored_record(recognised)
+    record = record_of_parent(path, record, source, config)
     written = checkpoint.meta.get("architecture")
     own = architecture_from_dict(written) if isinstance(written, dict) else None
-    if declared is None:
-        source = "its file says so" if own else "not stated, its tensors fit"
-        return Parent(checkpoint, own, source)
+    if config is None:
+        where = "its file says so" if own else "not stated, its tensors fit"
+        return Parent(checkpoint, own, where, record=record)
+    declared = architecture_from_config(config.model)
     if own is not None and own != declared:
         raise FamilyError(
-            f"{checkpoint.path} says that it is {own.label}, its config {config} is "
+            f"{checkpoint.path} says that it is {own.label}, its config {source} is "
             f"{declared.label}: {'; '.join(own.differences(declared))}; leave --parent-config out "
             "or give the right one"
         )
-    return Parent(checkpoint, declared, f"from {config}")
+    return Parent(checkpoint, declared, f"from {source}", record=record)
 
 
 def _check_one_kind(parents: Sequence[Parent]) -> None:

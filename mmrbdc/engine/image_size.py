@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.families.base import type_name
 from mmrbdc.plan import PlanError
 
@@ -106,13 +107,6 @@ def scaled_pipeline(
         end = kinds.index("PackInputs") if "PackInputs" in kinds else len(scaled)
         scaled.insert(end, {"type": "Resize", "scale": size})
     return scaled
-
-
-def inner_dataset(dataset: Any) -> Any:
-    """The config of the data set inside of its wrappers: the one with the pipeline."""
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    return dataset
 
 
 def _scaled(value: Any, before: int, after: int) -> Any:

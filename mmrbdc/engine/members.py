@@ -12,18 +12,29 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
 import mmrbdc
+from mmrbdc.engine.data_record import run_record
 from mmrbdc.engine.ledger import LedgerHook
 from mmrbdc.engine.scoring import member_scores, score
 from mmrbdc.engine.wall_clock import WallClockHook
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
-from mmrbdc.weights import WeightsError, read_checkpoint, save_member, write_json
+from mmrbdc.weights import (
+    WeightsError,
+    check_numbers,
+    read_checkpoint,
+    save_member,
+    write_json,
+)
 
 
 @HOOKS.register_module()
 class MemberExportHook(Hook):
     """At the end of a stage write every member's ``members/<i>.pth``, then ``stage.json``.
+
+    The files say what they were trained on, too: mean, std, channel order and size of the images,
+    and the names of the classes (:class:`mmrbdc.weights.DataRecord`). A member with weights that
+    are no numbers is an error, and no file of the run is written.
 
     Args:
         folder: where ``members/`` is.
@@ -63,11 +74,18 @@ class MemberExportHook(Hook):
         ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
         clock = next(hook for hook in runner.hooks if isinstance(hook, WallClockHook))
         flops = ledger.stage_flops / ledger.members
+        for position, index in enumerate(siblings.indices):
+            check_numbers(
+                siblings.member_state_dict(position),
+                f"member {index} of {self.folder}, not written",
+            )
+        trained_on = run_record(runner).to_meta()
         for position, (index, seed) in enumerate(
             zip(siblings.indices, siblings.seeds, strict=True)
         ):
             meta = dict(
                 self.meta,
+                **trained_on,
                 member=index,
                 seed=seed,
                 weights=self.weights,

@@ -12,7 +12,8 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from mmrbdc.engine.image_size import inner_dataset, input_size, set_image_size
+from mmrbdc.datasets.preprocessing import inner_dataset
+from mmrbdc.engine.image_size import input_size, set_image_size
 from mmrbdc.engine.template_members import train_templates
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import get_operator

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 
+from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.batch import count_accumulated
-from mmrbdc.engine.image_size import inner_dataset
 from mmrbdc.engine.lockstep import lockstep_options
 from mmrbdc.engine.schedule import fit_schedulers
 from mmrbdc.plan import PlanError, PlanRow

@@ -20,6 +20,7 @@ from mmrbdc.engine.batch import batch_warnings, data_warnings
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.close import close_run
 from mmrbdc.engine.data_growth import grown_with_data
+from mmrbdc.engine.data_record import parents_trained_otherwise
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.lock import lock_folder
@@ -296,6 +297,8 @@ class StagedRunner:
         cfg.experiment_name = f"{self.name}-{setup.row.name}-{next(_runs)}"
         parents = [self._parents(setup, i) if setup.index else [] for i in indices]
         checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]
+        for line in parents_trained_otherwise(cfg, checkpoints):
+            self.logger.warning(line)
         cfg.custom_hooks = [
             *cfg.get("custom_hooks", []),
             *protocol_hooks(

@@ -32,7 +32,7 @@ def check_numbers(state_dict: Mapping[str, Tensor], source: object) -> None:
         more = [f"and {len(problems) - _SHOWN} more tensors"] if len(problems) > _SHOWN else []
         raise WeightsError(
             f"{source}: {'; '.join([*problems[:_SHOWN], *more])}. A model with such weights gives "
-            "no numbers, so they are neither taken over nor written; take an earlier checkpoint, or "
+            "no numbers: they are neither taken over nor written. Take an earlier checkpoint, or "
             "train again with a lower learning rate or with clipped gradients"
         )
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.registry import WEIGHT_INITIALIZERS
-from mmrbdc.weights import WeightsError, load_strict, read_model
-from mmrbdc.weights.libraries import Recognised, recognise
+from mmrbdc.weights import DataRecord, WeightsError, load_strict, read_model
+from mmrbdc.weights.libraries import Recognised, recognise, stored_record
 
 _HEADLESS = ("head", "num_classes")
 """Fields of an architecture that a backbone does not have."""
@@ -47,7 +47,7 @@ class TransferableBackbone:
                 overwrite it or be overwritten.
         """
         listed = self.init_cfg if isinstance(self.init_cfg, list | tuple) else [self.init_cfg]
-        if not any(_is_transferred(cfg) for cfg in listed):
+        if not any(is_transferred(cfg) for cfg in listed):
             super().init_weights()  # type: ignore[misc]
             return
         if len(listed) > 1:
@@ -92,7 +92,8 @@ class Transferred:
     The report is printed and kept as ``backbone.load_report``:
 
     - ``checkpoint``: the file's meta with ``path``, ``sha256``, ``weights``, ``prefix``,
-      ``library`` and ``recognised``, the architecture in words;
+      ``library`` and ``recognised``, the architecture in words; ``preprocessing`` and
+      ``dataset_meta`` where the file, or a config of its library beside it, says them;
     - ``load``: see :class:`mmrbdc.weights.LoadReport`;
     - ``left_behind``: names of the file's tensors outside the backbone, and of those in it that
       this backbone does not take;
@@ -104,6 +105,9 @@ class Transferred:
         weights: ``'raw'`` or ``'ema'``; needed for a file that has both.
         prefix: what stands in front of the backbone's names, where the file has several models or
             a name of its own for it.
+        preprocessing: ``'same'``, or ``'any'`` for no warning where the detector normalises its
+            images in another way than the pretraining did (see
+            :class:`mmrbdc.models.backbones.load_report.LoadReportHook`).
     """
 
     def __init__(
@@ -112,7 +116,14 @@ class Transferred:
         made_by: str | None = None,
         weights: Literal["raw", "ema"] | None = None,
         prefix: str | None = None,
+        preprocessing: Literal["same", "any"] = "same",
     ) -> None:
+        if preprocessing not in ("same", "any"):
+            raise WeightsError(
+                f"init_cfg.preprocessing of mmrbdc.Transferred is {preprocessing!r}: choose 'same' "
+                "or 'any'"
+            )
+        self.preprocessing = preprocessing
         self.checkpoint = checkpoint
         self.made_by = made_by
         self.weights = weights
@@ -155,9 +166,12 @@ class Transferred:
         if hasattr(module, "_params_init_info"):
             update_init_info(module, init_info=f"Transferred from {self.checkpoint}")
         left_behind = [*found.head(), *found.left_behind, *dropped]
+        record, remarks = stored_record(found)
+        notes = [*found.notes, *remarks]
         module.load_report = {
             "checkpoint": {
                 **found.own_meta,
+                **record.to_meta(),
                 "path": str(self.checkpoint),
                 "sha256": checkpoint.sha256,
                 "weights": checkpoint.weights,
@@ -167,9 +181,9 @@ class Transferred:
             },
             "load": report.to_dict(),
             "left_behind": left_behind,
-            "notes": list(found.notes),
+            "notes": notes,
         }
-        lines = [*report.lines(), *_described(module.architecture, found)]
+        lines = [*report.lines(), *_described(module.architecture, found, record, notes)]
         if left_behind:
             lines.append(f"  {len(left_behind)} tensors left behind: {_grouped(left_behind)}")
         print_log("\n".join(["backbone:", *lines]), logger="current")
@@ -204,7 +218,9 @@ def _check_architecture(module: TransferableBackbone, found: Recognised) -> None
         )
 
 
-def _described(own: Architecture, found: Recognised) -> list[str]:
+def _described(
+    own: Architecture, found: Recognised, record: DataRecord, notes: Sequence[str]
+) -> list[str]:
     """What the file is, and what had to be taken from elsewhere."""
     lines = [
         f"  {found.shapes.label} in {found.library}'s names, prefix {found.prefix!r}, "
@@ -213,7 +229,13 @@ def _described(own: Architecture, found: Recognised) -> list[str]:
     if found.declared is None and found.shapes.untold:
         values = ", ".join(f"{name}={getattr(own, name)}" for name in found.shapes.untold)
         lines.append(f"  the file does not say, the backbone does: {values}")
-    return [*lines, *[f"  note: {note}" for note in found.notes]]
+    pixels = record.preprocessing
+    trained = (
+        f"was trained on images of {pixels.label}"
+        if pixels
+        else ("does not say on what images it was trained: compare mean, std and colour order")
+    )
+    return [*lines, f"  the file {trained}", *[f"  note: {note}" for note in notes]]
 
 
 def _grouped(names: Sequence[str]) -> str:
@@ -222,7 +244,8 @@ def _grouped(names: Sequence[str]) -> str:
     return ", ".join(f"{start} ({number})" for start, number in counts.items())
 
 
-def _is_transferred(cfg: Any) -> bool:
+def is_transferred(cfg: Any) -> bool:
+    """Whether an init_cfg is one of :class:`Transferred`."""
     kind = cfg.get("type") if isinstance(cfg, Mapping) else None
     return kind is Transferred or (isinstance(kind, str) and kind.split(".")[-1] == "Transferred")
 
@@ -236,7 +259,7 @@ def check_transferred_files(model_cfg: Mapping[str, Any]) -> None:
     for value in model_cfg.values():
         if not isinstance(value, Mapping):
             continue
-        if _is_transferred(value):
+        if is_transferred(value):
             arguments = {key: entry for key, entry in value.items() if key != "type"}
             Transferred(**arguments).check_file()
         else:

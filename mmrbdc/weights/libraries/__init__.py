@@ -6,6 +6,7 @@ One file a library holds its table of names; no library needs to be installed.
 from .convert import LIBRARIES, Conversion, convert_file, from_mmpretrain
 from .recognise import Recognised, check_complete, recognise
 from .release import Release, release_backbone
+from .side_files import stored_record
 
 __all__ = [
     "LIBRARIES",
@@ -17,4 +18,5 @@ __all__ = [
     "from_mmpretrain",
     "recognise",
     "release_backbone",
+    "stored_record",
 ]

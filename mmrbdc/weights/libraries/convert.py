@@ -12,12 +12,15 @@ from torch import Tensor
 
 from mmrbdc.families import Architecture
 
-from ..atomic import atomic_write
+from ..atomic import atomic_write, write_json
 from ..errors import WeightsError
 from ..member import plain_tensors, save_member
 from ..read import SAFETENSORS_META, read_model
+from ..record import DataRecord
+from .huggingface import EPS_WRITTEN
 from .recognise import DIALECTS, Recognised, check_complete, recognise
 from .shapes import without_class_row
+from .side_files import in_rgb, side_files, stored_record
 
 LIBRARIES = ("mmpretrain", "timm", "torchvision", "huggingface")
 """Libraries whose names are known. Official DeiT files have timm's."""
@@ -32,6 +35,8 @@ class Conversion:
         library: whose names were written.
         path: the file that was written.
         tensors: how many there are in it.
+        record: what is known of the model's data, as it was written.
+        side_files: what was written beside it: the library's configs.
         notes: what a reader should know of both, one sentence each.
     """
 
@@ -39,6 +44,8 @@ class Conversion:
     library: str
     path: Path
     tensors: int
+    record: DataRecord
+    side_files: tuple[Path, ...]
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
@@ -49,7 +56,9 @@ class Conversion:
             f"{found.checkpoint.path}: {found.shapes.label} in {found.library}'s names (prefix "
             f"{found.prefix!r}), {found.checkpoint.weights} weights",
             *left,
+            *[f"  {line}" for line in self.record.lines()],
             *[f"  note: {note}" for note in self.notes],
+            *[f"wrote {path}" for path in self.side_files],
             f"wrote {self.tensors} tensors in {self.library}'s names to {self.path}",
         ]
 
@@ -107,7 +116,10 @@ def convert_file(
     Args:
         source: a file, see :func:`mmrbdc.weights.read_checkpoint`.
         target: a new ``.pth``, ``.bin`` or ``.safetensors`` file. In MMPretrain's names it is a
-            member file of ours with the meta of ``source``, else a plain state dict.
+            member file of ours with the meta of ``source``, else a plain state dict. What is known
+            of preprocessing and classes goes into that meta, or into the configs that timm and
+            Hugging Face keep beside their files: ``NAME.config.json`` for ``NAME.pth``,
+            ``config.json`` for ``model.safetensors`` and ``pytorch_model.bin``.
         library: one of ``LIBRARIES``.
         written_by: the library that ``source`` must be of; None takes what it is.
         weights: ``'raw'`` or ``'ema'``, needed for a file that has both.
@@ -126,28 +138,52 @@ def convert_file(
             f"{source} is in {found.library}'s names, not in {written_by}'s; leave --from out"
         )
     check_complete(found)
-    tensors, notes = from_mmpretrain(found.state_dict, library, found.family)
+    record, notes = stored_record(found)
     notes = [*found.notes, *notes]
+    state_dict: Mapping[str, Tensor] = found.state_dict
     if library != "mmpretrain":
-        notes += _not_equal(found.declared)
-    _write(target, tensors, library, found)
-    return Conversion(found, library, target, len(tensors), tuple(notes))
+        state_dict, record, turned = in_rgb(state_dict, record)
+        notes += [*turned, *_not_equal(found.declared)]
+    tensors, spoken = from_mmpretrain(state_dict, library, found.family)
+    configs, more = side_files(target, library, tensors, found, record)
+    notes += [*(n for n in spoken if not (configs and n in EPS_WRITTEN)), *more]
+    if library != "mmpretrain" and (missing := record.missing()):
+        notes.append(f"not recorded in {source}: {', '.join(missing)}; say it where it is used")
+    if library == "torchvision" and record != DataRecord():
+        notes.append("torchvision keeps neither preprocessing nor class names beside its files")
+    for path in configs:
+        _check_free(path)
+    for path, content in configs.items():
+        write_json(path, content)
+    _write(target, tensors, library, found, record)
+    return Conversion(found, library, target, len(tensors), record, tuple(configs), tuple(notes))
 
 
 def check_new(path: Path) -> None:
     """Raise a WeightsError unless ``path`` is a new file of a known kind."""
     if path.suffix not in (".pth", ".bin", ".safetensors"):
         raise WeightsError(f"{path}: name a file that ends in .pth, .bin or .safetensors")
+    _check_free(path)
+
+
+def _check_free(path: Path) -> None:
     if path.exists():
         raise WeightsError(f"{path} exists already and is not overwritten; choose another name")
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], library: str, found: Recognised) -> None:
+def _write(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    library: str,
+    found: Recognised,
+    record: DataRecord,
+) -> None:
     plain = plain_tensors(tensors)
     meta: dict[str, Any] = {}
     if library == "mmpretrain":
         meta = {
             **found.own_meta,
+            **record.to_meta(),
             "family": found.family,
             "weights": found.checkpoint.weights,
             "converted_from": {"library": found.library, "sha256": found.checkpoint.sha256},

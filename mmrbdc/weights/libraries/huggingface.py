@@ -43,7 +43,7 @@ _EPS_READ = (
     "Hugging Face's ViT and DeiT have layer_norm_eps=1e-12 by default and MMPretrain 1e-6: for the "
     "last digits, give the backbone norm_cfg=dict(type='LN', eps=1e-12)",
 )
-_EPS_WRITTEN = (
+EPS_WRITTEN = (
     "set layer_norm_eps=1e-6, MMPretrain's, in its config.json: Hugging Face's default is 1e-12",
 )
 
@@ -60,7 +60,7 @@ def _vit(root: str, head: list[tuple[str, str]], distilled: bool) -> Dialect:
         left=("pooler",),
         split_qkv=True,
         reading=_EPS_READ,
-        writing=_EPS_WRITTEN,
+        writing=EPS_WRITTEN,
     )
 
 

@@ -9,7 +9,9 @@ from ..atomic import commit
 from ..errors import WeightsError
 from ..publish import publish
 from ..read import file_sha256, read_model
+from ..record import DataRecord
 from .recognise import Recognised, check_complete, recognise
+from .side_files import stored_record
 
 FACTS = (
     "architecture",
@@ -33,11 +35,15 @@ class Release:
         found: the file that it was taken from.
         paths: of what was written, by ``'pth'``, ``'safetensors'`` and ``'json'``.
         missing: facts that the file does not say, which are null in the side-car.
+        record: what is known of the data of the pretraining; what is not has no entry.
+        notes: how that was found out.
     """
 
     found: Recognised
     paths: dict[str, Path]
     missing: tuple[str, ...]
+    record: DataRecord
+    notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """Return the report for a reader."""
@@ -46,7 +52,8 @@ class Release:
         lines = [
             f"{found.checkpoint.path}: {found.shapes.label} in {found.library}'s names, "
             f"{found.checkpoint.weights} weights; {dropped} tensors outside the backbone left out",
-            *[f"  note: {note}" for note in found.notes],
+            *[f"  {line}" for line in self.record.lines()],
+            *[f"  note: {note}" for note in (*found.notes, *self.notes)],
         ]
         if self.missing:
             lines.append(f"not in the file, null in the side-car: {', '.join(self.missing)}")
@@ -84,7 +91,8 @@ def release_backbone(
     name = name or str(found.own_meta.get("name") or Path(source).stem)
     if "/" in name:
         raise WeightsError(f"name={name!r}: a name without folders; those belong into the folder")
-    meta = _meta(found, name)
+    record, notes = stored_record(found)
+    meta = {**_meta(found, name), **record.to_meta()}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder) as place:
         drafts = publish(Path(place) / name, found.backbone(), meta)
@@ -97,7 +105,8 @@ def release_backbone(
                 )
         for kind, draft in drafts.items():
             commit(draft, paths[kind])
-    return Release(found, paths, tuple(fact for fact in FACTS if meta[fact] is None))
+    missing = tuple(fact for fact in FACTS if meta[fact] is None)
+    return Release(found, paths, missing, record, tuple(notes))
 
 
 def _meta(found: Recognised, name: str) -> dict[str, Any]:
