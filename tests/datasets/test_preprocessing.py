@@ -116,7 +116,7 @@ def test_geometry(transforms, size, edge, interpolation):
 
 
 def test_a_whole_config():
-    """Preprocessor beside the model or in it, data set in wrappers, classes where they are named."""
+    """Preprocessor beside the model or in it, data set in wrappers, classes where named."""
     dataset = dict(type="CustomDataset", pipeline=[LOAD], metainfo=dict(classes=("a", "b")))
     cfg = Config(
         dict(

@@ -169,7 +169,7 @@ def test_timm_rounds_to_the_edge_that_was_recorded(size):
 @pytest.mark.parametrize("transforms", [CUT, SQUASH], ids=["cut", "squash"])
 @pytest.mark.parametrize("target", ["net.pth", "model.safetensors", "pytorch_model.bin"])
 def test_there_and_back(library, transforms, target, tmp_path):
-    """Into a library's files and back: mean and std to the last digit but rounding, all else same."""
+    """Into a library's files and back: mean and std up to rounding, all else the same."""
     cfg = config("vit", RGB, transforms)
     source = write_ours(tmp_path / "ours.pth", cfg)
     done = convert_file(source, tmp_path / "there" / target, library)
