@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=20
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-all lint format clean
+.PHONY: help env demo test test-all test-isa lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ test: env lint  ## lint and all fast tests (what CI runs)
 
 test-all: env lint  ## lint and all tests that need no GPU, the slow ones too
 	$(PYTEST) -m 'not gpu' --timeout 3600
+
+test-isa: env  ## the numeric tests as older and newer processors compute (30 min on 2 cores)
+	@$(BIN)/python tools/dev/test_isa.py -n $(WORKERS) --dist loadfile
 
 lint: env  ## ruff and mypy
 	$(BIN)/python -m ruff check .

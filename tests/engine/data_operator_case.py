@@ -75,12 +75,17 @@ class Case:
                      context=self.context)  # fmt: skip
         return found.state_dict
 
-    def error(self, state):
-        """Largest difference of logits to the parent's, relative."""
-        self.wide.load_state_dict(state)
+    def logits(self, state=None):
+        """The child's with some weights, or the parent's."""
+        if state is not None:
+            self.wide.load_state_dict(state)
         image = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).double()
         with torch.no_grad():
-            theirs, ours = self.narrow(image), self.wide(image)
+            return (self.narrow if state is None else self.wide)(image)
+
+    def error(self, state):
+        """Largest difference of logits to the parent's, relative."""
+        theirs, ours = self.logits(), self.logits(state)
         return float((ours - theirs).abs().max() / theirs.abs().max())
 
     def batch(self, count=gradmax.IMAGES):

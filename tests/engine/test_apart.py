@@ -11,6 +11,8 @@ from mmrbdc.plan import PlanError
 from mmrbdc.registry import RUNNERS
 from mmrbdc.weights import read_checkpoint
 
+pytestmark = pytest.mark.numeric
+
 
 def protocol(images, work_dir):
     return staged(images, work_dir, custom_hooks=[dict(type="EMAHook", momentum=0.02)])

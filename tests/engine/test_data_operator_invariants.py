@@ -14,6 +14,8 @@ from data_operator_case import HALF, KINDS, Case, new_parts, part, with_two_stag
 
 from mmrbdc.growth import firefly, inner
 
+pytestmark = pytest.mark.numeric
+
 EXACT = 1e-10
 NONE = torch.arange(0)
 

@@ -6,6 +6,8 @@ from data_operator_case import KINDS, Case
 
 from mmrbdc.growth import firefly
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(params=KINDS)
 def case(request, images):

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from mmrbdc.engine.growth_context import TrainingContext
 
+pytestmark = pytest.mark.numeric
+
 MIXUP = dict(type="Mixup", alpha=0.8)
 
 
@@ -25,19 +27,19 @@ def test_a_loss_of_soft_labels_gets_one_hot_ones(images, kind, loss, place):
         preprocessor["batch_augments"] = dict(augments=[MIXUP])
     cfg.model.data_preprocessor = preprocessor
     context = TrainingContext(cfg, seed=1)
-    state = context.initial()
+    state = {n: t.double() if t.is_floating_point() else t for n, t in context.initial().items()}
     batch = next(context.batches(4))
     samples = batch["data_samples"]
-    context._classifier.load_state_dict(state)
+    context._classifier.double().load_state_dict(state)
     with torch.no_grad():
-        logits = context._classifier(batch["inputs"], mode="tensor")
+        logits = context._classifier(batch["inputs"].double(), mode="tensor")
         labels = torch.cat([sample.gt_label for sample in samples])
         if "use_soft" in loss:
             expected = F.cross_entropy(logits, labels)
         else:
-            one_hot = F.one_hot(labels, classes).float()
+            one_hot = F.one_hot(labels, classes).double()
             expected = classes * F.binary_cross_entropy_with_logits(logits, one_hot)
-        assert context.loss(state, batch) == pytest.approx(float(expected), rel=1e-5)
+        assert context.loss(state, batch) == pytest.approx(float(expected), rel=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,8 @@ from mmrbdc.engine.scoring import member_scores, score
 from mmrbdc.models import Siblings
 from mmrbdc.weights import save_member
 
+pytestmark = pytest.mark.numeric
+
 
 class Junction:
     """Four parents of random weights and the two stages around their junction."""

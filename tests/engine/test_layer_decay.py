@@ -17,6 +17,8 @@ from mmrbdc.engine import LayerDecayError, LayerDecayOptimWrapperConstructor
 from mmrbdc.engine.layer_decay import parameter_layers
 from mmrbdc.models.backbones import ResNet
 
+pytestmark = pytest.mark.numeric
+
 MODEL_CONFIGS = Path(__file__).parents[2] / "configs" / "_base_" / "models"
 LR, WEIGHT_DECAY, RATE = 1.0, 0.25, 0.5
 DEPTH = 4

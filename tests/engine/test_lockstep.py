@@ -15,6 +15,8 @@ from tiny_runs import ADAMW, differing, one_stage, stage_run, train
 
 from mmrbdc.seeding import seed_all
 
+pytestmark = pytest.mark.numeric
+
 ITERS = 20
 FAMILIES = ["deit", "resnet"]
 MEMBERS = 4

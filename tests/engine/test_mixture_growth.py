@@ -19,6 +19,8 @@ from mmrbdc.growth.templates import has_templates, plain_state
 from mmrbdc.plan import PlanError
 from mmrbdc.weights import read_checkpoint
 
+pytestmark = pytest.mark.numeric
+
 FAMILIES = ("deit", "resnet")
 METHOD = "mixture-growth"
 STAGES = [dict(members=2, width="1/2", epochs=2), dict(members=1, width=1, epochs=1)]

@@ -12,6 +12,8 @@ from tiny_runs import ADAMW, differing, one_stage, stage_run, train
 from mmrbdc.engine import SiblingsOptimWrapper
 from mmrbdc.models import Siblings
 
+pytestmark = pytest.mark.numeric
+
 LR = ADAMW["optimizer"]["lr"]
 DECAY = ADAMW["optimizer"]["weight_decay"]
 
@@ -94,8 +96,8 @@ def test_twin_one_group_for_all_is_another_step(run):
 def gradients_after_clipping(run, scale, **changes):
     """Norms of the members' gradients after clipping to 1, member 1's ``scale`` times larger."""
     model, wrapper = build(run, clip_grad=dict(max_norm=1.0), **changes)
+    model.double()
     wrapper.initialize_count_status(model, 0, 1)
-    torch.manual_seed(0)
     for factor, member in zip((1.0, scale), model.members, strict=True):
         for parameter in member.parameters():
             parameter.grad = factor * torch.ones_like(parameter)
@@ -108,13 +110,13 @@ def gradients_after_clipping(run, scale, **changes):
 
 def test_a_member_is_clipped_by_its_own_norm(run):
     for scale in (1.0, 1000.0):
-        assert gradients_after_clipping(run, scale) == pytest.approx([1.0, 1.0], rel=1e-3)
+        assert gradients_after_clipping(run, scale) == pytest.approx([1.0, 1.0], rel=1e-5)
     assert gradients_after_clipping(run, 1e-6)[1] < 0.1  # a small one is left alone
 
 
 def test_twin_a_common_norm_lets_the_large_one_silence_the_small(run):
     norms = gradients_after_clipping(run, 1000.0, type="OptimWrapper")
-    assert norms[0] < 0.01 and norms[1] == pytest.approx(1.0, rel=1e-3)
+    assert norms[0] < 0.01 and norms[1] == pytest.approx(1.0, rel=1e-5)
 
 
 def test_other_models_are_refused():

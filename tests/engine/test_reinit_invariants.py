@@ -12,6 +12,8 @@ from mmrbdc.engine.growth_context import TrainingContext
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import grow
 
+pytestmark = pytest.mark.numeric
+
 
 class Recipe:
     """A tiny recipe: the child's config, parents of half its width, what initialises the child."""

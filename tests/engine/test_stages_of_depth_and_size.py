@@ -16,6 +16,8 @@ from mmrbdc.growth import GrowthError, deepen, grow, resize_positions
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.weights import read_checkpoint, save_member
 
+pytestmark = pytest.mark.numeric
+
 STAGES = [
     dict(members=4, width="1/4", depth="1/2", img_size=8, iters=2),
     dict(members=2, width="1/2", img_size=8, iters=2),

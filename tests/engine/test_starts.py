@@ -8,6 +8,8 @@ from mmrbdc.plan import PlanError
 from mmrbdc.registry import RUNNERS
 from mmrbdc.weights import read_checkpoint
 
+pytestmark = pytest.mark.numeric
+
 PROTOCOL = dict(method="rbdc", family="deit", reference_epochs=10)
 STAGE = "stage1_1x16"
 

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils._pytree import tree_map_only
 
 from mmrbdc.engine.stage_config import run_config
 from mmrbdc.engine.stage_setup import plan_on_data, set_up_stages
@@ -196,13 +198,24 @@ def stage_run(cfg, indices=None, stage=0, grown=None):
     return run
 
 
-def train(run, watcher=None):
-    """Run a stage's config and return MMEngine's runner; see ``Watch``."""
+def train(run, watcher=None, dtype=torch.float32):
+    """Run a stage's config and return MMEngine's runner; see ``Watch``.
+
+    In float64 a run's rounding is far below what any option of it may change.
+    """
     runner = Runner.from_cfg(run)
+    if dtype != torch.float32:
+        runner.model.to(dtype)
+        runner.model.register_forward_pre_hook(partial(_cast, dtype), with_kwargs=True)
     if watcher is not None:
         runner.register_hook(Watch(watcher), priority="LOWEST")
     runner.train()
     return runner
+
+
+def _cast(dtype, module, args, kwargs):
+    """Images in another dtype, which the data preprocessor makes float32."""
+    return tree_map_only(torch.Tensor, lambda value: value.to(dtype), (args, kwargs))
 
 
 def train_protocol(cfg, **settings):

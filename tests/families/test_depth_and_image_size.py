@@ -10,6 +10,8 @@ from mmrbdc.families import DeiT, FamilyError, ResNet, architecture_from_config
 from mmrbdc.growth import deepen, grow, resize_positions
 from mmrbdc.growth.depth import block_sources
 
+pytestmark = pytest.mark.numeric
+
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 
 
@@ -120,6 +122,10 @@ def test_a_table_without_a_grid(tokens):
         child.fitted(state, "a.pth")
 
 
+def random_images():
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
+
+
 def logits_by_hand(model, images, sources):
     """Logits of a ViT that runs its own layers in the order ``sources``."""
     layers = model.backbone.layers
@@ -134,10 +140,10 @@ def test_a_deeper_vit_runs_its_parents_layers_in_that_order(zoo, operator):
     config = deit(zoo)
     deep = architecture_from_config(config)
     shallow = deep.at_depth(Fraction(1, 2))
-    parent = zoo.build(shallow.classifier_config(config), seed=1)
-    child = zoo.build(config)
+    parent = zoo.build(shallow.classifier_config(config), seed=1).double()
+    child = zoo.build(config).double()
     child.load_state_dict(deepen(parent.state_dict(), shallow.layout(), deep.layout(), operator))
-    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images = random_images()
     with torch.no_grad():
         logits, before = child(images), parent(images)
     assert not torch.allclose(logits, before, atol=1e-3), "depth growth keeps no function"
@@ -145,7 +151,7 @@ def test_a_deeper_vit_runs_its_parents_layers_in_that_order(zoo, operator):
     for name, close in ((operator, True), (other, False)):
         copied = copy.deepcopy(parent)
         expected = logits_by_hand(copied, images, block_sources(name, 2, 4))
-        assert torch.allclose(logits, expected, atol=1e-5) == close
+        assert torch.allclose(logits, expected, rtol=1e-10, atol=1e-10) == close
 
 
 def test_a_resized_vit_answers_large_images_as_its_parent_does(zoo):
@@ -153,13 +159,13 @@ def test_a_resized_vit_answers_large_images_as_its_parent_does(zoo):
     config = deit(zoo)
     large = architecture_from_config(config)
     small = large.at_image_size(24)
-    parent = zoo.build(small.classifier_config(config), seed=1)
+    parent = zoo.build(small.classifier_config(config), seed=1).double()
     state = resize_positions(parent.state_dict(), small.layout(), small.grid, large.grid)
-    child = zoo.build(config)
+    child = zoo.build(config).double()
     child.load_state_dict(state)
-    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images = random_images()
     with torch.no_grad():
-        assert torch.allclose(child(images), parent(images), atol=1e-6)
+        assert torch.allclose(child(images), parent(images), rtol=1e-10, atol=1e-10)
 
 
 def test_copies_of_one_model_keep_its_logits_when_it_was_deepened_first(zoo):
@@ -168,10 +174,9 @@ def test_copies_of_one_model_keep_its_logits_when_it_was_deepened_first(zoo):
     deep = architecture_from_config(config)
     half = deep.scaled(0.5)
     shallow = half.at_depth(Fraction(1, 2))
-    parent = zoo.build(shallow.classifier_config(config), seed=1).state_dict()
+    parent = zoo.build(shallow.classifier_config(config), seed=1).double().state_dict()
     deepened = deepen(parent, shallow.layout(), half.layout(), "stack")
-    narrow, child = zoo.build(half.classifier_config(config)), zoo.build(config)
+    narrow, child = (zoo.build(c).double() for c in (half.classifier_config(config), config))
     narrow.load_state_dict(deepened)
     child.load_state_dict(grow([deepened] * 2, deep.layout(), allow_equal=True).state_dict)
-    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert zoo.mean_error(child, [narrow], images) < 1e-5
+    assert zoo.mean_error(child, [narrow], random_images()) < 1e-10

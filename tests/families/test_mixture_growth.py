@@ -11,6 +11,8 @@ from mmrbdc.growth import block_diagonal, grow
 from mmrbdc.growth.mixture_growth import OFF_DIAGONALS
 from mmrbdc.models import TemplateClassifier
 
+pytestmark = pytest.mark.numeric
+
 FAMILIES = ("deit", "resnet")
 SIZE = (2, 3, 32, 32)
 

@@ -9,6 +9,8 @@ import torch
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import GrowthError, aki, get_operator, grow, net2net, tiling, widening
 
+pytestmark = pytest.mark.numeric
+
 EXACT = ("net2net", "tiling", "self-coupling")
 NOT_EXACT = ("net2net-noise", "aki")
 FAMILIES = ("deit", "resnet")

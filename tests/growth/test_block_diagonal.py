@@ -8,6 +8,8 @@ import torch
 from mmrbdc.growth import Axis, GrowthError
 from mmrbdc.growth.block_diagonal import describe, grow
 
+pytestmark = pytest.mark.numeric
+
 WIDTHS = [((4, 6), (4, 6)), ((4, 6), (3, 2)), ((2, 4), (4, 2), (1, 6))]
 """(stream, hidden) of each parent; equal, unequal, three of them."""
 

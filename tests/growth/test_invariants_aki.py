@@ -25,6 +25,8 @@ from torch.nn import functional
 
 from mmrbdc.families import architecture_from_config
 
+pytestmark = pytest.mark.numeric
+
 LAST = {"1": 2, "2": 3}
 """Last block of each stage of the ResNet."""
 

@@ -8,6 +8,8 @@ from growth.invariants import FAMILIES, case, is_map, reading_dim, rms, widened_
 
 from mmrbdc.growth import get_operator
 
+pytestmark = pytest.mark.numeric
+
 NOISE = 10**-0.5
 """Of the tiles, in amplitude: tiling's -10 dB."""
 

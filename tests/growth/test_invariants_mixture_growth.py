@@ -15,6 +15,8 @@ from mmengine.registry import DefaultScope
 from mmrbdc.growth import grow
 from mmrbdc.models import TemplateClassifier
 
+pytestmark = pytest.mark.numeric
+
 ORTHOGONAL, COPY, ZERO, RANDOM = SWITCHES = (
     "mixture-growth",
     "mixture-growth-copy",

@@ -16,6 +16,8 @@ from growth.invariants import (
     widened_by_hand,
 )
 
+pytestmark = pytest.mark.numeric
+
 OPERATOR = "net2net-noise"
 STATED = 0.05
 """Standard deviation of the noise over that of the tensor."""

@@ -11,6 +11,8 @@ from growth.invariants import (
     gap,
 )
 
+pytestmark = pytest.mark.numeric
+
 QKV = "backbone.layers.1.attn.qkv"
 HEAD = {"deit": "head.layers.head.weight", "resnet": "head.fc.weight"}
 

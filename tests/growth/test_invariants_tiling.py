@@ -18,6 +18,8 @@ from growth.invariants import (
     widened_by_hand,
 )
 
+pytestmark = pytest.mark.numeric
+
 STATED = -10.0
 """Decibels: power of the noise over that of the tile."""
 

@@ -7,6 +7,8 @@ from mmrbdc.growth import GrowthError, block_diagonal, get_operator, grow
 from mmrbdc.growth.mixture_growth import OFF_DIAGONALS, copied, drawn, orthogonal, zero
 from mmrbdc.growth.templates import is_mixed, mix, plain_state, template_layout, template_names
 
+pytestmark = pytest.mark.numeric
+
 WIDTHS = (4, 6)
 GATE = "block.gate.weight"
 MIXED = [GATE, "block.out.weight"]

@@ -1,11 +1,15 @@
 """A grown backbone in a detector computes what MMPretrain's computes, whatever the input's size."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmpretrain.models.backbones import ResNet as MMPretrainResNet
 from mmpretrain.models.backbones import VisionTransformer
+
+pytestmark = pytest.mark.numeric
 
 FAMILIES = ("deit", "resnet-18", "resnet-50", "resnetv1d-50")
 
@@ -41,9 +45,10 @@ def worst(maps, others):
 @torch.no_grad()
 def test_feature_maps_are_mmpretrains(grown_files, name):
     grown = grown_files[name]
-    images = torch.randn(2, 3, 32, 32)
-    maps = built(grown.transferred())(images)
-    assert worst(maps, mmpretrain_maps(grown.classifier, images)) < 1e-5
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    maps = built(grown.transferred()).double()(images)
+    classifier = copy.deepcopy(grown.classifier).double()
+    assert worst(maps, mmpretrain_maps(classifier, images)) < 1e-10
 
 
 @pytest.mark.parametrize("mistake", ["qkv order", "class token", "position table"])
@@ -80,12 +85,12 @@ def test_a_wrong_resnet_gives_other_maps(grown_files):
 @torch.no_grad()
 def test_deit_takes_any_size(grown_files):
     """The map is as large as the padded image; what is padded is zeros at the right and bottom."""
-    backbone = built(grown_files["deit"].transferred())
-    images = torch.randn(2, 3, 37, 50)
+    backbone = built(grown_files["deit"].transferred()).double()
+    images = torch.randn(2, 3, 37, 50, dtype=torch.float64)
     (feature,) = backbone(images)
     assert feature.shape == (2, 32, 5, 7)
     (padded,) = backbone(F.pad(images, (0, 6, 0, 3)))
-    torch.testing.assert_close(feature, padded)
+    torch.testing.assert_close(feature, padded, rtol=1e-10, atol=1e-10)
     assert backbone.pos_embed.shape == (1, 17, 32)
 
 

@@ -19,6 +19,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmrbdc.models.backbones import ResNet, ResNetV1c, ResNetV1d
 from mmrbdc.models.backbones.resnet import POLICIES
 
+pytestmark = pytest.mark.numeric
+
 MODEL = Path(__file__).parents[2] / "configs" / "_base_" / "models" / "mask-rcnn_resnet-micro.py"
 NARROW = dict(depth=50, base_channels=4, stem_channels=4, out_indices=(0, 1, 2, 3))
 MMDETS = {
@@ -60,16 +62,17 @@ def worst(maps, others):
 def test_a_policy_is_what_mmdetection_does(policy):
     """The same weights: equal maps in training and evaluation; the same moves."""
     images = torch.randn(2, 3, 64, 64)
-    backbone = ours(policy, images)
-    theirs = MMDetResNet(**NARROW, **MMDETS[policy])
+    backbone = ours(policy, images).double()
+    theirs = MMDetResNet(**NARROW, **MMDETS[policy]).double()
     theirs.load_state_dict(backbone.state_dict())
+    images = images.double()
     assert trains(backbone) == trains(theirs)
     backbone.eval(), theirs.eval()
-    assert worst(backbone(images), theirs(images)) < 1e-5
+    assert worst(backbone(images), theirs(images)) < 1e-10
     backbone.train(), theirs.train()
-    assert worst(backbone(images), theirs(images)) < 1e-5
+    assert worst(backbone(images), theirs(images)) < 1e-10
     for tensor, other in zip(backbone.buffers(), theirs.buffers(), strict=True):
-        torch.testing.assert_close(tensor, other)
+        torch.testing.assert_close(tensor, other, rtol=1e-10, atol=1e-10)
 
 
 @torch.no_grad()

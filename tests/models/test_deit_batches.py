@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 
+pytestmark = pytest.mark.numeric
+
 ARCH = dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=32)
 MODES = {
     "full attention": {},

@@ -5,6 +5,8 @@ import torch
 from mmdet.registry import MODELS
 from torch.autograd.graph import saved_tensors_hooks
 
+pytestmark = pytest.mark.numeric
+
 ARCH = dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=32)
 WINDOWS = dict(window_size=3, global_blocks=2, with_cls_token=False)
 
@@ -16,7 +18,7 @@ def deit(**options):
     generator = torch.Generator().manual_seed(0)
     for parameter in backbone.parameters():
         parameter.data.normal_(0, 0.3, generator=generator)
-    return backbone.train()
+    return backbone.double().train()
 
 
 def gradients(backbone, images, seed=1):
@@ -40,13 +42,13 @@ def gradients(backbone, images, seed=1):
 )
 def test_checkpointing_changes_no_gradient(options):
     """Stochastic depth drops the same paths when a block is computed again."""
-    images = torch.randn(3, 3, 20, 28)
+    images = torch.randn(3, 3, 20, 28, dtype=torch.float64)
     options = dict(options, drop_path_rate=0.5)
     plain, kept = gradients(deit(**options), images)
     again, kept_again = gradients(deit(**options, with_cp=True), images)
     assert plain.keys() == again.keys()
     for name in plain:
-        torch.testing.assert_close(again[name], plain[name], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(again[name], plain[name], rtol=1e-10, atol=1e-10)
     assert kept_again < 0.4 * kept
     other, _ = gradients(deit(**options), images, seed=2)
     assert not torch.allclose(other["pos_embed"], plain["pos_embed"])
@@ -55,11 +57,11 @@ def test_checkpointing_changes_no_gradient(options):
 def test_stochastic_depth_drops_whole_images():
     """In training an image keeps or loses a branch; in eval mode nothing is dropped."""
     backbone = deit(**WINDOWS, drop_path_rate=0.9)
-    images = torch.randn(1, 3, 20, 28).expand(8, -1, -1, -1)
+    images = torch.randn(1, 3, 20, 28, dtype=torch.float64).expand(8, -1, -1, -1)
     (feature,) = backbone(images)
     assert len({tuple(image.flatten().tolist()) for image in feature}) > 1
     (feature,) = backbone.eval()(images)
-    torch.testing.assert_close(feature, feature[:1].expand_as(feature))
+    torch.testing.assert_close(feature, feature[:1].expand_as(feature), rtol=1e-10, atol=1e-10)
 
 
 FROZEN = {
@@ -87,13 +89,13 @@ def test_frozen_stages(stages):
         assert backbone.ln1.training == (stages < 4)
         backbone.eval().train()
     if stages < 4:
-        backbone(torch.randn(2, 3, 16, 16))[0].sum().backward()
+        backbone(torch.randn(2, 3, 16, 16, dtype=torch.float64))[0].sum().backward()
         assert all((p.grad is None) == (n in frozen) for n, p in backbone.named_parameters())
 
 
 def test_frozen_blocks_are_not_dropped():
     """The twin: without freezing the same rate of stochastic depth shows."""
-    images = torch.randn(4, 3, 16, 16)
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
     for stages, same in ((4, True), (3, False)):
         backbone = deit(frozen_stages=stages, drop_path_rate=0.9)
         assert torch.equal(backbone(images)[0], backbone(images)[0]) == same

@@ -12,6 +12,8 @@ from mmengine.registry import TRANSFORMS, DefaultScope, init_default_scope
 
 from mmrbdc.registry import MODELS
 
+pytestmark = pytest.mark.numeric
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 DETECTORS = [
     "mask-rcnn_rbdc-r50_coco",

@@ -11,6 +11,8 @@ from mmpretrain.structures import DataSample
 from mmrbdc.models import Siblings
 from mmrbdc.seeding import seed_all
 
+pytestmark = pytest.mark.numeric
+
 CLASSES = 4
 MEMBER = dict(
     type="ImageClassifier",

@@ -70,15 +70,16 @@ def randomise(module: nn.Module, seed: int = 0) -> None:
 
 
 def live(make: Callable[[], nn.Module]) -> tuple[dict[str, Tensor], Tensor]:
-    """Tensors and logits of a real model."""
+    """Tensors of a real model, float32, and its logits, computed in float64."""
     model = make().eval()
     randomise(model)
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with torch.no_grad():
-        return model.state_dict(), model(sample_images())
+        return tensors, model.double()(sample_images().double())
 
 
 def kept(name: str) -> tuple[dict[str, Tensor], Tensor]:
-    """Tensors and output of a sample."""
+    """Tensors and output of a sample, both float32."""
     sample = json.loads((SAMPLES / f"{name}.json").read_text())
     tensor = make_samples["sample_tensor"]
     tensors = {key: tensor(key, shape) for key, shape in sample["tensors"].items()}
