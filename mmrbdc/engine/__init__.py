@@ -1,5 +1,6 @@
 """MMEngine's side: the staged runner, its hooks, loop, initialiser and optimizer wrapper."""
 
+from mmrbdc.engine.amp import BFloat16OptimWrapper
 from mmrbdc.engine.buffers import AverageBuffersHook
 from mmrbdc.engine.checkpoint_hook import CheckpointHook
 from mmrbdc.engine.coco_metric import CocoMetric
@@ -22,6 +23,7 @@ from mmrbdc.engine.wall_clock import WallClockHook
 
 __all__ = [
     "AverageBuffersHook",
+    "BFloat16OptimWrapper",
     "CheckpointHook",
     "CocoMetric",
     "DetectorCostHook",

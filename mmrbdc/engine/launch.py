@@ -14,6 +14,7 @@ from mmengine.utils import import_modules_from_strings
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.coco.dataset import judged_datasets
 from mmrbdc.datasets.splits import split_of_test
+from mmrbdc.engine.amp import fit_amp_to_device
 from mmrbdc.engine.batch import batch_warnings, count_accumulated
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.detector_test import (
@@ -26,6 +27,9 @@ from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.evaluators import use_one_limit
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
+from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
+from mmrbdc.engine.training_runner import TrainingRunner
+from mmrbdc.engine.vis_backends import check_vis_backends
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
@@ -108,6 +112,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         stage: of a protocol, only this stage.
         members: of that stage, only these.
     """
+    check_vis_backends(cfg)
     if is_staged(cfg):
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
         with stock_files_readable():
@@ -118,28 +123,23 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
             f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
         )
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    fit_amp_to_device(cfg)
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
     notes = [*use_one_limit(cfg, "val", "test"), *_data_notes(cfg)]
     prepare_distributed(cfg)
     lock_folder(cfg.work_dir)
-    newest = _newest(cfg)
-    if newest is not None and not cfg.resume:
-        raise ValueError(
-            f"{cfg.work_dir} holds a run already ({newest.name}); add --resume to go on, or choose "
-            "another --work-dir"
-        )
-    cfg.resume = newest is not None
-    if newest is not None:
-        cfg.load_from = str(newest)
     count_accumulated(cfg)
+    entry = enter_run(cfg)
     with stock_files_readable():
-        runner = Runner.from_cfg(cfg)
+        runner = TrainingRunner.from_cfg(cfg)
+        keep_record(runner, entry)
         for line in batch_warnings(cfg):
             runner.logger.warning(line)
         for line in notes:
             runner.logger.info(line)
-        runner.train()
+        with end_logged(runner):
+            runner.train()
 
 
 def test(
@@ -228,6 +228,7 @@ def _test_run(
     prepare_distributed(cfg)
     if show_dir is not None:
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
+    check_vis_backends(cfg)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
     for line in notes:

@@ -20,6 +20,9 @@ from mmrbdc.seeding import derive_seed
 STAGED_KEYS = ("runner_type", "stages", "protocol", "lockstep", "cfg_options")
 """Top-level keys of a staged config that an ordinary run does not have."""
 
+_FETCHING = ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "worker_init_fn")
+_SHOWN = 6
+
 
 def run_config(
     config: Config,
@@ -143,18 +146,9 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
         parent: the hash of the stage before, or ``None``.
         world_size: number of processes.
     """
-    train = copy.deepcopy(run.train_dataloader.to_dict())
-    for name in (
-        "num_workers",
-        "persistent_workers",
-        "pin_memory",
-        "prefetch_factor",
-        "worker_init_fn",
-    ):
-        train.pop(name, None)
     content = dict(
         model=run.model.to_dict(),
-        train_dataloader=train,
+        train_dataloader=without_workers(run.train_dataloader.to_dict()),
         optim_wrapper=run.optim_wrapper.to_dict(),
         param_scheduler=[dict(scheduler) for scheduler in run.param_scheduler],
         max_iters=run.train_cfg.max_iters,
@@ -168,6 +162,11 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
     if run.get("compile"):
         content["compile"] = run.compile
     return json.loads(json.dumps(content, default=str, sort_keys=True))
+
+
+def without_workers(loader: dict[str, Any]) -> dict[str, Any]:
+    """A loader's config without how its samples are fetched, which changes none of them."""
+    return {name: value for name, value in loader.items() if name not in _FETCHING}
 
 
 def hash_of(content: dict[str, Any]) -> str:
@@ -190,6 +189,12 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
             for line in differences(a, b, f"{where}.{i}")
         ]
     return [] if old == new else [f"{where}: {_short(old)} -> {_short(new)}"]
+
+
+def listed(changed: Sequence[str]) -> str:
+    """The first of some differences, a line each."""
+    more = [f"and {len(changed) - _SHOWN} more"] if len(changed) > _SHOWN else []
+    return "".join(f"\n  {line}" for line in [*changed[:_SHOWN], *more])
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,6 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
@@ -27,12 +26,14 @@ from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.members import versions
 from mmrbdc.engine.model_cost import stage_config
 from mmrbdc.engine.preemption import listening, stop_if_requested
+from mmrbdc.engine.resumed_run import end_logged
 from mmrbdc.engine.scoring import score
-from mmrbdc.engine.stage_config import differences, dump, run_config, test_config
+from mmrbdc.engine.stage_config import differences, dump, listed, run_config, test_config
 from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
 from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.engine.starts import matched_streams
+from mmrbdc.engine.training_runner import StageRunner
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
@@ -183,11 +184,8 @@ class StagedRunner:
             old = json.loads(path.read_text())["fingerprints"]
             changed = differences(old, json.loads(json.dumps(contents)), "stages")
             if changed:
-                shown = "\n  ".join(
-                    changed[:6] + ([f"and {len(changed) - 6} more"] * (len(changed) > 6))
-                )
                 raise PlanError(
-                    f"{self.work_dir} holds another protocol; it differs in\n  {shown}\n"
+                    f"{self.work_dir} holds another protocol; it differs in{listed(changed)}\n"
                     "Choose another --work-dir, or give the options that it was started with"
                 )
             begun = any(setup.missing() for setup in self.stages)
@@ -327,8 +325,9 @@ class StagedRunner:
             f"{setup.architecture.label}, member(s) {', '.join(map(str, indices))}, "
             f"{setup.row.epochs:.2f} epochs" + (f", resumed from {newest}" if newest else "")
         )
-        runner = Runner.from_cfg(cfg)
-        runner.train()
+        runner = StageRunner.from_cfg(cfg)
+        with end_logged(runner, take_sigterm=False):
+            runner.train()
         close_run(runner)
         barrier()
         if is_main_process():

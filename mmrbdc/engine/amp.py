@@ -1,0 +1,76 @@
+"""Mixed precision of runs that are not staged, on a device that may have no loss scaler for it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from mmrbdc.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class BFloat16OptimWrapper(OptimWrapper):
+    """MMEngine's ``OptimWrapper`` with the forward pass under bfloat16 autocast, on any device.
+
+    bfloat16 has float32's range, so no loss scaler is needed. MMEngine's own ``AmpOptimWrapper``
+    does not run on a CPU.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Gradient accumulation as in ``OptimWrapper``, under autocast."""
+        with super().optim_context(model), torch.autocast(get_device(), dtype=torch.bfloat16):
+            yield
+
+
+def fit_amp_to_device(cfg: Config) -> None:
+    """On a CPU let ``AmpOptimWrapper`` with bfloat16 be :class:`BFloat16OptimWrapper`; changes
+    ``cfg``.
+
+    Raises:
+        ValueError: the device has no such mixed precision, or an operator of the model none.
+    """
+    wrapper = cfg.get("optim_wrapper") or {}
+    if str(wrapper.get("type")).rpartition(".")[-1] != "AmpOptimWrapper":
+        return
+    dtype = wrapper.get("dtype")
+    if get_device() == "cpu":
+        if dtype != "bfloat16":
+            raise ValueError(
+                f"optim_wrapper: AmpOptimWrapper with dtype={dtype!r} needs a GPU; on a CPU use "
+                "dtype='bfloat16' (--amp), or OptimWrapper"
+            )
+        wrapper.pop("loss_scale", None)
+        del wrapper["dtype"]
+        wrapper["type"] = "mmrbdc.BFloat16OptimWrapper"
+    if dtype == "bfloat16" and _pools_regions(cfg.model) and (reason := _roi_align_fails()):
+        raise ValueError(
+            f"--amp: the detector pools regions with mmcv's RoIAlign, which has no bfloat16 on "
+            f"this {get_device()} ({reason}); train it without --amp"
+        )
+
+
+def _pools_regions(config: Any) -> bool:
+    if isinstance(config, Mapping):
+        layer = config.get("roi_layer")
+        own = isinstance(layer, Mapping) and str(layer.get("type")).endswith("RoIAlign")
+        return own or any(_pools_regions(value) for value in config.values())
+    return isinstance(config, list | tuple) and any(map(_pools_regions, config))
+
+
+def _roi_align_fails() -> str | None:
+    """Why RoIAlign does not run in bfloat16; ``None`` where it does."""
+    from mmcv.ops import roi_align
+
+    image = torch.zeros(1, 1, 4, 4, dtype=torch.bfloat16, device=get_device())
+    region = torch.tensor([[0, 0, 0, 2, 2]], dtype=torch.bfloat16, device=get_device())
+    try:
+        roi_align(image, region, (1, 1))
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None
