@@ -38,7 +38,7 @@ def settings(flags: set[str]) -> tuple[list[dict[str, str]], list[str]]:
                 runs.append({variable: level})
             else:
                 lacking.append(f"{variable}={level} (no {flag})")
-    return [*runs, {name: "2" for name in THREADS}], lacking
+    return [*runs, dict.fromkeys(THREADS, "2")], lacking
 
 
 def main(arguments: list[str]) -> int:
