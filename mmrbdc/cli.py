@@ -1,10 +1,14 @@
 """How every command line of the project ends: with its result, or with one readable line."""
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable
 
+from mmrbdc.terminal import shown
+
+_LAYOUT = "\t\n"
 USER_ERRORS = (ValueError, OSError)
 """What a user can get wrong raises one of these; anything else is a bug and keeps its traceback."""
 
@@ -17,13 +21,16 @@ def run_cli(main: Callable[[], object]) -> None:
     """
     # MMEngine's config reader imports pkg_resources, which warns once for every base config.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks is written out, as on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except Exception as error:
         message = _message(error)
         if message is None or os.environ.get("MMRBDC_TRACEBACK") == "1":
             raise
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {shown(message, keep=_LAYOUT)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

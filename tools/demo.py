@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.studies.processes import interrupt_scripts, run_script
+from mmrbdc.commands.arguments import CommandParser
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / "configs"
@@ -52,9 +52,7 @@ TINY = Size(
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(None, __doc__)
     parser.add_argument("--out", type=Path, default=Path("work_dirs/demo"), help="where results go")
     parser.add_argument(
         "--data", type=Path, help="where the data are made (default data, or data/tiny)"
@@ -128,6 +126,8 @@ def commands(args: argparse.Namespace, size: Size) -> list[tuple[str, list[str]]
 
 def run(title: str, command: list[str], log: Path) -> None:
     """Run one tool; show its progress, keep its output in ``log``, stop the demo if it fails."""
+    from mmrbdc.studies.processes import interrupt_scripts, run_script
+
     started = time.monotonic()
     print(title, flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -6,25 +6,26 @@
     python tools/make_demo_data.py
 """
 
-import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.datasets.digits import POOLS, SMALL_TRAIN, check_counts, make_digits
-from mmrbdc.datasets.scenes import COUNTS, make_scenes
+from mmrbdc.commands.arguments import CommandParser
+
+# Those of mmrbdc.datasets; written out, since that imports torch, and --help should not.
+DIGITS = (1000, 300, 497)
+SMALL_TRAIN = 200
+SCENES = (400, 100, 200)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv``, make the three folders and say what was made."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(None, __doc__)
     three = partial(parser.add_argument, nargs=3, type=int, metavar=("TRAIN", "VAL", "TEST"))
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder (default: data)")
-    three("--digits", default=list(POOLS.values()), help="digits, at most %(default)s")
+    three("--digits", default=DIGITS, help="digits, at most {} {} {}".format(*DIGITS))
     parser.add_argument(
         "--small-train",
         type=int,
@@ -32,9 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="N",
         help="training digits of digits_small (default: %(default)s)",
     )
-    three("--scenes", default=list(COUNTS.values()), help="scenes (default: %(default)s)")
+    three("--scenes", default=SCENES, help="scenes (default: {} {} {})".format(*SCENES))
     parser.add_argument("--force", action="store_true", help="make again what is current")
     args = parser.parse_args(argv)
+    from mmrbdc.datasets.digits import POOLS, check_counts, make_digits
+    from mmrbdc.datasets.scenes import COUNTS, make_scenes
 
     digits = dict(zip(POOLS, args.digits, strict=True))
     small = {**digits, "train": args.small_train}

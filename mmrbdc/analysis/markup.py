@@ -2,6 +2,10 @@
 
 from xml.sax.saxutils import escape, quoteattr
 
+from mmrbdc.terminal import shown
+
+_SPACE = "\t\n"
+
 
 def element(name: str, /, *children: str, **attributes: str | float) -> str:
     """Return one element.
@@ -11,17 +15,17 @@ def element(name: str, /, *children: str, **attributes: str | float) -> str:
         children: XML, see :func:`escaped` for text.
         attributes: ``stroke_width=2`` becomes ``stroke-width="2"``, ``class_`` becomes ``class``.
     """
-    shown = "".join(
-        f" {key.rstrip('_').replace('_', '-')}={quoteattr(number(value))}"
+    written = "".join(
+        f" {key.rstrip('_').replace('_', '-')}={quoteattr(shown(number(value), keep=_SPACE))}"
         for key, value in attributes.items()
     )
     inside = "".join(children)
-    return f"<{name}{shown}>{inside}</{name}>" if inside else f"<{name}{shown}/>"
+    return f"<{name}{written}>{inside}</{name}>" if inside else f"<{name}{written}/>"
 
 
 def escaped(text: str) -> str:
-    """Return text as XML."""
-    return escape(text)
+    """Return text as XML; characters that XML cannot hold are written out."""
+    return escape(shown(text, keep=_SPACE))
 
 
 def number(value: str | float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from mmrbdc.terminal import shown
 from mmrbdc.weights import write_json, write_text
 
 from . import page
@@ -41,7 +42,7 @@ def saving_table(study: Study, savings: Mapping[Variant, Saving]) -> Table:
     """Make a table of at most 100 columns with one line per variant."""
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"{study.target}, reference {format_flops(study.reference_flops)}; top-1 on "
+        title=f"{shown(study.target)}, reference {format_flops(study.reference_flops)}; top-1 on "
         f"{study.split}",
         title_justify="left",
         caption="saving: 1 - FLOPs over those that scratch needs for the same accuracy, read off "
@@ -59,7 +60,7 @@ def saving_table(study: Study, savings: Mapping[Variant, Saving]) -> Table:
         found = savings.get(variant)
         needed = found.scratch_flops if found else None
         table.add_row(
-            variant.label,
+            shown(variant.label),
             "-" if variant.ratio is None else f"{variant.ratio:.2g}",
             f"{variant.flops / size:.3g}",
             f"{variant.share:.0%}",

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
+
+from mmrbdc.terminal import shown
 
 from .statistics import METRICS, Group, PairedDifference, Spread
 from .units import format_time, shown_flops
@@ -20,7 +23,7 @@ def comparison_table(found: Sequence[Group]) -> Table:
 def terminal_table(
     title: str,
     headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[str | Text]],
     text_columns: int,
     note: str | None = None,
 ) -> Table:
@@ -29,22 +32,22 @@ def terminal_table(
     Args:
         title: above it.
         headings: of the columns.
-        rows: cells, as many as headings.
+        rows: cells, as many as headings; one of several lines is rich's ``Text``.
         text_columns: how many of the first columns are words; the others are right-aligned numbers.
         note: below it.
     """
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=title,
+        title=shown(title),
         title_justify="left",
-        caption=note,
+        caption=note and shown(note, keep="\n"),
         caption_justify="left",
         pad_edge=False,
     )
     for i, heading in enumerate(headings):
         table.add_column(heading, justify="left" if i < text_columns else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(shown(cell) if isinstance(cell, str) else cell for cell in row))
     return table
 
 

@@ -1,6 +1,6 @@
 """A comparison as text for a terminal of 100 columns."""
 
-from rich.console import Console
+from mmrbdc.terminal import console, shown
 
 from .detection_table import detection_tables
 from .findings import Findings
@@ -9,16 +9,16 @@ from .table import WIDTH, comparison_table, differences_table, terminal_table
 
 def print_findings(findings: Findings) -> None:
     """Print the warnings and all tables that have something to show."""
-    console = Console(width=WIDTH, highlight=False)
+    screen = console(WIDTH)
     for warning in findings.warnings:
-        console.print(f"WARNING: {warning}", style="bold red", markup=False)
+        screen.print(f"WARNING: {shown(warning)}", style="bold red")
     if findings.are_runs:
-        console.print(comparison_table(findings.groups))
+        screen.print(comparison_table(findings.groups))
     for table in detection_tables(findings):
-        console.print(
+        screen.print(
             terminal_table(table.title, table.headings, table.rows, table.text_columns, table.note)
         )
         if table.note:
-            console.print()
+            screen.print()
     if findings.by_seed:
-        console.print(differences_table(findings.by_seed))
+        screen.print(differences_table(findings.by_seed))

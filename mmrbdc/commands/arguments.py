@@ -1,25 +1,75 @@
-"""Arguments that several commands share."""
+"""The parser of all commands, and arguments that several share. Imports nothing heavy."""
 
 import argparse
+import difflib
 import os
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from mmrbdc.typed_options import ConfigOptions
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that is called as the user called it, and suggests what a mistyped option meant."""
+
+    def __init__(self, name: str | None, description: str | None, **keywords: Any):
+        """Of a command.
+
+        Args:
+            name: the subcommand of ``mmrbdc``; ``None`` for a tool that is none.
+            description: for ``--help``; where it says ``mmrbdc NAME``, the script's path is put if
+                one of ``tools/`` runs.
+            keywords: further ones of ``argparse.ArgumentParser``.
+        """
+        command = f"mmrbdc {name}" if name else None
+        script, description = sys.argv[0], description or ""
+        if command and script.endswith(".py") and "tools" in os.path.abspath(script).split(os.sep):
+            description = description.replace(command, f"python {script}")
+            command = os.path.basename(script)
+        super().__init__(
+            prog=command,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **keywords,
+        )
+        self._words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; the words are kept for :meth:`error`."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """End with code 2, usage and message, and what a mistyped option may have meant."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        hints = ""
+        for word in self._words:
+            name = word.partition("=")[0]
+            if not name.startswith("--") or any(option.startswith(name) for option in known):
+                continue
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hints += f"; there is no {name}" + (f", did you mean {close[0]}?" if close else "")
+        super().error(message + hints)
+
+
+def add_config_options(
+    parser: argparse.ArgumentParser,
+    help: str = "override the config, stages included (stages.0.epochs=1)",
+) -> None:
+    """Add ``--cfg-options``."""
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=ConfigOptions, metavar="KEY=VALUE", help=help
+    )
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every tool that runs a config takes."""
-    from mmengine.config import DictAction
-
+    """Add what every command that runs a config takes."""
     parser.add_argument("config", help="config file")
     parser.add_argument(
         "--work-dir", help="where logs and weights are (default work_dirs/<config name>)"
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override the config, stages included (stages.0.epochs=1)",
-    )
+    add_config_options(parser)
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],

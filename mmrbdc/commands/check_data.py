@@ -1,8 +1,8 @@
 """Count images and boxes of every class of a COCO-format data set, and look for what is wrong.
 
-    python tools/misc/check_coco_dataset.py configs/custom/dataset.py
-    python tools/misc/check_coco_dataset.py configs/mask-rcnn_rbdc-r50_coco.py
-    python tools/misc/check_coco_dataset.py train.json val.json --images images/train images/val
+    mmrbdc check-data configs/custom/dataset.py
+    mmrbdc check-data configs/mask-rcnn_rbdc-r50_coco.py
+    mmrbdc check-data train.json val.json --images images/train images/val
 
 Give a config that has loaders, or annotation files; these also print the config's line `classes`.
 The exit code is 1 where something has to be mended.
@@ -14,17 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .arguments import CommandParser, add_config_options
+
 if TYPE_CHECKING:
     from mmrbdc.datasets.inspect_coco import CocoSplit
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from mmengine.config import DictAction
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser("check-data", __doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a config, or annotation files")
     parser.add_argument(
         "--images",
@@ -32,13 +30,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="with annotation files: the folder of their images, or one folder for each",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override the config",
-    )
+    add_config_options(parser, "override the config")
     return parser.parse_args(argv)
 
 
@@ -71,14 +63,13 @@ def splits(args: argparse.Namespace) -> "list[CocoSplit]":
 def main(argv: Sequence[str] | None = None) -> None:
     """Print what the data set holds; exit with 1 where something is wrong with it."""
     args = parse_args(argv)
-    from rich.console import Console
-
     from mmrbdc.datasets.inspect_coco import inspect
     from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
+    from mmrbdc.terminal import console, shown
 
     reports, errors = inspect(splits(args))
-    console = Console(highlight=False)
-    console.print(counts_table(reports))
+    screen = console()
+    screen.print(counts_table(reports))
     lines = []
     if not args.files[0].endswith(".py"):
         lines += ["for the config:", *class_lines(reports), ""]
@@ -86,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if any(report.split.images is None for report in reports):
         lines.append("note: no --images, so no image was looked at")
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        screen.print(shown(line, keep="\n"), soft_wrap=True)
     wrong = all_errors(reports, errors)
     if wrong:
-        console.print(f"{wrong} thing{'s' * (wrong > 1)} to mend: see the errors above")
+        screen.print(f"{wrong} thing{'s' * (wrong > 1)} to mend: see the errors above")
         sys.exit(1)
-    console.print("nothing has to be mended")
+    screen.print("nothing has to be mended")

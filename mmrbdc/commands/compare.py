@@ -1,7 +1,7 @@
 """Compare finished runs, or prediction files, in tables, and with --out in a report.
 
-    python tools/compare.py work_dirs/demo --out work_dirs/demo
-    python tools/compare.py --annotations instances_val2017.json \\
+    mmrbdc compare work_dirs/demo --out work_dirs/demo
+    mmrbdc compare --annotations instances_val2017.json \\
         --predictions rbdc=a.bbox.json rbdc=a.segm.json scratch=b.bbox.json scratch=b.segm.json
 
 A pretraining and the detectors fine-tuned from its checkpoint become one row each; several seeds
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .arguments import CommandParser
+
 if TYPE_CHECKING:
     from mmrbdc.analysis import Comparison
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser("compare", __doc__)
     parser.add_argument(
         "work_dirs",
         nargs="*",

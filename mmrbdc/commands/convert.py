@@ -1,23 +1,23 @@
 """Convert a checkpoint between MMPretrain, timm, torchvision and Hugging Face, head included.
 
-    python tools/model_converters/convert.py deit_small_patch16_224.pth deit-s.pth --to mmpretrain
-    python tools/model_converters/convert.py deit-b.pth model.safetensors --to huggingface
+    mmrbdc convert deit_small_patch16_224.pth deit-s.pth --to mmpretrain
+    mmrbdc convert deit-b.pth model.safetensors --to huggingface
 
 DeiT, plain ViT and ResNet. What IN is, is found out by its names and shapes; it may be an official
 DeiT file as well. To and back gives the same bits. None of the libraries need be installed.
 """
 
-import argparse
 from collections.abc import Sequence
+
+from .arguments import CommandParser
+
+# Written out, since their tables import torch, and --help should not; a test compares.
+LIBRARIES = ("mmpretrain", "timm", "torchvision", "huggingface")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, write, report."""
-    from mmrbdc.weights.libraries import LIBRARIES, convert_file
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser("convert", __doc__)
     parser.add_argument("source", metavar="IN", help=".pth, .bin or .safetensors file")
     parser.add_argument("target", metavar="OUT", help="new .pth, .bin or .safetensors file")
     parser.add_argument("--to", required=True, choices=LIBRARIES, help="whose names OUT gets")
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--prefix", help="what stands in front of the backbone's names, if it is not found"
     )
     args = parser.parse_args(argv)
+    from mmrbdc.weights.libraries import convert_file
+
     done = convert_file(
         args.source,
         args.target,

@@ -1,21 +1,30 @@
 """Couple checkpoint files of narrow models into one wide model, block-diagonally.
 
-python tools/grow.py --config mmpretrain::deit/deit-base_16xb64_in1k.py \
-    --parents small0.pth small1.pth --out base.pth
+mmrbdc grow --config mmpretrain::deit/deit-base_16xb64_in1k.py \\
+        --parents small0.pth small1.pth --out base.pth
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from .arguments import CommandParser
+
+# Written out, since the growth operators import torch, and --help should not; a test compares.
+OPERATORS = (
+    "block-diagonal, averaging, self-coupling, net2net, net2net-noise, tiling, aki, gradmax, "
+    "firefly, reinit, mixture-growth, mixture-growth-copy, mixture-growth-zero, "
+    "mixture-growth-random"
+)
+DEPTH_OPERATORS = ("stack", "adjacent")
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS
-
-    parser = argparse.ArgumentParser(
-        description="Grow narrow models into a wide one: checkpoint files in, a file out.",
-        epilog="CONFIG is a config file, an ordinary or a staged one, or the name of one that "
+    parser = CommandParser(
+        "grow",
+        __doc__,
+        epilog="CONFIG is a config file, an ordinary or a staged one, or the name of one that\n"
         "MMPretrain ships, like mmpretrain::resnet/resnet50_8xb32_in1k.py.",
     )
     parser.add_argument("--config", required=True, help="config of the wide model")
@@ -36,7 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "taken, or the child's head size",
     )
     parser.add_argument(
-        "--operator", default="block-diagonal", help=f"growth operator: {', '.join(OPERATORS)}"
+        "--operator", default="block-diagonal", help=f"growth operator: {OPERATORS}"
     )
     parser.add_argument(
         "--imports",

@@ -1,7 +1,7 @@
 """Price a staged protocol before anything runs, or solve for the lengths that fit a budget.
 
-python tools/plan.py configs/rbdc/deit-b_2step_in1k.py
-python tools/plan.py configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
+mmrbdc plan configs/rbdc/deit-b_2step_in1k.py
+mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
 """
 
 import argparse
@@ -9,16 +9,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from .arguments import CommandParser, add_config_options
+
+DEFAULT_RATIO = 1.5  # plan.solve's; written out, since that imports torch, and --help should not
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from mmengine.config import DictAction
-
-    from mmrbdc.plan import DEFAULT_RATIO
-
-    parser = argparse.ArgumentParser(
-        description="The stages of a protocol, their lengths, and what they will cost."
-    )
+    parser = CommandParser("plan", __doc__)
     parser.add_argument("config", help="staged config, for example configs/rbdc/*.py")
     parser.add_argument(
         "--budget",
@@ -35,27 +33,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--samples", type=int, help="training samples (default protocol.train_samples)"
     )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        default={},
-        metavar="KEY=VALUE",
-        help="override the config, stages included (stages.0.epochs=1)",
-    )
+    add_config_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the plan."""
     args = parse_args(argv)
-    from rich.console import Console
-
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.model_cost import plan_inputs
     from mmrbdc.engine.options import merge_options
     from mmrbdc.plan import (
-        DEFAULT_RATIO,
         PlanError,
         make_plan,
         parse_protocol,
@@ -63,13 +51,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         with_epochs,
     )
     from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, stage_lines
+    from mmrbdc.terminal import console, shown
 
     if args.ratio is not None and args.budget is None:
         raise PlanError(f"--ratio {args.ratio:g} needs --budget, the share that is to be spent")
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options)
     protocol = parse_protocol(cfg, name=Path(args.config).stem)
-    inputs = plan_inputs(cfg, protocol, samples=args.samples, options=args.cfg_options)
+    inputs = plan_inputs(cfg, protocol, samples=args.samples, options=cfg.get("cfg_options"))
     solved = {}
     if args.budget is not None:
         ratio = DEFAULT_RATIO if args.ratio is None else args.ratio
@@ -81,15 +70,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.json:
         print(json.dumps({**plan.to_dict(), **({"solved": solved} if solved else {})}, indent=2))
         return
-    console = Console(width=WIDTH, highlight=False)
-    console.print(f"[bold]{protocol.name}[/bold]  {protocol.method}, {protocol.family}")
-    console.print(plan_table(plan))
+    screen = console(WIDTH)
+    screen.print(shown(protocol.name), style="bold", end="")
+    screen.print(f"  {protocol.method}, {protocol.family}")
+    screen.print(plan_table(plan))
     for line in plan_notes(plan):
-        console.print(line)
+        screen.print(line)
     if solved:
-        console.print(
+        screen.print(
             f"\nSolved for {args.budget:.4g} of the reference at ratio {ratio:g}"
             f"{' (the default)' if args.ratio is None else ''}; paste into the config:"
         )
         for line in stage_lines(protocol):
-            console.print(line, markup=False)
+            screen.print(line)

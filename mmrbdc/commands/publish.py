@@ -1,20 +1,19 @@
 """Publish the backbone of a checkpoint: NAME-HASH.pth, NAME-HASH.safetensors and NAME-HASH.json.
 
-    python tools/publish_model.py work_dirs/deit-b_2step_in1k/deit-b_2step_in1k.pth --out published
+    mmrbdc publish work_dirs/deit-b_2step_in1k/deit-b_2step_in1k.pth --out published
 
 HASH is the first 8 digits of the SHA-256 of the .pth. The side-car says family, width, parents,
 training FLOPs, accuracy and versions, as far as the checkpoint knows them.
 """
 
-import argparse
 from collections.abc import Sequence
+
+from .arguments import CommandParser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, write, report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser("publish", __doc__)
     parser.add_argument("checkpoint", metavar="FILE", help="a run's final file, or any other")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--name", help="NAME (default: the one in the file, else the file's)")

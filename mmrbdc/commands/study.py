@@ -1,14 +1,15 @@
 """Run a study: growth methods on one recipe at equal FLOPs, over seeds, then their ranking.
 
-    python tools/study.py configs/studies/digits_deit.py --jobs 2
+    mmrbdc study configs/studies/digits_deit.py --jobs 2
 
 Every run is a staged run in a work dir of its own. A run that fails is named and stops no other;
 the same command with --resume goes on. Ends with a table, study.html and one csv of all numbers.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from .arguments import CommandParser, add_config_options
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 140
@@ -16,28 +17,22 @@ WIDTH = 140
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing, then rank what is finished."""
-    from mmengine.config import DictAction
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser("study", __doc__)
     parser.add_argument("config", type=Path, help="study config")
     parser.add_argument("--resume", action="store_true", help="go on in the work dir")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each")
     parser.add_argument("--work-dir", type=Path, help="default work_dirs/studies/<config name>")
     parser.add_argument("--out", type=Path, help="for table, page and csv; default the work dir")
     parser.add_argument("--report-only", action="store_true", help="run nothing")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE",
-                        help="override the recipe")  # fmt: skip
+    add_config_options(parser, "override the recipe")
     args = parser.parse_args(argv)
-    from rich.console import Console
-
     from mmrbdc.analysis.study import read_study
     from mmrbdc.datasets import check_config_data
     from mmrbdc.studies.grid import read_grid
     from mmrbdc.studies.ranking import rank
     from mmrbdc.studies.report import ranking_table, write_study_report
     from mmrbdc.studies.run import check_folder, check_out, finished_runs, ranked_runs, run_grid
+    from mmrbdc.terminal import console
 
     if args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs}; one run at a time is the least")
@@ -56,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         study = read_study(done)
         names = [path.name for path in missing]
         ranking = rank(study, grid.budget, ranked_runs(grid, folder), names)
-        Console(width=WIDTH).print(ranking_table(study, ranking))
+        console(WIDTH).print(ranking_table(study, ranking))
         for path in write_study_report(study, ranking, args.out or folder):
             print(path)
     if failed:

@@ -1,7 +1,7 @@
 """Test a trained model on the config's test split and write the figures to <work dir>/test.json.
 
-    python tools/test.py configs/rbdc/deit-micro_2step_digits.py
-    python tools/test.py configs/mask-rcnn_rbdc-r50_coco.py my_detector.pth
+    mmrbdc test configs/rbdc/deit-micro_2step_digits.py
+    mmrbdc test configs/mask-rcnn_rbdc-r50_coco.py my_detector.pth
 
 A staged config tests its final model; a detector without a checkpoint argument tests the newest
 checkpoint of its work dir, and leaves its predictions (predictions.bbox.json and .segm.json, COCO's
@@ -11,12 +11,12 @@ result format) and its throughput there too, for tools/compare.py.
 import argparse
 from collections.abc import Sequence
 
-from .arguments import add_run_arguments
+from .arguments import CommandParser, add_run_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Test a trained model.")
+    parser = CommandParser("test", __doc__)
     add_run_arguments(parser)
     parser.add_argument(
         "checkpoint", nargs="?", help="checkpoint file (default: what training left)"

@@ -1,20 +1,20 @@
 """Train a config: a staged protocol of mmrbdc, or any run of MMPretrain's or MMDetection's kind.
 
-python tools/train.py configs/rbdc/deit-micro_2step_digits.py
-python tools/train.py configs/rbdc/deit-micro_2step_digits.py --resume
-python tools/train.py configs/rbdc/deit-b_2step_in1k.py --stage 0 --member 2
-python tools/train.py configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dataloader.batch_size=4
+mmrbdc train configs/rbdc/deit-micro_2step_digits.py
+mmrbdc train configs/rbdc/deit-micro_2step_digits.py --resume
+mmrbdc train configs/rbdc/deit-b_2step_in1k.py --stage 0 --member 2
+mmrbdc train configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dataloader.batch_size=4
 """
 
 import argparse
 from collections.abc import Sequence
 
-from .arguments import add_run_arguments
+from .arguments import CommandParser, add_run_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Train a config.")
+    parser = CommandParser("train", __doc__)
     add_run_arguments(parser)
     parser.add_argument(
         "--resume",

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.datasets.errors import DataError
+
 LOADERS = ("train", "val", "test")
 DEMO_FOLDERS = {"digits", "digits_small", "digit_scenes"}
 
@@ -45,9 +47,27 @@ def type_name(part: Mapping) -> str:
 
 
 def stated_classes(dataset: Mapping) -> tuple[str, ...] | None:
-    """The classes that a data set's config names; None where it names none."""
+    """The classes that a data set's config names; None where it names none.
+
+    Raises:
+        DataError: text that is no file of names, as ``("cell")`` is without a comma; or what is no
+            text among the names.
+    """
     classes = (dataset.get("metainfo") or {}).get("classes") or dataset.get("classes")
-    return tuple(classes) if isinstance(classes, list | tuple) else None
+    if classes is None:
+        return None
+    if isinstance(classes, str):
+        if not Path(classes).is_file():
+            raise DataError(
+                f"classes is the text {classes!r}, and there is no file of that name that lists "
+                f"classes; one class is written with a comma: classes = ({classes!r},)"
+            )
+        from mmengine.fileio import list_from_file  # as MMEngine's data sets read it
+
+        return tuple(list_from_file(classes))
+    if not isinstance(classes, list | tuple) or not all(isinstance(c, str) for c in classes):
+        raise DataError(f"classes must be a tuple of names, got {classes!r}")
+    return tuple(classes)
 
 
 def joined(root: str | None, path: str) -> str:

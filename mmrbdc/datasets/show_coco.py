@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mmrbdc.datasets.inspect_coco import SplitReport
+from mmrbdc.terminal import shown
 
 
 def counts_table(reports: Sequence[SplitReport]) -> Table:
@@ -14,10 +15,10 @@ def counts_table(reports: Sequence[SplitReport]) -> Table:
     table.add_column("class")
     for report in reports:
         for what in ("images", "boxes"):
-            table.add_column(f"{report.split.name}\n{what}", justify="right")
+            table.add_column(f"{shown(report.split.name)}\n{what}", justify="right")
     for name in dict.fromkeys(name for report in reports for name in report.classes):
         counts = [(r.class_images[name], r.class_boxes[name]) for r in reports]
-        table.add_row(name, *(f"{number:,}" for pair in counts for number in pair))
+        table.add_row(shown(name), *(f"{number:,}" for pair in counts for number in pair))
     table.add_section()
     whole = [(f"{report.images:,}", f"{report.boxes:,}") for report in reports]
     table.add_row("all", *(cell for pair in whole for cell in pair), style="bold")

@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmrbdc.datasets.coco.limits import coco_evaluators
+from mmrbdc.datasets.configs import stated_classes
 from mmrbdc.engine.evaluators import scored_max_dets
 from mmrbdc.registry import DATASETS, HOOKS
 from mmrbdc.weights.read import file_sha256
@@ -110,7 +111,7 @@ def evaluation_facts(cfg: Config) -> dict[str, Any]:
 
 def _classes(dataset: Mapping[str, Any]) -> list[str]:
     """Names of the classes of a data set's config, else of its class; empty where it has none."""
-    own = (dataset.get("metainfo") or {}).get("classes")
+    own = stated_classes(dataset)
     with DATASETS.switch_scope_and_registry(None) as registry:
         kind = registry.get(dataset["type"])
     found = own if own is not None else getattr(kind, "METAINFO", {}).get("classes")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import matplotlib
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
@@ -228,6 +229,7 @@ def _test_run(
     prepare_distributed(cfg)
     if show_dir is not None:
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
+        matplotlib.rcParams["text.parse_math"] = False  # a class's name may have dollars
     check_vis_backends(cfg)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)

@@ -9,6 +9,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmrbdc.typed_options import Typed
+
 _RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {"self"} | {
     "activation_checkpointing",
     "compile",
@@ -23,6 +25,9 @@ _RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {"self
 _STAGED_KEYS = ("stages", "protocol", "lockstep")
 """What the staged runner reads beside that."""
 
+_TEXT_KEYS = ("experiment_name", "load_from", "work_dir")
+"""Where MMEngine takes text and a config holds none, as a rule."""
+
 _SHOWN = 4
 
 
@@ -31,12 +36,14 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
 
     Args:
         cfg: a loaded config; changed in place.
-        options: dotted keys and values, as ``mmengine.DictAction`` gives them.
+        options: dotted keys and values; those that were typed (:class:`Typed`) are read as what
+            the config holds there: text stays text.
 
     Raises:
         ValueError: an option whose first part neither the config nor MMEngine's Runner knows, or
             is a name that the config's files use among themselves (``max_epochs``), whose value
-            has been copied by then; or one that reaches past the end of a list.
+            has been copied by then; one that reaches past the end of a list; or a value that
+            cannot be read.
     """
     options = dict(options or {})
     read = _RUNNER_KEYS | set(_STAGED_KEYS)
@@ -57,6 +64,8 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
                 + ". Set it there, or in the file"
             )
     for key, value in options.items():
+        if isinstance(value, Typed):
+            options[key] = value = value.value(key, _held(cfg, key))
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError) as error:
@@ -64,6 +73,23 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             raise ValueError(f"--cfg-options {key}: {reason}") from error
     if options:
         cfg.cfg_options = options
+
+
+def _held(cfg: Config, key: str) -> Any:
+    """What the config holds at a dotted key, ``None`` if nothing.
+
+    A stage's own key that the stage does not have yet is the whole config's.
+    """
+    node: Any = cfg
+    parts = key.split(".")
+    for part in parts:
+        try:
+            node = node[int(part)] if isinstance(node, list | tuple) else node[part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            if parts[0] == "stages" and len(parts) > 2:
+                return _held(cfg, ".".join(parts[2:]))
+            return "" if key in _TEXT_KEYS else None
+    return "" if node is None and key in _TEXT_KEYS else node
 
 
 def _holding(cfg: Config, name: str, root: str) -> list[str]:

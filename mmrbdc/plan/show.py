@@ -1,11 +1,11 @@
 """A plan for people: a table, and the same as text."""
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from mmrbdc.plan.cost import Plan, PlanRow
 from mmrbdc.plan.stages import Protocol
+from mmrbdc.terminal import console, shown
 
 WIDTH = 100
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -40,9 +40,9 @@ def plan_table(plan: Plan) -> Table:
 
 def plan_lines(plan: Plan) -> list[str]:
     """The table as plain text, then what a reader needs to know about its units."""
-    console = Console(width=WIDTH, color_system=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(plan_table(plan))
+    screen = console(WIDTH)
+    with screen.capture() as captured:
+        screen.print(plan_table(plan))
     lines = [line.rstrip() for line in captured.get().splitlines()]
     return [*filter(None, lines), *plan_notes(plan)]
 
@@ -84,8 +84,8 @@ def stage_lines(protocol: Protocol) -> list[str]:
 def _cells(row: PlanRow, sized: bool) -> tuple[str, ...]:
     """A row's cells; the image size, where it differs between stages, stands behind the model."""
     return (
-        row.name,
-        f"{row.label}, {_pixels(row.img_size)}" if sized and row.img_size else row.label,
+        shown(row.name),
+        shown(row.label) + (f", {_pixels(row.img_size)}" if sized and row.img_size else ""),
         quantity(row.params),
         quantity(row.forward_flops),
         quantity(row.forward_flops / 2),

@@ -1,5 +1,6 @@
 """A study's ranking as a table, a page and one csv."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from mmrbdc.analysis import page
 from mmrbdc.analysis.charts.bands import line_colours
@@ -18,6 +20,7 @@ from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study
 from mmrbdc.analysis.table import format_spread, terminal_table
 from mmrbdc.analysis.units import family_label, format_time, method_label
+from mmrbdc.terminal import shown
 from mmrbdc.weights import write_text
 
 from .methods import describe_methods
@@ -35,7 +38,7 @@ def ranking_table(study: Study, ranking: Ranking) -> Table:
     return terminal_table(
         f"{study.target}, top-1 on {study.split}{spent(ranking)}",
         HEADINGS,
-        [[cell.replace("; ", "\n") for cell in row] for row in _rows(ranking)],
+        [[*row[:-2], Text(row[-2].replace("; ", "\n")), row[-1]] for row in _rows(ranking)],
         1,
         note="\n".join(words),
     )
@@ -113,15 +116,20 @@ def _difference(found: PairedDifference) -> str:
 
 
 def _markdown(study: Study, ranking: Ranking) -> str:
-    lines = [f"# {_title(study)}", ""]
+    lines = [f"# {_marked(_title(study))}", ""]
     lines += ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in _rows(ranking)]
+    lines += ["| " + " | ".join(map(_marked, row)) + " |" for row in _rows(ranking)]
     notes = [f"Careful: {line}." for line in warnings(ranking)]
     lines += ["", "## How to read it", "", f"Training FLOPs{spent(ranking)}.", ""]
-    lines += [f"- {note}" for note in (*notes, *how_to_read(study, ranking), MEANING)]
+    lines += [f"- {_marked(note)}" for note in (*notes, *how_to_read(study, ranking), MEANING)]
     lines += ["", "## Methods", "", GROWING, ""]
-    lines += [f"- {name}: {about}." for name, about in _methods(ranking)]
+    lines += [f"- {_marked(name)}: {_marked(about)}." for name, about in _methods(ranking)]
     return "\n".join(lines) + "\n"
+
+
+def _marked(text: str) -> str:
+    """Text in Markdown, whose own characters are told from it."""
+    return re.sub(r"([\\`*\[\]<>|$&])", r"\\\1", shown(text))
 
 
 def _html(study: Study, ranking: Ranking, figures: Mapping) -> str:

@@ -53,5 +53,8 @@ def write_json(path: str | Path, obj: Any) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically (see :func:`atomic_write`)."""
-    atomic_write(path, lambda file: file.write(text.encode()))
+    """Write ``text`` as UTF-8, atomically (see :func:`atomic_write`).
+
+    Of a file's name that is no UTF-8, Python keeps the bytes as what no encoding has: written out.
+    """
+    atomic_write(path, lambda file: file.write(text.encode(errors="backslashreplace")))

@@ -7,23 +7,16 @@ and grown at any budgets and ratios, each over seeds. With --out writes the two 
 and saving.json.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from mmrbdc.analysis.saving_report import saving_table, savings_of, write_saving_report
-from mmrbdc.analysis.study import read_study
-from mmrbdc.analysis.table import WIDTH
 from mmrbdc.cli import run_cli
+from mmrbdc.commands.arguments import CommandParser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the table; write the files where they are asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(None, __doc__)
     parser.add_argument(
         "work_dirs",
         nargs="+",
@@ -33,12 +26,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files there")
     args = parser.parse_args(argv)
+    from mmrbdc.analysis.saving_report import saving_table, savings_of, write_saving_report
+    from mmrbdc.analysis.study import read_study
+    from mmrbdc.analysis.table import WIDTH
+    from mmrbdc.terminal import console
+
     study = read_study(args.work_dirs)
     savings = savings_of(study)
     if args.out:
         for path in write_saving_report(study, savings, args.out):
             print(path)
-    Console(width=WIDTH).print(saving_table(study, savings))
+    console(WIDTH).print(saving_table(study, savings))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import colorsys
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
+
+from mmrbdc.terminal import shown
 
 from ..errors import AnalysisError
 from .annotations import Annotations
@@ -71,12 +74,15 @@ def side_by_side(
     for axes, (title, things) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        axes.set_title(title, fontsize=11)
+        axes.set_title(shown(title), fontsize=11, parse_math=False)
         axes.set_axis_off()
         axes.imshow(_with_masks(image, things))
         _draw_boxes(axes, things)
     target = io.BytesIO()
-    figure.savefig(target, format="png")
+    with warnings.catch_warnings():
+        # Letters that the font lacks are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(target, format="png")
     return target.getvalue()
 
 
@@ -146,7 +152,8 @@ def _draw_boxes(axes: Axes, things: Sequence[_Thing]) -> None:
         axes.text(
             x,
             y,
-            thing.label,
+            shown(thing.label),
+            parse_math=False,
             fontsize=6.5,
             color="black" if _luminance(thing.colour) > 0.4 else "white",
             va="top",
