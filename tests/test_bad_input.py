@@ -28,7 +28,7 @@ STAGED = CONFIGS / "rbdc" / f"{NAME}.py"
 RANDOM = CONFIGS / "mask-rcnn_random-deit-micro_scenes.py"
 DETECTOR = CONFIGS / "mask-rcnn_rbdc-deit-micro_scenes.py"
 
-LOGS = ("", ".log", ".py")
+LOGS = ("", ".log", ".py", ".txt")
 """What a run that fails as it starts may leave: folders, its log, its config."""
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")

@@ -24,7 +24,7 @@ from mmrbdc.analysis.coco import read_annotations, read_predictions, side_by_sid
 from mmrbdc.analysis.table import terminal_table
 from mmrbdc.cli import run_cli
 from mmrbdc.commands import check_data, compare
-from mmrbdc.datasets.check import stated_classes
+from mmrbdc.datasets.configs import stated_classes
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.inspect_coco import CocoSplit, SplitReport
 from mmrbdc.datasets.show_coco import class_lines, counts_table

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.check import find_datasets
+from mmrbdc.datasets.configs import find_datasets
 from mmrbdc.weights.read import file_sha256
 
 _FOLDERS = ("CustomDataset", "ImageNet")
