@@ -46,5 +46,6 @@ test_dataloader = dict(
         data_prefix=dict(img=test_images),
     )
 )
-val_evaluator = dict(ann_file=f"{data_root}/{val_file}")
-test_evaluator = dict(ann_file=f"{data_root}/{test_file}")
+# An absolute val_file or test_file stays as it is, here as in the loaders.
+val_evaluator = dict(ann_file=val_file if val_file[0] == "/" else f"{data_root}/{val_file}")
+test_evaluator = dict(ann_file=test_file if test_file[0] == "/" else f"{data_root}/{test_file}")

@@ -3,6 +3,7 @@
     mmrbdc check-data configs/custom/dataset.py
     mmrbdc check-data configs/mask-rcnn_rbdc-r50_coco.py
     mmrbdc check-data train.json val.json --images images/train images/val
+    mmrbdc check-data train.json --renumber train-from-1.json
 
 Give a config that has loaders, or annotation files; these also print the config's line `classes`.
 The exit code is 1 where something has to be mended.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from .arguments import CommandParser, add_config_options
 
 if TYPE_CHECKING:
-    from mmrbdc.datasets.inspect_coco import CocoSplit
+    from mmrbdc.datasets.inspect_coco import SplitReport
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,23 +31,35 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="with annotation files: the folder of their images, or one folder for each",
     )
+    parser.add_argument(
+        "--renumber",
+        metavar="NEW_FILE",
+        help="write a copy of the one annotation file whose annotations are numbered from 1, for "
+        "files that have the id 0 or an id twice, and look at that",
+    )
     add_config_options(parser, "override the config")
     return parser.parse_args(argv)
 
 
-def splits(args: argparse.Namespace) -> "list[CocoSplit]":
-    """What the command line asks for."""
+def looked_at(args: argparse.Namespace) -> "tuple[list[SplitReport], list[str]]":
+    """Look at what the command line asks for."""
+    from mmrbdc.datasets.coco.renumber import renumber
     from mmrbdc.datasets.errors import DataError
-    from mmrbdc.datasets.inspect_coco import CocoSplit, splits_of_config
+    from mmrbdc.datasets.inspect_coco import CocoSplit, inspect, inspect_config
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.options import merge_options
 
     if args.files[0].endswith(".py"):
-        if len(args.files) > 1 or args.images:
+        if len(args.files) > 1 or args.images or args.renumber:
             raise DataError("give one config, which says where its images are, and nothing else")
         cfg = load_config(args.files[0])
         merge_options(cfg, args.cfg_options)
-        return splits_of_config(cfg)
+        return inspect_config(cfg)
+    if args.renumber:
+        if len(args.files) > 1:
+            raise DataError(f"--renumber takes one annotation file, got {len(args.files)}")
+        renumber(Path(args.files[0]), Path(args.renumber))
+        args.files = [args.renumber]
     folders = args.images or [None]
     folders = folders * len(args.files) if len(folders) == 1 else folders
     if len(folders) != len(args.files):
@@ -54,20 +67,21 @@ def splits(args: argparse.Namespace) -> "list[CocoSplit]":
             f"--images names {len(folders)} folders for {len(args.files)} annotation files; give "
             "one for all, or one for each"
         )
-    return [
-        CocoSplit(name=Path(file).stem, ann_file=Path(file), images=folder and Path(folder))
-        for file, folder in zip(args.files, folders, strict=True)
-    ]
+    return inspect(
+        [
+            CocoSplit(name=Path(file).stem, ann_file=Path(file), images=folder and Path(folder))
+            for file, folder in zip(args.files, folders, strict=True)
+        ]
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print what the data set holds; exit with 1 where something is wrong with it."""
     args = parse_args(argv)
-    from mmrbdc.datasets.inspect_coco import inspect
     from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
     from mmrbdc.terminal import console, shown
 
-    reports, errors = inspect(splits(args))
+    reports, errors = looked_at(args)
     screen = console()
     screen.print(counts_table(reports))
     lines = []

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.coco.config import is_coco, order_problem, use_of
 from mmrbdc.datasets.coco.index import refuse
 from mmrbdc.datasets.coco.judge import Table, judge
@@ -118,6 +119,24 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
         replace(split, name=", ".join(names), limits=config_limits(cfg, *names))
         for (_, split), names in found.items()
     ]
+
+
+def inspect_config(cfg: Mapping) -> tuple[list[SplitReport], list[str]]:
+    """Read all splits of a config, and ask last what the start of a training or a test asks.
+
+    Returns:
+        As of :func:`inspect`; without errors, training and testing start.
+
+    Raises:
+        DataError: an annotation file is missing or not in COCO's format at all.
+    """
+    reports, errors = inspect(splits_of_config(cfg))
+    if not errors and not any(report.errors for report in reports):
+        try:
+            check_config_data(cfg)
+        except DataError as error:
+            errors.append(str(error))
+    return reports, errors
 
 
 def inspect(splits: Sequence[CocoSplit]) -> tuple[list[SplitReport], list[str]]:

@@ -102,7 +102,8 @@ class Findings:
 
 def shown(value: Any) -> str:
     """Show a value in a message, cut to a part of a line whatever it is."""
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 def listed(values: Iterable[Any], most: int = 5) -> str:

@@ -330,7 +330,9 @@ def _annotations(
         good = np.array([type(v) in allowed and v in (0, 1, MISSING) for v in crowd], bool)
         _fields("annotations", rows, labels, "iscrowd", good, "0 or 1", found)
     columns["crowd"] = np.array([v == 1 for v in crowd], bool)
-    columns["ignored"] = np.array([bool(v) and v is not MISSING for v in column(rows, "ignore")])
+    columns["ignored"] = np.array(
+        [bool(v) and v is not MISSING for v in column(rows, "ignore")], bool
+    )
     return columns | {"sound": sound & good}
 
 

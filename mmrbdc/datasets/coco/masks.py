@@ -39,8 +39,8 @@ def judge_masks(
     places = np.array([values[n] for n in packed], np.int64).reshape(-1, 2)
     problems = _Problems(table, values, found, is_error=masks is not False)
     empty = [n for n in np.flatnonzero(~is_packed).tolist() if not _is_there(values[n])]
-    empty += packed[places[:, 1] == 0].tolist()
-    there = places[:, 1] > 0
+    there = polygons.starts[places.sum(axis=1)] > polygons.starts[places[:, 0]]
+    empty += packed[~there].tolist()
     problems.judge_polygons(packed[there], places[there], polygons)
     empty_rows = set(empty)
     for n in np.flatnonzero(~is_packed).tolist():
@@ -77,6 +77,7 @@ class _Problems:
         self._is_error = is_error
         self._rows: dict[tuple[str, str], list[int]] = {}
         self._remarks: dict[str, list[int]] = {}
+        self._details: dict[int, str] = {}
 
     def label(self, row: int) -> int | str:
         """What the annotation is called in messages."""
@@ -110,7 +111,7 @@ class _Problems:
             "with a coordinate far outside of the image",
             "polygons are pixels x1, y1, x2, y2, ... of the image",
         )
-        wide = np.flatnonzero(inside & ~far & (extent * count > LONGEST_OUTLINE))
+        wide = np.flatnonzero(inside & ~far & (extent > LONGEST_OUTLINE / np.maximum(count, 1)))
         long = [n for n in wide if _outline(polygons, starts[n], ends[n]) > LONGEST_OUTLINE]
         self._add(rows[owner[long]], f"an outline of more than {LONGEST_OUTLINE:,.0f} pixels", "")
         some = np.zeros(len(rows), bool)
@@ -148,10 +149,7 @@ class _Problems:
             return
         width, height = (int(side) for side in self._table.image_sizes[self._table.image[row]])
         size, counts = value.get("size", MISSING), value.get("counts", MISSING)
-        remedy = (
-            "an RLE is {'size': [height, width], 'counts': TEXT or LIST} of the image's own size; "
-            "write the mask again"
-        )
+        remedy = "write the mask again, as {'size': [height, width], 'counts': TEXT or LIST}"
         if size is MISSING or counts is MISSING:
             missing = "size" if size is MISSING else "counts"
             self._add([row], f"an RLE without '{missing}'", remedy)
@@ -160,8 +158,9 @@ class _Problems:
             or size != [height, width]
             or any(type(side) not in (int, float) for side in size)
         ):
-            turned = " (it is turned: width, height)" if size == [width, height] else ""
-            self._add([row], f"whose mask has another size than the image{turned}", remedy)
+            turned = "it is turned: width, height" if size == [width, height] else ""
+            self._details[row] = f" ({turned or f'{height} x {width}'})"
+            self._add([row], "whose mask has another size than the image", remedy)
         elif width * height > MOST:
             self._add([row], "a mask of more than 2**32 pixels, which COCO's cannot have", "")
         elif not isinstance(counts, str | list):
@@ -173,6 +172,7 @@ class _Problems:
                 told = "are Python's bytes, written as text" if hint else "are no run lengths"
                 self._add([row], f"an RLE whose 'counts' {told}", remedy)
             elif pixels != width * height:
+                self._details[row] = f" ({pixels:,} instead of {width * height:,})"
                 self._add([row], "an RLE whose 'counts' do not add up to height x width", remedy)
 
     def _add(self, rows: Any, problem: str, remedy: str) -> None:
@@ -184,7 +184,8 @@ class _Problems:
         """Write the findings down; return their rows."""
         wrong: set[int] = set()
         for (problem, remedy), rows in self._rows.items():
-            told = problem if self._is_error else f"{problem}; masks are not used here"
+            told = problem + self._details.get(rows[0], "")
+            told = told if self._is_error else f"{told}; masks are not used here"
             self._found.entries(
                 "annotations",
                 [self.label(row) for row in rows],

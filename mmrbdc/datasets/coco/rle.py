@@ -19,7 +19,7 @@ def rle_pixels(counts: str) -> int | None:
         The sum of all run lengths; ``None`` if the string cannot be an RLE: characters out of
         range, an unfinished number, a negative length.
     """
-    pieces = np.frombuffer(counts.encode(errors="replace"), np.uint8).astype(np.int64) - 48
+    pieces = np.frombuffer(counts.encode(errors="surrogatepass"), np.uint8).astype(np.int64) - 48
     if not pieces.size or pieces.min() < 0 or pieces.max() > 63:
         return None
     more = pieces >= 32
