@@ -197,7 +197,10 @@ class CocoOfConfig:
             raise DataError(f"{key}: '{path}': {problem}")
 
     def _check_kept(self, use: CocoUse, table: Table) -> None:
-        self._kept[use.key] = kept = what_is_kept(table, use)
+        try:
+            self._kept[use.key] = kept = what_is_kept(table, use)
+        except DataError as error:
+            raise DataError(f"{use.key}: '{use.ann_file}': {error}") from None
         if not kept.images:
             raise DataError(
                 f"{use.key}: no image of '{use.ann_file}' is left: {kept.image_reasons()}; correct "

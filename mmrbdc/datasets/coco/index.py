@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pycocotools.coco import COCO
 
-from mmrbdc.datasets.coco.findings import Finding, listed
+from mmrbdc.datasets.coco.findings import Finding, listed, shown
 from mmrbdc.datasets.coco.judge import Verdict, judge
 from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.errors import DataError
@@ -69,7 +69,8 @@ def fill(coco: Index, verdict: Verdict, classes: Collection[str] | None = None) 
     if classes is not None:
         categories = [row for row in categories if row["name"] in classes]
         if not categories:
-            raise DataError(f"{verdict.file.path} has none of the categories {listed(classes)}")
+            wanted = listed(shown(name) for name in classes)
+            raise DataError(f"{verdict.file.path} has none of the categories {wanted}")
         kept = {row["id"] for row in categories}
         annotations = [row for row in annotations if row["category_id"] in kept]
     coco.dataset = {**content, "annotations": annotations, "categories": categories}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mmrbdc.datasets.coco.judge import Table
+from mmrbdc.datasets.errors import DataError
 
 
 class Use(Protocol):
@@ -73,7 +74,11 @@ class Kept:
 
 
 def what_is_kept(table: Table, use: Use) -> Kept:
-    """Say which images and objects a data set keeps."""
+    """Say which images and objects a data set keeps.
+
+    Raises:
+        DataError: ``indices`` has an image that is not there.
+    """
     size = table.image_sizes
     of_class = table.sound & table.of_classes(use.classes)
     left = np.ones(len(size), bool)
@@ -118,4 +123,9 @@ def _taken(rows: np.ndarray, indices: Any) -> np.ndarray:
     if isinstance(indices, int):
         return rows[:indices] if indices >= 0 else rows[indices:]
     wanted = np.asarray(list(indices), np.int64)
-    return rows[wanted[(wanted < len(rows)) & (wanted >= -len(rows))]]
+    beyond = (wanted >= len(rows)) | (wanted < -len(rows))
+    if beyond.any():
+        raise DataError(
+            f"indices has {wanted[beyond][0]}, but {len(rows):,} images are left to choose from"
+        )
+    return rows[wanted]
