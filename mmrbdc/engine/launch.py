@@ -26,6 +26,7 @@ from mmrbdc.engine.detector_test import (
 )
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.evaluators import use_one_limit
+from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
@@ -127,6 +128,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     fit_amp_to_device(cfg)
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
+    check_topk(cfg, "val", "test")
     notes = [*use_one_limit(cfg, "val", "test"), *_data_notes(cfg)]
     prepare_distributed(cfg)
     lock_folder(cfg.work_dir)
@@ -134,8 +136,9 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     entry = enter_run(cfg)
     with stock_files_readable():
         runner = TrainingRunner.from_cfg(cfg)
+        warnings = [*batch_warnings(cfg), *check_first_step(runner)]
         keep_record(runner, entry)
-        for line in batch_warnings(cfg):
+        for line in warnings:
             runner.logger.warning(line)
         for line in notes:
             runner.logger.info(line)
@@ -222,6 +225,7 @@ def _test_run(
 ) -> dict[str, float]:
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
     notes = use_one_limit(cfg, "test", max_dets=max_dets)
+    check_topk(cfg, "test")
     for key in list(cfg):
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
             cfg[key] = None
@@ -237,6 +241,8 @@ def _test_run(
         runner.logger.info(line)
     runner.register_hook(throughput)
     load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
+    for line in check_test_loader(runner):
+        runner.logger.warning(line)
     return runner.test()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmrbdc.engine.calibrate import plain_training_set
+from mmrbdc.engine.first_step import check_topk
 from mmrbdc.engine.joint_norm import set_norm_blend
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
@@ -22,6 +23,7 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
         PlanError, GrowthError, ValueError: what is wrong with it.
     """
     _check_evaluator(cfg)
+    check_topk(cfg, "val", "test")
     _check_checkpoint_hook(cfg)
     architecture = architecture_from_config(cfg.model)
     _check_plain(cfg.model)

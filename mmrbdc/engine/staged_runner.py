@@ -21,6 +21,7 @@ from mmrbdc.engine.close import close_run
 from mmrbdc.engine.data_growth import grown_with_data
 from mmrbdc.engine.data_record import parents_trained_otherwise
 from mmrbdc.engine.distributed import prepare_distributed
+from mmrbdc.engine.first_step import check_first_step
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.members import versions
@@ -326,6 +327,8 @@ class StagedRunner:
             f"{setup.row.epochs:.2f} epochs" + (f", resumed from {newest}" if newest else "")
         )
         runner = StageRunner.from_cfg(cfg)
+        for line in check_first_step(runner, schedules=False):
+            self.logger.warning(line)
         with end_logged(runner, take_sigterm=False):
             runner.train()
         close_run(runner)

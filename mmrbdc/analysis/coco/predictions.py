@@ -1,16 +1,18 @@
 """The predictions of a detector, in COCO's result format, checked against their annotations."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 from pycocotools.coco import COCO
 
 from mmrbdc.datasets.coco import quietly, rle_pixels
 
 from ..errors import AnalysisError
 from .annotations import Annotations
+from .box_format import box_problem
 from .reading import is_box, is_number, listed, read_json, shown
 
 IoUType = Literal["bbox", "segm"]
@@ -46,7 +48,8 @@ def read_predictions(
     Raises:
         AnalysisError: the file is no such thing or has no detection; some are on images or of
             categories that the annotations do not have; one lacks a finite score, a box or a
-            mask, or its mask is of another size than its image or no whole RLE.
+            mask, or its mask is of another size than its image or no whole RLE; the boxes look like
+            those of another format.
     """
     path = Path(path)
     if iou_type not in get_args(IoUType):
@@ -70,9 +73,22 @@ def read_predictions(
             raise AnalysisError(f"{path}, [{number}]: {problem}")
         if iou_type == "segm":
             detection.pop("bbox", None)
+    if iou_type == "bbox":
+        _check_format(path, annotations, content)
     with quietly():
         coco = annotations.coco.loadRes(content)
     return Predictions(path, iou_type, annotations, coco)
+
+
+def _check_format(
+    path: Path, annotations: Annotations, detections: Sequence[dict[str, Any]]
+) -> None:
+    boxes = np.array([detection["bbox"] for detection in detections], dtype=float)
+    images = (annotations.coco.imgs[detection["image_id"]] for detection in detections)
+    sizes = np.array([[image["width"], image["height"]] for image in images], dtype=float)
+    problem = box_problem(boxes, sizes)
+    if problem:
+        raise AnalysisError(f"{path}: {problem}")
 
 
 def _check_known(
