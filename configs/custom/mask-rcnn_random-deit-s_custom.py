@@ -1,8 +1,8 @@
 """Mask R-CNN on a data set of your own from a DeiT-S with random weights.
 
 The lower bound of mask-rcnn_rbdc-deit-s_custom.py and mask-rcnn_scratch-deit-s_custom.py, which
-differ in the backbone's weights only. The data: dataset.py; length and learning rate: schedule.py.
-640 px, 8 images a step.
+differ in the backbone's weights only. The data and the size of images: dataset.py; length and
+learning rate: schedule.py. 8 images a step.
 
 Expected: depends on the data.
 Hardware: planned for one GPU; time not measured yet.
@@ -17,7 +17,7 @@ _base_ = [
     "../_base_/detector_runtime.py",
 ]
 model = dict(
-    data_preprocessor=dict(pad_size_divisor=640),
+    data_preprocessor=dict(pad_size_divisor=_base_.image_size),
     roi_head=dict(
         bbox_head=dict(num_classes=_base_.num_classes),
         mask_head=dict(num_classes=_base_.num_classes),

@@ -1,8 +1,8 @@
 """RetinaNet on a data set of your own from a ResNet-50 with random weights, boxes only.
 
 The lower bound of retinanet_rbdc-r50_custom.py and retinanet_scratch-r50_custom.py, which differ
-in the backbone's weights only. The data: dataset.py; length and learning rate: schedule.py. 640
-px, 8 images a step.
+in the backbone's weights only. The data and the size of images: dataset.py;
+length and learning rate: schedule.py. 8 images a step.
 
 Expected: depends on the data.
 Hardware: planned for one GPU; time not measured yet.

@@ -48,6 +48,35 @@ def input_size(cfg: Config) -> tuple[int, int]:
     return height, width
 
 
+def check_canvas(cfg: Config) -> None:
+    """Check a detector's ``image_size`` where its config says one, as the template does.
+
+    A DeiT's canvas is that square, and its tokens cover whole patches: another side would be padded
+    once more, by the backbone. COCO's own recipes say (height, width) and are left alone.
+
+    Raises:
+        ValueError: It is no number of pixels, or no multiple of the backbone's patch size.
+    """
+    side = cfg.get("image_size")
+    if side is None or (isinstance(side, tuple | list) and not _nested_crop(cfg)):
+        return
+    if not isinstance(side, int) or isinstance(side, bool) or side < 1:
+        raise ValueError(f"image_size={side!r}: give one number of pixels, the side of a square")
+    patch = cfg.model.backbone.get("patch_size")
+    if patch and side % patch:
+        near = [str(n) for n in (side // patch * patch, -(-side // patch) * patch) if n]
+        raise ValueError(
+            f"image_size={side} is no multiple of the backbone's patch size {patch}; set it to "
+            + " or ".join(near)
+        )
+
+
+def _nested_crop(cfg: Config) -> bool:
+    """Whether a pair stands where the pipeline wants a number."""
+    steps = inner_dataset(cfg.train_dataloader.dataset).get("pipeline", [])
+    return any(isinstance(v, tuple | list) for step in steps for v in step.get("crop_size", ()))
+
+
 def set_image_size(cfg: Config, pixels: int) -> None:
     """Make a config of square images train, validate and test on images of another size.
 

@@ -27,6 +27,7 @@ from mmrbdc.engine.detector_test import (
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.evaluators import use_one_limit
 from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
+from mmrbdc.engine.image_size import check_canvas
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
@@ -128,6 +129,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     fit_amp_to_device(cfg)
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
+    check_canvas(cfg)
     check_topk(cfg, "val", "test")
     notes = [*use_one_limit(cfg, "val", "test"), *_data_notes(cfg)]
     prepare_distributed(cfg)

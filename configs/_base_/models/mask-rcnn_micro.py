@@ -2,7 +2,6 @@
 # levels of 64 channels, anchors of 16 to 128 px, at most 100 proposals.
 _base_ = "mmdet::_base_/models/mask-rcnn_r50_fpn.py"
 channels = 64
-num_classes = 10
 model = dict(
     rpn_head=dict(
         in_channels=channels,
@@ -11,10 +10,10 @@ model = dict(
     ),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=channels, finest_scale=28),
-        bbox_head=dict(in_channels=channels, fc_out_channels=128, num_classes=num_classes),
+        bbox_head=dict(in_channels=channels, fc_out_channels=128, num_classes=10),
         mask_roi_extractor=dict(out_channels=channels, finest_scale=28),
         mask_head=dict(
-            num_convs=2, in_channels=channels, conv_out_channels=channels, num_classes=num_classes
+            num_convs=2, in_channels=channels, conv_out_channels=channels, num_classes=10
         ),
     ),
     train_cfg=dict(
