@@ -12,13 +12,16 @@ from mmrbdc.datasets.errors import DataError
 
 if TYPE_CHECKING:
     from mmrbdc.datasets.check import check_config_data, check_data
+    from mmrbdc.datasets.folder_dataset import CustomDataset, ImageNet
     from mmrbdc.datasets.loading import LoadImageFromFile
     from mmrbdc.datasets.replay import Draw, ReplayableDataset, ReplayableSampler
     from mmrbdc.datasets.workers import leave_sigterm_to_parent
 
 __all__ = [
+    "CustomDataset",
     "DataError",
     "Draw",
+    "ImageNet",
     "LoadImageFromFile",
     "ReplayableDataset",
     "ReplayableSampler",

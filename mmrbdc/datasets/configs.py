@@ -82,10 +82,10 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first few of some names."""
-    shown = ", ".join(f"'{name}'" for name in names[:most]) or "none"
-    return f"{shown}, ... {len(names)} in all" if len(names) > most else shown
+def quoted(names: Sequence[str], most: int = 5) -> str:
+    """Some names, with what does not show in them escaped."""
+    shown = ", ".join(repr(name) for name in names[:most]) or "none"
+    return f"{shown}, ... {len(names):,} in all" if len(names) > most else shown
 
 
 def missing(key: str, what: str, path: Path, option: str) -> str:

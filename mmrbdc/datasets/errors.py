@@ -3,3 +3,7 @@
 
 class DataError(ValueError):
     """Data that is missing, empty, or does not fit the model; the message says what to do."""
+
+
+class NoDataError(DataError):
+    """A folder or file that is there and holds no data."""

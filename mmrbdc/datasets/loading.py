@@ -1,10 +1,15 @@
 """Reading images, with the file named when it cannot be read."""
 
 import warnings
+from typing import Any
 
+import mmcv
+import numpy as np
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
+from mmengine import fileio
 
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.pictures import MAX_PIXELS, kind_of, read_size
 from mmrbdc.registry import TRANSFORMS
 
 
@@ -15,29 +20,85 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
     With ``ignore_empty=True`` a warning names it and the data set draws another sample in its
     place (training only).
 
-    Args: as for MMCV's transform.
+    Args:
+        max_pixels: a picture that claims more is refused before it is decoded.
+        args: the others are MMCV's, and so is what they do.
 
     Raises:
-        DataError: the file is missing, empty or no image.
+        DataError: the file is missing, empty, no image, or too large.
     """
 
     ignore_empty: bool
+    max_pixels = MAX_PIXELS
+
+    def __init__(self, *args: Any, max_pixels: int = MAX_PIXELS, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_pixels = max_pixels
+
+    @classmethod
+    def like(cls, stock: MMCVLoadImageFromFile) -> "LoadImageFromFile":
+        """One that reads as MMCV's does which is given."""
+        ours = cls()
+        ours.__dict__.update(stock.__dict__)
+        return ours
 
     def transform(self, results: dict) -> dict | None:
         """Add ``img`` (H, W, 3), ``img_shape`` and ``ori_shape``."""
-        ignore: bool = self.ignore_empty
-        self.ignore_empty = False
+        path = results["img_path"]
         try:
-            return super().transform(results)
-        except Exception as error:  # what a decoder raises depends on the backend
-            reason = " ".join(str(error).split())
-            message = f"cannot read the image {results['img_path']}: {reason}"
-            if not ignore:
+            image = self.decode(self.read(path))
+        except DataError as error:
+            message = f"cannot read the image {path}: {error}"
+            if not self.ignore_empty:
                 raise DataError(
                     f"{message}; mend or remove the file, or set ignore_empty=True in "
                     "LoadImageFromFile to draw another image in its place"
                 ) from error
             warnings.warn(f"{message}; another image is drawn in its place", stacklevel=2)
             return None
-        finally:
-            self.ignore_empty = ignore
+        if self.to_float32:
+            image = image.astype(np.float32)
+        results["img"] = image
+        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        return results
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        try:
+            if self.file_client_args is not None:
+                client = fileio.FileClient.infer_client(self.file_client_args, path)
+                return client.get(path)
+            return fileio.get(path, backend_args=self.backend_args)
+        except Exception as error:  # what a storage raises depends on it
+            raise DataError(_reason(error)) from error
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """The picture, (H, W, 3) unless ``color_type`` asks for another.
+
+        Raises:
+            DataError: the bytes are no picture that the decoder reads, or one with too many pixels.
+        """
+        known = read_size(content)
+        if known is not None:
+            _, (width, height) = known
+            if width * height > self.max_pixels:
+                raise DataError(
+                    f"it claims {width} x {height} px, more than max_pixels={self.max_pixels:,}; a "
+                    "picture that is meant to be so large needs a larger max_pixels in "
+                    "mmrbdc.LoadImageFromFile"
+                )
+        try:
+            image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        except Exception as error:  # what a decoder raises depends on the backend
+            raise DataError(f"{kind_of(content)} ({_reason(error)})") from error
+        if image is None:
+            raise DataError(kind_of(content))
+        return image
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
+from mmrbdc.datasets.reading import build_dataset, read_by_rules
 from mmrbdc.datasets.views import Views
 from mmrbdc.registry import DATA_SAMPLERS, DATASETS
 from mmrbdc.seeding import seed_all
@@ -86,8 +87,9 @@ class ReplayableDataset(Dataset):
     """
 
     def __init__(self, dataset: dict, views: Sequence[int] | None = None) -> None:
-        self.dataset = DATASETS.build(dataset)
+        self.dataset = build_dataset(dataset)
         self.views = None if views is None else Views(self.dataset, views)
+        read_by_rules(self)
 
     @property
     def metainfo(self) -> dict:

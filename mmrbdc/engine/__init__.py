@@ -11,6 +11,7 @@ from mmrbdc.engine.grown import Grown
 from mmrbdc.engine.joint_norm import JointNormRampHook
 from mmrbdc.engine.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
 from mmrbdc.engine.ledger import LedgerHook
+from mmrbdc.engine.loading_errors import ReadingHook
 from mmrbdc.engine.loop import StageLoop
 from mmrbdc.engine.members import MemberExportHook
 from mmrbdc.engine.metrics import MemberAccuracy
@@ -38,6 +39,7 @@ __all__ = [
     "MergedGroupsConstructor",
     "PreemptionHook",
     "ProgressHook",
+    "ReadingHook",
     "SiblingsOptimWrapper",
     "StageLoop",
     "StagedRunner",

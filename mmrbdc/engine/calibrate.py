@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmrbdc.datasets.preprocessing import inner_dataset
+from mmrbdc.datasets.reading import build_dataset
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import Layout, check_streams, matching_factors, stream_norms
 from mmrbdc.plan import PlanError, forward_flops
-from mmrbdc.registry import DATASETS, MODELS
+from mmrbdc.registry import MODELS
 from mmrbdc.seeding import derive_seed
 from mmrbdc.weights import load_strict
 
@@ -172,7 +173,7 @@ def calibration_loader(config: Config, seed: int) -> DataLoader:
         dict(
             batch_size=config.train_dataloader.batch_size,
             num_workers=0,
-            dataset=DATASETS.build(plain_training_set(config)),
+            dataset=build_dataset(plain_training_set(config)),
             sampler=dict(type="DefaultSampler", shuffle=True),
             collate_fn=dict(type="default_collate"),
         ),

@@ -13,12 +13,13 @@ from mmengine.device import get_device
 from torch import Tensor
 from torch.func import functional_call
 
+from mmrbdc.datasets.reading import build_dataset
 from mmrbdc.engine.calibrate import plain_training_set
 from mmrbdc.engine.image_size import input_size
 from mmrbdc.engine.model_cost import training_flops_at
 from mmrbdc.engine.stage_config import ordinary_config
 from mmrbdc.families import architecture_from_config
-from mmrbdc.registry import DATASETS, MODELS
+from mmrbdc.registry import MODELS
 from mmrbdc.seeding import derive_seed, seed_all
 
 
@@ -51,7 +52,7 @@ class TrainingContext:
 
     @cached_property
     def _dataset(self) -> Any:
-        return DATASETS.build(plain_training_set(self._run))
+        return build_dataset(plain_training_set(self._run))
 
     @property
     def samples(self) -> int:

@@ -28,6 +28,7 @@ from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.evaluators import use_one_limit
 from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
 from mmrbdc.engine.image_size import check_canvas
+from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
@@ -131,20 +132,23 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     check_transferred_files(cfg.model)
     check_canvas(cfg)
     check_topk(cfg, "val", "test")
-    notes = [*use_one_limit(cfg, "val", "test"), *_data_notes(cfg)]
+    notes = use_one_limit(cfg, "val", "test")
+    remarks = check_config_data(cfg)
+    notes += _use_own_datasets(cfg)
     prepare_distributed(cfg)
     lock_folder(cfg.work_dir)
     count_accumulated(cfg)
     entry = enter_run(cfg)
     with stock_files_readable():
         runner = TrainingRunner.from_cfg(cfg)
-        warnings = [*batch_warnings(cfg), *check_first_step(runner)]
+        runner.register_hook(ReadingHook())
+        warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
         keep_record(runner, entry)
-        for line in warnings:
-            runner.logger.warning(line)
         for line in notes:
             runner.logger.info(line)
-        with end_logged(runner):
+        for line in warnings:
+            runner.logger.warning(line)
+        with end_logged(runner), loading_errors_in_words(lambda: f"iteration {runner.iter}"):
             runner.train()
 
 
@@ -231,7 +235,8 @@ def _test_run(
     for key in list(cfg):
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
             cfg[key] = None
-    notes += _data_notes(cfg)
+    remarks = check_config_data(cfg)
+    notes += _use_own_datasets(cfg)
     prepare_distributed(cfg)
     if show_dir is not None:
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
@@ -242,21 +247,21 @@ def _test_run(
     for line in notes:
         runner.logger.info(line)
     runner.register_hook(throughput)
+    runner.register_hook(ReadingHook())
     load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
-    for line in check_test_loader(runner):
+    for line in [*remarks, *check_test_loader(runner)]:
         runner.logger.warning(line)
-    return runner.test()
+    with loading_errors_in_words(lambda: "testing"):
+        return runner.test()
 
 
-def _data_notes(cfg: Config) -> list[str]:
-    """Check the data, on every rank alike, and let COCO files be read by the reader that judged
-    them; what the log should say of it.
+def _use_own_datasets(cfg: Config) -> list[str]:
+    """Let the data that was checked be read by the readers that checked it; what the log should say
+    of it.
     """
-    notes = [f"data: {remark}" for remark in check_config_data(cfg)]
     changed = judged_datasets(cfg)
-    if changed:
-        notes.append(f"data: CocoDataset is read as mmrbdc.CocoDataset: {', '.join(changed)}")
-    return notes
+    notes = [f"CocoDataset is read as mmrbdc.CocoDataset: {', '.join(changed)}"] if changed else []
+    return notes + list_by_rules(cfg)
 
 
 def _export_members_here(cfg: Config) -> None:

@@ -1,19 +1,12 @@
 """The training loop of a stage."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmrbdc.datasets import DataError
-from mmrbdc.engine.preemption import Preempted, received
+from mmrbdc.engine.loading_errors import loading_errors_in_words
 from mmrbdc.registry import LOOPS
-
-
-class WorkerDied(OSError):
-    """A data worker was killed from outside, mostly because memory ran out."""
 
 
 @LOOPS.register_module()
@@ -52,7 +45,7 @@ class StageLoop(EpochBasedTrainLoop):
             DataError: an image that cannot be read.
             WorkerDied: a data worker was killed.
         """
-        with _loading_errors_in_words(self):
+        with loading_errors_in_words(lambda: f"iteration {self.iter} of the stage"):
             self.runner.call_hook("before_train")
             if self._epoch > 0 and self._iter <= self._epoch * len(self.dataloader):
                 self._validate_if_due()
@@ -80,26 +73,3 @@ class StageLoop(EpochBasedTrainLoop):
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
         if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
             self.runner.val_loop.run()
-
-
-@contextmanager
-def _loading_errors_in_words(loop: StageLoop) -> Iterator[None]:
-    """PyTorch reports a killed worker wherever the main process happens to be, and adds its own
-    traceback to what a worker raised.
-    """
-    try:
-        yield
-    except DataError as error:
-        raise DataError(str(error).rpartition("DataError: ")[2].strip()) from None
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        # The pipe to a dead worker may break before PyTorch misses the worker.
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        if received():  # a worker that was just being started took the signal of the whole group
-            loop.runner.logger.warning("SIGTERM: stopping; --resume goes on from a checkpoint")
-            raise Preempted from None
-        reason = " ".join(str(error).split())
-        raise WorkerDied(
-            f"a data worker died at iteration {loop.iter} of the stage ({reason}); if memory ran "
-            "out, lower num_workers or batch_size of the data loaders; go on with --resume"
-        ) from None

@@ -42,6 +42,16 @@ _LOOKING_ON = ("timer", "logger", "checkpoint", "visualization")
 
 _SWITCHES = ("compile", "efficient_conv_bn_eval", "model_wrapper_cfg", "sync_bn")
 
+_READERS = {
+    "LoadImageFromFile": ("mmcv", "mmdet", "mmpretrain"),
+    "CocoDataset": ("mmdet",),
+    "CustomDataset": ("mmpretrain",),
+    "ImageNet": ("mmpretrain",),
+}
+_STOCK_NAMES = {
+    f"{scope}.{name}": name for name, scopes in _READERS.items() for scope in ("mmrbdc", *scopes)
+}
+
 
 @dataclass
 class Entry:
@@ -222,18 +232,18 @@ def _deciding(
     # The version before this one recorded the checkpoint that it resumed from as load_from.
     if str(known.get("load_from")).startswith(f"{folder}/"):
         del content["load_from"]
-    return _same_loader(content)
+    return _same_readers(content)
 
 
-def _same_loader(value: Any) -> Any:
-    """Call the loaders of images by one name: they read the same pixels and differ in what they say
-    of an image that they cannot read.
+def _same_readers(value: Any) -> Any:
+    """Call our readers of images and data by the names of those in whose place they are put: they
+    read the same, and differ in what they say of what they cannot read.
     """
     if isinstance(value, dict):
-        return {key: _same_loader(entry) for key, entry in value.items()}
+        return {key: _same_readers(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_same_loader(entry) for entry in value]
-    return "LoadImageFromFile" if value == "mmrbdc.LoadImageFromFile" else value
+        return [_same_readers(entry) for entry in value]
+    return _STOCK_NAMES.get(value, value) if isinstance(value, str) else value
 
 
 def _newest_file(folder: Path) -> Path | None:

@@ -6,6 +6,8 @@ from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
+from mmrbdc.datasets.reading import read_by_rules
+from mmrbdc.engine.loading_errors import loading_errors_in_words
 from mmrbdc.models.siblings import Siblings
 
 
@@ -28,7 +30,9 @@ def score(siblings: Siblings, cfg: Config, split: str = "val") -> dict[str, floa
     evaluator = Evaluator(metrics)
     evaluator.dataset_meta = loader.dataset.metainfo
     siblings.to(get_device()).eval()
-    with torch.no_grad():
+    read_by_rules(loader.dataset)
+    place = f"scoring on the {split} split"
+    with torch.no_grad(), loading_errors_in_words(lambda: place):
         for batch in loader:
             evaluator.process(data_samples=siblings.val_step(batch), data_batch=batch)
     return evaluator.evaluate(len(loader.dataset))

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from mmrbdc.datasets.preprocessing import inner_dataset
+from mmrbdc.datasets.reading import use_listed_datasets
 from mmrbdc.engine.batch import count_accumulated
 from mmrbdc.engine.lockstep import lockstep_options
 from mmrbdc.engine.schedule import fit_schedulers
@@ -70,6 +71,8 @@ def run_config(
         cfg.train_dataloader.dataset.views = seeds
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         _fill_loader(cfg.get(name))
+    for name in ("val_dataloader", "test_dataloader"):  # ReplayableDataset sees to the train set
+        use_listed_datasets(cfg.get(name))
     count_accumulated(cfg)
     cfg.optim_wrapper = _siblings_optim(cfg.optim_wrapper)
     recipe_epochs = cfg.train_cfg.get("max_epochs")
@@ -118,6 +121,7 @@ def test_config(config: Config) -> Config:
             raise PlanError(f"the config has no {key}; add it, or take val's: {key}=val_...")
     cfg = ordinary_config(config)
     _fill_loader(cfg.test_dataloader)
+    use_listed_datasets(cfg.test_dataloader)
     return Config(
         dict(
             model=cfg.model,

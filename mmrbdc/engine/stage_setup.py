@@ -8,12 +8,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 
+from mmrbdc.datasets.reading import build_dataset
 from mmrbdc.engine.members import is_finished, member_file
 from mmrbdc.engine.model_cost import plan_inputs, stage_configs
 from mmrbdc.engine.stage_config import fingerprint, hash_of, run_config
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
-from mmrbdc.registry import DATA_SAMPLERS, DATASETS
+from mmrbdc.registry import DATA_SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class StageSetup:
 def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
     """The plan for the data set that is there and the processes that run."""
     loader = cfg.train_dataloader
-    dataset = DATASETS.build(loader.dataset)
+    dataset = build_dataset(loader.dataset)
     sampler = DATA_SAMPLERS.build(
         dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
         default_args=dict(dataset=dataset),

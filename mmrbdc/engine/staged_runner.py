@@ -1,5 +1,6 @@
 """The runner of a protocol: one ordinary MMEngine run per stage, growth between them."""
 
+import copy
 import itertools
 import json
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from mmrbdc.engine.data_record import parents_trained_otherwise
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.first_step import check_first_step
 from mmrbdc.engine.junction import score_junction
+from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.members import versions
 from mmrbdc.engine.model_cost import stage_config
@@ -115,16 +117,17 @@ class StagedRunner:
         if members is not None and stage is None:
             raise PlanError("--member needs --stage: members are numbered within their stage")
         prepare_distributed(self.cfg)
-        check_config_data(self.cfg)
+        remarks = check_config_data(self.cfg)
         contents = [setup.content for setup in self.stages]
         lock_folder(self.work_dir, shared=members is not None)
         self._enter_work_dir(contents, part=stage is not None)
-        for line in plan_lines(self.plan):
+        for line in [*plan_lines(self.plan), *list_by_rules(copy.deepcopy(self.cfg))]:
             self.logger.info(line)
         samples, declared = self.plan.feed.samples, self.protocol.train_samples
         for line in [
             *batch_warnings(self.cfg),
             *data_warnings(samples, declared, get_world_size()),
+            *remarks,
         ]:
             self.logger.warning(line)
         with listening():
@@ -170,7 +173,8 @@ class StagedRunner:
         run = test_config(
             stage_config(self.cfg, self.protocol.stages[-1], self.cfg.get("cfg_options"))
         )
-        check_config_data(run)
+        for line in check_config_data(run):
+            self.logger.warning(line)
         siblings = Siblings(run.model, seeds=[0])
         load_strict(
             siblings.members[0], read_model(path, weights=weights).state_dict, source=str(path)
@@ -327,6 +331,7 @@ class StagedRunner:
             f"{setup.row.epochs:.2f} epochs" + (f", resumed from {newest}" if newest else "")
         )
         runner = StageRunner.from_cfg(cfg)
+        runner.register_hook(ReadingHook())
         for line in check_first_step(runner, schedules=False):
             self.logger.warning(line)
         with end_logged(runner, take_sigterm=False):

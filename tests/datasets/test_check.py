@@ -144,19 +144,22 @@ def test_image_lists_are_checked(images):
     for text, message in [
         ("", "lists no image"),
         ("ant/a.JPEG 0\nbee/b.png\n", "line 2 of .* is not 'IMAGE NUMBER': 'bee/b.png'"),
-        ("ant/a.JPEG 0\nbee/b.png 2\n", "class number 2, but the config says .*num_classes=2"),
+        ("ant/a.JPEG 0\nbee/deep/b.png 2\n", "class number 2, but the config says .*num_classes=2"),
     ]:
         lines.write_text(text)
         with pytest.raises(DataError, match=message):
             check_data(listed, num_classes=config)
-    lines.write_text("ant/a.JPEG 0\nbee/b.png 1\n")
+    lines.write_text("ant/a.JPEG 0\nbee/deep/b.png 1\n")
     assert check_data(listed, num_classes=config) is None
 
 
 def test_mmpretrain_imagenet_type_is_understood(images):
     loader = {"dataset": {"type": "mmpretrain.ImageNet", "data_root": str(images)}}
     loader["dataset"]["split"] = "train"
-    assert check_data(loader) == ("ant", "bee")
+    with pytest.raises(DataError, match=r"2 class folders .* stands for 1000 .*'CustomDataset'"):
+        check_data(loader)
+    named = {"dataset": dict(loader["dataset"], metainfo={"classes": ("Ant", "Bee")})}
+    assert check_data(named) == ("ant", "bee")
     (images / "meta").mkdir()
     (images / "meta" / "train.txt").write_text("")
     with pytest.raises(DataError, match=r"meta/train\.txt' lists no image"):

@@ -22,7 +22,7 @@ from mmrbdc.datasets.configs import (
     is_remote,
     joined,
     missing,
-    some,
+    quoted,
     stated_classes,
     type_name,
 )
@@ -188,7 +188,7 @@ class CocoOfConfig:
         lost = [name for name in classes if name not in table.names]
         if lost:
             raise DataError(
-                f"{key}: '{path}' has no category {some(lost)}, it has {some(table.names)}; name "
+                f"{key}: '{path}' has no category {quoted(lost)}, it has {quoted(table.names)}; name "
                 f"the file's categories in {key}.metainfo.classes, and their number in the model's "
                 "heads"
             )
@@ -235,15 +235,15 @@ class CocoOfConfig:
             theirs = [name for name in table.names if name in use.classes]
             if ours != theirs:
                 raise DataError(
-                    f"{key}: '{path}' has the classes {some(theirs)}, '{use.ann_file}' ({use.key}) "
-                    f"has {some(ours)}; they are numbered in the order of each file's categories, "
+                    f"{key}: '{path}' has the classes {quoted(theirs)}, '{use.ann_file}' ({use.key}) "
+                    f"has {quoted(ours)}; they are numbered in the order of each file's categories, "
                     "so both need the same ones in the same order"
                 )
         if uses and not evaluator.get("format_only"):
             counted = table.sound & ~table.crowd & table.of_classes(uses[0].classes)
             if not counted.any():
                 raise DataError(
-                    f"{key}: '{path}' has no object of the classes {some(uses[0].classes)}, so "
+                    f"{key}: '{path}' has no object of the classes {quoted(uses[0].classes)}, so "
                     "that there is nothing to score"
                 )
             untested = len(known.keys() - tested)
@@ -298,8 +298,8 @@ def order_problem(classes: tuple[str, ...], in_file: Sequence[str]) -> str | Non
     if found == classes:
         return None
     return (
-        f"the config's classes are in another order ({some(classes)}) than the file's categories "
-        f"({some(found)}), which MMDetection numbers them by: pictures would bear wrong names"
+        f"the config's classes are in another order ({quoted(classes)}) than the file's categories "
+        f"({quoted(found)}), which MMDetection numbers them by: pictures would bear wrong names"
     )
 
 

@@ -1,0 +1,167 @@
+"""Look at MMPretrain's image folders and lists before a run, through the data set that trains."""
+
+import difflib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmrbdc.datasets.class_folders import classes_remark, missing_images
+from mmrbdc.datasets.configs import empty, missing, quoted
+from mmrbdc.datasets.errors import DataError, NoDataError
+from mmrbdc.datasets.folder_dataset import CustomDataset, ours_for
+
+
+def open_folders(key: str, config: Mapping) -> CustomDataset | None:
+    """The data set of a config, nothing listed yet; None where its images are on remote storage.
+
+    Args:
+        key: its place in the config, for messages.
+        config: of a data set for which ``ours_for`` has one.
+
+    Raises:
+        DataError: folder or list are not there, or arguments do not go together.
+    """
+    kind = ours_for(config.get("type"))
+    assert kind is not None
+    skipped = ("type", "_scope_", "pipeline", "lazy_init")
+    arguments: dict[str, Any] = {k: v for k, v in config.items() if k not in skipped}
+    try:
+        dataset = kind(**arguments, pipeline=[], lazy_init=True)
+    except AssertionError as error:
+        raise DataError(f"{key}: {error}") from error
+    if not dataset.is_local:
+        return None
+    if not Path(dataset.img_prefix).is_dir():
+        raise DataError(missing(key, "folder", Path(dataset.img_prefix), f"{key}.data_root"))
+    if dataset.ann_file and not Path(dataset.ann_file).is_file():
+        raise DataError(missing(key, "file", Path(dataset.ann_file), f"{key}.ann_file"))
+    return dataset
+
+
+def check_folders(
+    key: str, config: Mapping, num_classes: Mapping[str, int]
+) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Check that images and labels are there.
+
+    Args:
+        key: the data set's place in the config, for messages.
+        config: of the data set.
+        num_classes: for config keys the classes they state, which the numbers of a list must fit.
+
+    Returns:
+        The names of class folders, None where there are none, and what is worth knowing.
+
+    Raises:
+        DataError: with the place and the next step.
+    """
+    dataset = open_folders(key, config)
+    if dataset is None:
+        return None, []
+    if dataset.ann_file:
+        return None, _check_list(key, dataset, num_classes)
+    try:
+        listing = dataset.list_folder()
+    except NoDataError as error:
+        raise DataError(empty(key, str(error), Path(dataset.img_prefix))) from error
+    except DataError as error:
+        raise DataError(f"{key}: {error}") from error
+    remarks = []
+    if listing.left_out():
+        of = f" of {len(listing.classes)} classes" if dataset.with_label else ""
+        remarks.append(
+            f"{len(listing):,} images{of} are read from '{dataset.img_prefix}'; left out: "
+            + ", ".join(listing.left_out())
+        )
+    alike = classes_remark(listing)
+    if alike:
+        remarks.append(f"'{dataset.img_prefix}': {alike}")
+    return listing.classes if dataset.with_label else None, remarks
+
+
+def _check_list(key: str, dataset: CustomDataset, num_classes: Mapping[str, int]) -> list[str]:
+    path = dataset.ann_file
+    try:
+        samples = dataset.read_list()
+    except NoDataError as error:
+        raise DataError(empty(key, str(error), Path(path))) from error
+    except DataError as error:
+        raise DataError(f"{key}: {error}") from error
+    names = [name for name, _ in samples]
+    gone = missing_images(dataset.img_prefix, names)
+    if gone:
+        raise DataError(
+            f"{key}: {len(gone):,} of {len(names):,} images in '{path}' are not in "
+            f"'{dataset.img_prefix}': {quoted(gone)}; correct the list, data_root or data_prefix"
+        )
+    remarks = []
+    repeated = len(names) - len(set(names))
+    if repeated:
+        remarks.append(f"'{path}' lists {repeated:,} images more than once")
+    labels = {label for _, label in samples if label is not None}
+    if not labels:
+        return remarks
+    if dataset.CLASSES is not None:
+        num_classes = {f"{key}.metainfo.classes": len(dataset.CLASSES), **num_classes}
+    for stated, count in num_classes.items():
+        if min(labels) == 1 and max(labels) == count:
+            raise DataError(
+                f"{key}: the class numbers in '{path}' go from 1 to {count}, but MMPretrain counts "
+                f"from 0 to {count - 1} ({stated}: {count} classes): take 1 from each"
+            )
+        if max(labels) >= count:
+            raise DataError(
+                f"{key}: '{path}' has class number {max(labels)}, but the config says "
+                f"{stated}={count}; set --cfg-options {stated}={max(labels) + 1} or more"
+            )
+    if 0 not in labels:
+        remarks.append(
+            f"no image in '{path}' has class number 0; if its numbers start at 1, take 1 "
+            "from each: MMPretrain counts from 0"
+        )
+    return remarks
+
+
+def compare_classes(found: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    """Check that splits have the same classes.
+
+    Args:
+        found: place in the config and class names of each split.
+
+    Raises:
+        DataError: names the classes that one split has and another has not.
+    """
+    for key, classes in found[1:]:
+        first_key, first = found[0]
+        if set(classes) == set(first):
+            continue
+        only_first = sorted(set(first) - set(classes))
+        only_here = sorted(set(classes) - set(first))
+        raise DataError(
+            f"{first_key} and {key} have different classes; "
+            f"only in {first_key}: {_with_nearest(only_first, only_here)}, "
+            f"only in {key}: {_with_nearest(only_here, only_first)}; "
+            "class numbers come from the sorted names, so every split needs the same ones"
+        )
+
+
+def _with_nearest(names: Sequence[str], others: Sequence[str], most: int = 5) -> str:
+    """Quote names, each beside the one of the other split that it is most likely meant to be."""
+    by_look = {_look(other): other for other in others}
+    shown = []
+    for name in names[:most]:
+        near = by_look.get(_look(name))
+        if near is None and len(names) == 1:
+            near = next(iter(difflib.get_close_matches(name, others, 1, cutoff=0.7)), None)
+        if near is None:
+            shown.append(repr(name))
+        elif unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", near):
+            shown.append(f"{name!a} (looks like {near!a}, but is written in other Unicode)")
+        else:
+            shown.append(f"{name!r} (nearest: {near!r})")
+    more = f", ... {len(names):,} in all" if len(names) > most else ""
+    return (", ".join(shown) or "none") + more
+
+
+def _look(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())

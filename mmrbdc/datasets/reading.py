@@ -1,0 +1,139 @@
+"""Every data set that a run builds lists and reads pictures by our rules, and names what fails.
+
+Image folders are listed by our data sets, exchanged in the config of a run before it is built. A
+config keeps MMCV's ``LoadImageFromFile``, which inferencers of MMPretrain and MMDetection look
+for by that name; the transforms are exchanged in the data sets that a run has built.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
+from mmengine.dataset import Compose
+
+from mmrbdc.datasets.check import find_datasets
+from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.folder_dataset import ours_for
+from mmrbdc.datasets.loading import LoadImageFromFile
+from mmrbdc.registry import DATASETS
+
+_OF_THE_PICTURE = (
+    cv2.error,
+    ArithmeticError,
+    AssertionError,
+    IndexError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+"""What transforms raise over a picture; other errors, of code or config, stay what they are."""
+
+
+class NamingCompose(Compose):
+    """A pipeline whose errors name the picture.
+
+    Raises:
+        DataError: a transform cannot work on a picture; it says which, and on which.
+    """
+
+    def __init__(self, transforms: Sequence[Any]) -> None:
+        super().__init__(None)
+        self.transforms = list(transforms)
+
+    def __call__(self, data: dict) -> dict | None:
+        """Apply all transforms; None where one gives nothing."""
+        path = data.get("img_path")
+        for transform in self.transforms:
+            size = _size(data)
+            try:
+                data = transform(data)
+            except DataError:
+                raise
+            except _OF_THE_PICTURE as error:
+                if path is None:
+                    raise
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise DataError(
+                    f"{type(transform).__name__} fails on the image {path}{size}: {reason}; mend "
+                    "or remove the file, or change the pipeline"
+                ) from error
+            if data is None:
+                return None
+        return data
+
+
+def use_listed_datasets(loader: Mapping | None) -> list[str]:
+    """Put our data sets into the place of MMPretrain's in a loader's config, inside wrappers too.
+
+    Args:
+        loader: changed in place.
+
+    Returns:
+        The types that were replaced.
+    """
+    replaced = []
+    for _, dataset in find_datasets("", (loader or {}).get("dataset") or {}):
+        ours = ours_for(dataset.get("type"))
+        if ours is not None and dataset["type"] != f"mmrbdc.{ours.__name__}":
+            replaced.append(ours.__name__)
+            dataset["type"] = f"mmrbdc.{ours.__name__}"
+    return replaced
+
+
+def build_dataset(config: Mapping) -> Any:
+    """Build a data set that lists and reads by our rules; ``config`` is left as it is."""
+    config = copy.deepcopy(config)
+    use_listed_datasets(dict(dataset=config))
+    dataset = DATASETS.build(config)
+    read_by_rules(dataset)
+    return dataset
+
+
+def read_by_rules(dataset: Any) -> int:
+    """Exchange MMCV's loader for ours in a built data set, and name files in what fails.
+
+    Args:
+        dataset: changed in place, and what it wraps.
+
+    Returns:
+        How many loaders were exchanged.
+    """
+    exchanged = 0
+    pipeline = getattr(dataset, "pipeline", None)
+    if isinstance(pipeline, Compose):
+        exchanged += _exchange(pipeline)
+        if type(pipeline) is Compose:
+            dataset.pipeline = NamingCompose(pipeline.transforms)
+    views = getattr(dataset, "views", None)
+    if isinstance(getattr(views, "augment", None), Compose):
+        views.augment = NamingCompose(views.augment.transforms)
+    inner = [getattr(dataset, "dataset", None), *(getattr(dataset, "datasets", None) or [])]
+    return exchanged + sum(read_by_rules(one) for one in inner if one is not None)
+
+
+def _exchange(holder: Any) -> int:
+    """Exchange loaders in a pipeline, and in transforms that hold transforms."""
+    exchanged = 0
+    transforms = getattr(holder, "transforms", None)
+    if isinstance(transforms, Compose):
+        return _exchange(transforms)
+    if not isinstance(transforms, list):
+        return 0
+    for number, transform in enumerate(transforms):
+        if type(transform) is MMCVLoadImageFromFile:
+            transforms[number] = LoadImageFromFile.like(transform)
+            exchanged += 1
+        elif isinstance(transform, list):
+            exchanged += _exchange(Compose(transform))
+        else:
+            exchanged += _exchange(transform)
+    return exchanged
+
+
+def _size(data: Any) -> str:
+    image = data.get("img") if isinstance(data, dict) else None
+    shape = getattr(image, "shape", None)
+    return f" ({shape[1]} x {shape[0]} px)" if shape is not None and len(shape) >= 2 else ""
