@@ -45,7 +45,11 @@ DATASETS = Registry(
     "dataset",
     parent=MMENGINE_DATASETS,
     scope="mmrbdc",
-    locations=["mmrbdc.datasets.replay", "mmrbdc.datasets.coco.dataset"],
+    locations=[
+        "mmrbdc.datasets.replay",
+        "mmrbdc.datasets.folder_dataset",
+        "mmrbdc.datasets.coco.dataset",
+    ],
 )
 DATA_SAMPLERS = Registry(
     "data sampler",

@@ -30,7 +30,9 @@ __all__ = [
     "leave_sigterm_to_parent",
 ]
 _PLACES = {
+    "CustomDataset": "folder_dataset",
     "Draw": "replay",
+    "ImageNet": "folder_dataset",
     "LoadImageFromFile": "loading",
     "ReplayableDataset": "replay",
     "ReplayableSampler": "replay",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError
 
 SYSTEM_FOLDERS = frozenset(

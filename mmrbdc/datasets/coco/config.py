@@ -188,9 +188,9 @@ class CocoOfConfig:
         lost = [name for name in classes if name not in table.names]
         if lost:
             raise DataError(
-                f"{key}: '{path}' has no category {quoted(lost)}, it has {quoted(table.names)}; name "
-                f"the file's categories in {key}.metainfo.classes, and their number in the model's "
-                "heads"
+                f"{key}: '{path}' has no category {quoted(lost)}, it has {quoted(table.names)}; "
+                f"name the file's categories in {key}.metainfo.classes, and their number in the "
+                "model's heads"
             )
         problem = order_problem(classes, table.names)
         if problem:
@@ -235,9 +235,9 @@ class CocoOfConfig:
             theirs = [name for name in table.names if name in use.classes]
             if ours != theirs:
                 raise DataError(
-                    f"{key}: '{path}' has the classes {quoted(theirs)}, '{use.ann_file}' ({use.key}) "
-                    f"has {quoted(ours)}; they are numbered in the order of each file's categories, "
-                    "so both need the same ones in the same order"
+                    f"{key}: '{path}' has the classes {quoted(theirs)}, '{use.ann_file}' "
+                    f"({use.key}) has {quoted(ours)}; they are numbered in the order of each "
+                    "file's categories, so both need the same ones in the same order"
                 )
         if uses and not evaluator.get("format_only"):
             counted = table.sound & ~table.crowd & table.of_classes(uses[0].classes)
