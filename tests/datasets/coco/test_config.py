@@ -95,8 +95,8 @@ def test_what_the_judge_refuses_is_refused_in_every_split(place, split, fields, 
 def test_launch_asks_before_anything_is_built(place):
     """Train and test stop at the same place, and read with our data set what is sound."""
     cfg = config(place)
-    notes = launch._data_notes(cfg)
-    assert "read as mmrbdc.CocoDataset: train_dataloader.dataset, val_d" in notes[-1]
+    notes = launch._use_own_datasets(cfg)
+    assert "read as mmrbdc.CocoDataset: train_dataloader.dataset, val_d" in notes[0]
     assert cfg.train_dataloader.dataset.type == "mmrbdc.CocoDataset"
     write(place, changed("categories", name="bee"), "val.json")
     cfg = config(place)
