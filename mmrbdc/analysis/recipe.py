@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.datasets.configs import stock_name
 from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.families import FAMILIES
 
@@ -83,7 +84,9 @@ def read_recipe(config: Path, training: Path) -> Recipe:
             "model": tested["model"].get("test_cfg"),
             "dataloader": tested.get("test_dataloader"),
         }
-        settings = {key: value for key, value in _flat(content) if not _NO_MATTER.match(key)}
+        settings = {
+            key: stock_name(value) for key, value in _flat(content) if not _NO_MATTER.match(key)
+        }
         weights = _weights(record, config.parent)
         if "load_from" in weights:
             settings["load_from"] = weights["load_from"]

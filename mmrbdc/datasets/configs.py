@@ -7,6 +7,16 @@ from typing import Any
 from mmrbdc.datasets.errors import DataError
 
 LOADERS = ("train", "val", "test")
+_READERS = {
+    "LoadImageFromFile": ("mmcv", "mmdet", "mmpretrain"),
+    "CocoDataset": ("mmdet",),
+    "CustomDataset": ("mmpretrain",),
+    "ImageNet": ("mmpretrain",),
+    "CocoMetric": ("mmdet",),
+}
+_STOCK_NAMES = {
+    f"{scope}.{name}": name for name, scopes in _READERS.items() for scope in ("mmrbdc", *scopes)
+}
 DEMO_FOLDERS = {"digits", "digits_small", "digit_scenes"}
 
 
@@ -44,6 +54,13 @@ def type_name(part: Mapping) -> str:
     """The name of a part's type without its scope, where it is named and where it is a class."""
     kind = part.get("type")
     return str(getattr(kind, "__name__", str(kind))).rpartition(".")[-1]
+
+
+def stock_name(value: Any) -> Any:
+    """A config's value, where it is the type of a reader of ours the name of the stock one in whose
+    place that is put: both read the same, and differ in what they say of what they cannot read.
+    """
+    return _STOCK_NAMES.get(value, value) if isinstance(value, str) else value
 
 
 def stated_classes(dataset: Mapping) -> tuple[str, ...] | None:

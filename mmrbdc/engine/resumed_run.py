@@ -18,6 +18,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.runner import Runner
 
+from mmrbdc.datasets.configs import stock_name
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint, numbered_checkpoints
 from mmrbdc.engine.stage_config import differences, listed, without_workers
 from mmrbdc.engine.train_record import CONFIG_FILE, TrainRecordHook, plain
@@ -41,16 +42,6 @@ _LOOKING_ON = ("timer", "logger", "checkpoint", "visualization")
 """The same of MMEngine's ``default_hooks``."""
 
 _SWITCHES = ("compile", "efficient_conv_bn_eval", "model_wrapper_cfg", "sync_bn")
-
-_READERS = {
-    "LoadImageFromFile": ("mmcv", "mmdet", "mmpretrain"),
-    "CocoDataset": ("mmdet",),
-    "CustomDataset": ("mmpretrain",),
-    "ImageNet": ("mmpretrain",),
-}
-_STOCK_NAMES = {
-    f"{scope}.{name}": name for name, scopes in _READERS.items() for scope in ("mmrbdc", *scopes)
-}
 
 
 @dataclass
@@ -243,7 +234,7 @@ def _same_readers(value: Any) -> Any:
         return {key: _same_readers(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_same_readers(entry) for entry in value]
-    return _STOCK_NAMES.get(value, value) if isinstance(value, str) else value
+    return stock_name(value)
 
 
 def _newest_file(folder: Path) -> Path | None:
