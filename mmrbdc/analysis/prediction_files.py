@@ -1,5 +1,6 @@
 """Prediction files that came without a run: ``name=path`` pairs become rows."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,9 @@ def _kind(path: Path) -> IoUType:
         if path.name.endswith(f".{kind}.json"):
             return kind
     try:
-        with path.open(encoding="utf-8") as file:
-            return "segm" if '"segmentation"' in file.read(1 << 16) else "bbox"
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
+        text = start.decode(json.detect_encoding(start), errors="ignore")
+        return "segm" if '"segmentation"' in text else "bbox"
+    except OSError as error:
         raise AnalysisError(f"{path} cannot be read: {error}") from None

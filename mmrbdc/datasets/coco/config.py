@@ -43,6 +43,7 @@ class CocoUse:
         masks: whether they are loaded.
         test_mode: whether nothing is filtered and nothing is trained on.
         filter_cfg: MMDetection's ``filter_empty_gt`` and ``min_size``.
+        polygons_only: whether masks stay polygons.
         indices: the part of the images that is taken; None for all.
     """
 
@@ -53,6 +54,7 @@ class CocoUse:
     masks: bool
     test_mode: bool = False
     filter_cfg: Mapping[str, Any] = field(default_factory=dict)
+    polygons_only: bool = False
     indices: Any = None
 
     @property
@@ -206,6 +208,9 @@ class CocoOfConfig:
                 f"{use.key}: no image of '{use.ann_file}' is left: {kept.image_reasons()}; correct "
                 "filter_cfg or indices, or the annotations"
             )
+        for what, count in kept.lost.items():
+            if not use.test_mode and count and "poly2mask" in what:
+                self.remarks.append(f"{use.key}: {count:,} objects of '{use.ann_file}' are {what}")
         if not use.test_mode and kept.small_images:
             self.remarks.append(
                 f"{use.key}: {kept.small_images:,} images of '{use.ann_file}' are left out: a "
@@ -280,12 +285,16 @@ def use_of(key: str, dataset: Mapping) -> CocoUse:
     root = dataset.get("data_root")
     prefix = dataset.get("data_prefix") or {}
     prefix = prefix.get("img", "") if isinstance(prefix, Mapping) else prefix
+    steps = [step for step in dataset.get("pipeline") or () if isinstance(step, Mapping)]
     return CocoUse(
         key=key,
         ann_file=joined(root, dataset.get("ann_file") or ""),
         images=joined(root, prefix) or str(root or ""),
         classes=stated_classes(dataset) or coco_classes(),
-        masks=any(step.get("with_mask") for step in dataset.get("pipeline") or ()),
+        masks=any(step.get("with_mask") for step in steps),
+        polygons_only=any(
+            step.get("with_mask") and not step.get("poly2mask", True) for step in steps
+        ),
         test_mode=bool(dataset.get("test_mode")),
         filter_cfg=dataset.get("filter_cfg") or {},
         indices=dataset.get("indices"),

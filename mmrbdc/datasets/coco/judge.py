@@ -43,6 +43,7 @@ class Table:
         crowd: (annotations) whether it stands for many objects.
         ignored: (annotations) whether it has a true ``ignore``, with which MMDetection leaves it
             out of training.
+        rle: (annotations) whether its mask is an RLE.
         sound: (annotations) whether all of these are right; where not, they mean nothing.
     """
 
@@ -58,6 +59,7 @@ class Table:
     areas: np.ndarray
     crowd: np.ndarray
     ignored: np.ndarray
+    rle: np.ndarray
     sound: np.ndarray
 
     def of_classes(self, classes: Sequence[str] | None) -> np.ndarray:
@@ -240,17 +242,39 @@ def _texts(section: str, rows: list[dict], labels: list, field: str, found: Find
             remedy,
         )
     if field == "file_name":
-        paths = [n for n, v in enumerate(values) if good[n] and "\\" in v]
-        if paths:
-            found.entries(
-                section,
-                [labels[n] for n in paths],
-                field,
-                values[paths[0]],
-                "with backslashes, which part folders on Windows only",
-                "write '/'",
-            )
+        _paths([v if good[n] else "" for n, v in enumerate(values)], labels, found)
     return len(found.errors) == before
+
+
+def _paths(names: list[str], labels: list, found: Findings) -> None:
+    """Judge names of image files as paths below the folder of the images."""
+    for which, problem, remedy in (
+        (
+            [n for n, name in enumerate(names) if "\\" in name],
+            "with backslashes, which part folders on Windows only",
+            "write '/'",
+        ),
+        (
+            [n for n, name in enumerate(names) if name.startswith("/")],
+            "an absolute path, to which the folder of the images does not matter",
+            "",
+        ),
+        (
+            [n for n, name in enumerate(names) if ".." in name.split("/")],
+            "which leads out of the folder of the images",
+            "",
+        ),
+    ):
+        if which:
+            found.entries(
+                "images",
+                [labels[n] for n in which],
+                "file_name",
+                names[which[0]],
+                problem,
+                remedy,
+                is_error=bool(remedy),
+            )
 
 
 SINGULAR_OF = {"images": "image", "categories": "category"}
@@ -333,6 +357,7 @@ def _annotations(
     columns["ignored"] = np.array(
         [bool(v) and v is not MISSING for v in column(rows, "ignore")], bool
     )
+    columns["rle"] = np.array([type(v) is dict for v in column(rows, "segmentation")], bool)
     return columns | {"sound": sound & good}
 
 

@@ -29,6 +29,10 @@ class Use(Protocol):
         """``filter_empty_gt`` and ``min_size``."""
 
     @property
+    def polygons_only(self) -> bool:
+        """Whether masks stay polygons (``poly2mask=False``), which leaves RLE untrained."""
+
+    @property
     def indices(self) -> Any:
         """The part of the images that is taken."""
 
@@ -109,6 +113,7 @@ def what_is_kept(table: Table, use: Use) -> Kept:
         ("marked 'ignore'", table.ignored),
         ("without area in the image, or less than a pixel wide or high", bare),
         ("crowds", table.crowd),
+        ("with an RLE, which poly2mask=False does not train", table.rle & use.polygons_only),
         ("in images that are left out", ~taken[table.image]),
     ):
         lost[what] = int((rest & leaves).sum())

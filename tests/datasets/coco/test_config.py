@@ -161,6 +161,16 @@ def test_a_split_without_images(place, changes, words):
     assert words in refused(config(place, **changes))
 
 
+def test_masks_that_are_not_trained_are_told(place):
+    load = dict(LOAD, poly2mask=False)
+    (remark,) = check_config_data(config(place, pipeline=[load]))
+    assert "6 objects of" in remark and "with an RLE, which poly2mask=False does not" in remark
+    content = small()
+    content["annotations"] = [r for r in content["annotations"] if type(r["segmentation"]) is dict]
+    write(place, content, "train.json")
+    assert "no object of" in refused(config(place, pipeline=[load]))
+
+
 def test_images_that_are_too_small_are_told(place):
     content = small()
     content["images"][0].update(width=60, height=100)
@@ -263,7 +273,6 @@ def test_absolute_paths_stay(place, root):
         ("data", "/a/b.json"),
         ("", "b.json"),
         (None, "b.json"),
-        ("https://host/data", "b.json"),
         ("data", "s3://bucket/b.json"),
     ],
 )

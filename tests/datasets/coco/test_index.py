@@ -47,15 +47,15 @@ def made(kind, path, **others):
         return kind(**options | others)
 
 
-def trained(dataset):
+def trained(dataset, poly2mask=True):
     """Boxes, labels and mask pixels of all images, crowds apart."""
-    load = LoadAnnotations(with_bbox=True, with_mask=True)
+    load = LoadAnnotations(with_bbox=True, with_mask=True, poly2mask=poly2mask)
     rows = []
     for number in range(len(dataset)):
         data = dataset.get_data_info(number)
         data["ori_shape"] = data["img_shape"] = (data["height"], data["width"])
         data = load(data)
-        masks = data["gt_masks"].masks.sum(axis=(1, 2))
+        masks = data["gt_masks"].to_ndarray().sum(axis=(1, 2))
         parts = (data["gt_bboxes"].numpy(), data["gt_bboxes_labels"], data["gt_ignore_flags"])
         rows.append([data["img_id"], *(part.tolist() for part in parts), masks.tolist()])
     return rows
@@ -218,8 +218,20 @@ class Use:
 
     test_mode = False
 
-    def __init__(self, classes, filter_cfg, indices):
+    def __init__(self, classes, filter_cfg, indices, polygons_only=False):
         self.classes, self.filter_cfg, self.indices = classes, filter_cfg, indices
+        self.polygons_only = polygons_only
+
+
+@pytest.mark.parametrize("polygons_only", [False, True])
+def test_rle_is_not_trained_as_polygons(tmp_path, polygons_only):
+    """MMDetection ignores it without a word."""
+    path = write(tmp_path, small())
+    table = judge(read_coco(path), masks=True).table
+    kept = what_is_kept(table, Use(CLASSES, {}, None, polygons_only))
+    rows = trained(made(MMDetCocoDataset, path), poly2mask=not polygons_only)
+    assert kept.objects == [flag for row in rows for flag in row[3]].count(False)
+    assert kept.objects == (8 if polygons_only else 14)
 
 
 def test_stock_types_are_replaced_and_others_left():

@@ -218,6 +218,21 @@ def test_what_is_told_only(tmp_path, fields, words):
     assert "annotation 1: " in str(verdict.remarks[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/data/0.png", "an absolute path"),
+        ("../0.png", "leads out of the folder"),
+        ("a/../../0.png", "leads out of the folder"),
+        ("a..b/..c.png", None),
+    ],
+)
+def test_paths_of_images_that_are_told(tmp_path, name, words):
+    verdict = judged(tmp_path, changed("images", file_name=name))
+    assert verdict.errors == () and len(verdict.remarks) == (words is not None)
+    assert words is None or words in str(verdict.remarks[0])
+
+
 def test_spaces_around_a_name_are_told(tmp_path):
     verdict = judged(tmp_path, changed("categories", name=" ant"))
     assert verdict.errors == () and "category 1: 'name' is ' ant'" in str(verdict.remarks[0])
