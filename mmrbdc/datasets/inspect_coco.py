@@ -18,7 +18,7 @@ from PIL import Image
 from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.coco.config import is_coco, order_problem, use_of
 from mmrbdc.datasets.coco.index import refuse
-from mmrbdc.datasets.coco.judge import Table, judge
+from mmrbdc.datasets.coco.judge import judge
 from mmrbdc.datasets.coco.limits import (
     COCO_MAX_DETS,
     Limit,
@@ -27,6 +27,7 @@ from mmrbdc.datasets.coco.limits import (
     limit_remarks,
 )
 from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
 from mmrbdc.datasets.errors import DataError
 

@@ -7,9 +7,10 @@ holds the data set that trains on such an index, and ``config`` reads configs.
 
 from mmrbdc.datasets.coco.findings import Finding
 from mmrbdc.datasets.coco.index import index, quietly
-from mmrbdc.datasets.coco.judge import Table, Verdict, judge
+from mmrbdc.datasets.coco.judge import Verdict, judge
 from mmrbdc.datasets.coco.reading import CocoFile, read_coco, read_json
 from mmrbdc.datasets.coco.rle import rle_pixels
+from mmrbdc.datasets.coco.table import Table
 
 __all__ = [
     "CocoFile",

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mmrbdc.datasets.coco.index import refusal
-from mmrbdc.datasets.coco.judge import Table, judge
+from mmrbdc.datasets.coco.judge import judge
 from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.coco.training import Kept, what_is_kept
 from mmrbdc.datasets.configs import (
     LOADERS,

@@ -5,69 +5,22 @@ meets one stops. A *remark* is worth knowing. What is harmless everywhere alike 
 made uniform by ``index``: a missing ``iscrowd`` is 0, true and false are 1 and 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mmrbdc.datasets.coco.boxes import judge_boxes
 from mmrbdc.datasets.coco.columns import boxes, column, integers, numbers, positions, repeated
-from mmrbdc.datasets.coco.findings import MISSING, Finding, Findings, shown
+from mmrbdc.datasets.coco.findings import MISSING, SINGULAR, Finding, Findings, shown
 from mmrbdc.datasets.coco.masks import judge_masks
 from mmrbdc.datasets.coco.reading import COCO_CONTENT, CocoFile
+from mmrbdc.datasets.coco.table import Table
 
-TOLERANCE = 1.0
-"""Pixels by which a box may reach over the border of its image: annotators round."""
-OVERHANG = 0.02
-"""Share of the image's side by which it may do so with a remark."""
 LARGEST_SIDE = 2**20
 """Pixels of an image's side above which a file is not believed."""
 RENUMBER = "`python tools/misc/check_coco_dataset.py FILE --renumber NEW_FILE` does it"
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A file in columns; of images and categories all rows, of annotations all, right or wrong.
-
-    Attributes:
-        image_ids: (images) int64.
-        image_sizes: (images, 2) width and height in pixels, float64.
-        file_names: of the images.
-        category_ids: (categories) int64.
-        names: of the categories.
-        ids: (annotations) int64.
-        image: (annotations) row of the image.
-        category: (annotations) row of the category.
-        boxes: (annotations, 4) x, y, width, height in pixels, float64.
-        areas: (annotations) square pixels, float64.
-        crowd: (annotations) whether it stands for many objects.
-        ignored: (annotations) whether it has a true ``ignore``, with which MMDetection leaves it
-            out of training.
-        rle: (annotations) whether its mask is an RLE.
-        sound: (annotations) whether all of these are right; where not, they mean nothing.
-    """
-
-    image_ids: np.ndarray
-    image_sizes: np.ndarray
-    file_names: list[str]
-    category_ids: np.ndarray
-    names: list[str]
-    ids: np.ndarray
-    image: np.ndarray
-    category: np.ndarray
-    boxes: np.ndarray
-    areas: np.ndarray
-    crowd: np.ndarray
-    ignored: np.ndarray
-    rle: np.ndarray
-    sound: np.ndarray
-
-    def of_classes(self, classes: Sequence[str] | None) -> np.ndarray:
-        """(annotations) whether the category is one of these; of any where None."""
-        if classes is None:
-            return np.ones(len(self.category), bool)
-        wanted = np.array([name in classes for name in self.names], bool)
-        return wanted[self.category]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +70,7 @@ def judge(file: CocoFile, masks: bool | None = None, *, objects: bool = True) ->
         names=column(categories, "name"),
         **_annotations(annotations, image_ids, category_ids, found),
     )
-    _boxes(table, annotations, found)
+    judge_boxes(table, annotations, found)
     unusable = judge_masks(table, annotations, file.polygons, masks, found)
     return Verdict(file, tuple(found.errors), tuple(found.remarks), table, unusable)
 
@@ -146,8 +99,19 @@ def _sections(
     return None if found.errors else (rows["images"], rows["annotations"], rows["categories"])
 
 
-def _ids(section: str, rows: list[dict], found: Findings) -> np.ndarray:
-    """Judge ``id``: integers, none twice."""
+class _Labels:
+    """What entries are called in messages: their id, else their position."""
+
+    def __init__(self, ids: np.ndarray, good: np.ndarray) -> None:
+        self._ids, self._good = ids, good
+
+    def of(self, rows: Iterable[int]) -> list[int | str]:
+        """The labels of some rows."""
+        return [int(self._ids[n]) if self._good[n] else f"[{n}]" for n in rows]
+
+
+def _ids(section: str, rows: list[dict], found: Findings) -> tuple[np.ndarray, np.ndarray, _Labels]:
+    """Judge ``id``: integers, none twice. Returns them, and which are integers."""
     values = column(rows, "id")
     ids, good = integers(values)
     bad = np.flatnonzero(~good)
@@ -160,13 +124,13 @@ def _ids(section: str, rows: list[dict], found: Findings) -> np.ndarray:
         twice = np.unique(again).tolist()
         remedy = "give each its own id" + (f"; {RENUMBER}" if section == "annotations" else "")
         found.entries(section, twice, "id", twice[0], "which stands there more than once", remedy)
-    return ids
+    return ids, good, _Labels(ids, good)
 
 
 def _fields(
     section: str,
     rows: list[dict],
-    labels: list,
+    labels: _Labels,
     field: str,
     good: np.ndarray,
     wanted: str,
@@ -177,14 +141,11 @@ def _fields(
     if len(bad):
         value = rows[bad[0]].get(field, MISSING)
         remedy = "correct it, or take the entry out"
-        found.entries(
-            section, [labels[n] for n in bad], field, value, f"should be {wanted}", remedy
-        )
+        found.entries(section, labels.of(bad), field, value, f"should be {wanted}", remedy)
 
 
 def _images(rows: list[dict], found: Findings) -> tuple[np.ndarray, np.ndarray]:
-    ids = _ids("images", rows, found)
-    labels = _labels(rows)
+    ids, _, labels = _ids("images", rows, found)
     _texts("images", rows, labels, "file_name", found)
     sizes = np.ones((len(rows), 2))
     for side, field in enumerate(("width", "height")):
@@ -197,15 +158,14 @@ def _images(rows: list[dict], found: Findings) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _categories(rows: list[dict], found: Findings) -> np.ndarray:
-    ids = _ids("categories", rows, found)
-    labels = _labels(rows)
+    ids, _, labels = _ids("categories", rows, found)
     if _texts("categories", rows, labels, "name", found):
         names = [row["name"] for row in rows]
         spaced = [n for n, name in enumerate(names) if name != name.strip()]
         if spaced:
             found.entries(
                 "categories",
-                [labels[n] for n in spaced],
+                labels.of(spaced),
                 "name",
                 names[spaced[0]],
                 "with spaces around it, which belong to the class's name",
@@ -214,7 +174,7 @@ def _categories(rows: list[dict], found: Findings) -> np.ndarray:
     return ids
 
 
-def _texts(section: str, rows: list[dict], labels: list, field: str, found: Findings) -> bool:
+def _texts(section: str, rows: list[dict], labels: _Labels, field: str, found: Findings) -> bool:
     """Judge a field that names things: text, not empty, not twice. Returns whether it is right."""
     before = len(found.errors)
     values = column(rows, field)
@@ -232,13 +192,13 @@ def _texts(section: str, rows: list[dict], labels: list, field: str, found: Find
             if section == "categories"
             else "put its annotations under one image"
         )
-        one = SINGULAR_OF[section]
+        one, (first,) = SINGULAR[section], labels.of([seen[values[twice[0]]]])
         found.entries(
             section,
-            [labels[n] for n in twice],
+            labels.of(twice),
             field,
             values[twice[0]],
-            f"the {field.replace('_', ' ')} of {one} {labels[seen[values[twice[0]]]]} already",
+            f"the {field.replace('_', ' ')} of {one} {first} already",
             remedy,
         )
     if field == "file_name":
@@ -246,7 +206,7 @@ def _texts(section: str, rows: list[dict], labels: list, field: str, found: Find
     return len(found.errors) == before
 
 
-def _paths(names: list[str], labels: list, found: Findings) -> None:
+def _paths(names: list[str], labels: _Labels, found: Findings) -> None:
     """Judge names of image files as paths below the folder of the images."""
     for which, problem, remedy in (
         (
@@ -268,16 +228,13 @@ def _paths(names: list[str], labels: list, found: Findings) -> None:
         if which:
             found.entries(
                 "images",
-                [labels[n] for n in which],
+                labels.of(which),
                 "file_name",
                 names[which[0]],
                 problem,
                 remedy,
                 is_error=bool(remedy),
             )
-
-
-SINGULAR_OF = {"images": "image", "categories": "category"}
 
 
 def _is_text(value: str) -> bool:
@@ -288,23 +245,12 @@ def _is_text(value: str) -> bool:
     )
 
 
-def _labels(rows: list[dict]) -> list[int | str]:
-    """What entries are called in messages: their id, else their position."""
-    ids, good = integers(column(rows, "id"))
-    if good.all():
-        return ids.tolist()
-    return [
-        id_ if ok else f"[{n}]" for n, (id_, ok) in enumerate(zip(ids.tolist(), good, strict=True))
-    ]
-
-
 def _annotations(
     rows: list[dict], image_ids: np.ndarray, category_ids: np.ndarray, found: Findings
 ) -> dict[str, np.ndarray]:
     """Judge field by field; the columns of ``Table``."""
-    ids = _ids("annotations", rows, found)
-    sound = integers(column(rows, "id"))[1]
-    labels = _labels(rows)
+    ids, good, labels = _ids("annotations", rows, found)
+    sound = good.copy()
     zero = np.flatnonzero(sound & (ids == 0))
     if len(zero):
         found.entries(
@@ -326,7 +272,7 @@ def _annotations(
         if len(lost):
             found.entries(
                 "annotations",
-                [labels[n] for n in lost],
+                labels.of(lost),
                 field,
                 rows[lost[0]][field],
                 f"which is not among '{section}'",
@@ -359,53 +305,3 @@ def _annotations(
     )
     columns["rle"] = np.array([type(v) is dict for v in column(rows, "segmentation")], bool)
     return columns | {"sound": sound & good}
-
-
-def _boxes(table: Table, rows: list[dict], found: Findings) -> None:
-    """Judge where boxes lie, and what of them MMDetection does not train on."""
-    x, y, width, height = table.boxes.T
-    size = table.image_sizes[table.image] if len(table.image) else np.zeros((0, 2))
-    with np.errstate(over="ignore", invalid="ignore"):
-        over = np.stack(
-            [np.maximum(-x, x + width - size[:, 0]), np.maximum(-y, y + height - size[:, 1])], 1
-        )
-    outside = table.sound & ~(over <= np.maximum(TOLERANCE, OVERHANG * size)).all(axis=1)
-    _note(
-        table,
-        rows,
-        outside,
-        "bbox",
-        "outside of the image; bbox is x, y, width, height",
-        "correct the box, or the image's width and height",
-        found,
-        is_error=True,
-    )
-    table.sound[outside] = False
-    ledge = table.sound & (over > TOLERANCE).any(axis=1)
-    _note(table, rows, ledge, "bbox", "a little over the border of its image", "", found)
-    flat = table.sound & ((width <= 0) | (height <= 0) | (table.areas <= 0))
-    untrained = "which MMDetection leaves out of training and evaluation counts as an object"
-    no_area = f"of zero area, {untrained}"
-    _note(table, rows, flat & (table.areas > 0), "bbox", no_area, "", found)
-    _note(table, rows, flat & (table.areas <= 0), "area", no_area, "", found)
-    thin = table.sound & ~flat & ((width < 1) | (height < 1))
-    _note(table, rows, thin, "bbox", f"less than a pixel wide or high, {untrained}", "", found)
-    _note(table, rows, table.sound & table.ignored, "ignore", untrained, "", found)
-
-
-def _note(
-    table: Table,
-    rows: list[dict],
-    which: np.ndarray,
-    field: str,
-    problem: str,
-    remedy: str,
-    found: Findings,
-    *,
-    is_error: bool = False,
-) -> None:
-    places = np.flatnonzero(which)
-    if len(places):
-        value = rows[places[0]].get(field, MISSING)
-        ids = table.ids[places].tolist()
-        found.entries("annotations", ids, field, value, problem, remedy, is_error=is_error)

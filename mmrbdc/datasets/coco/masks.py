@@ -5,7 +5,7 @@ all memory, a polygon of four values is read as a box.
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +13,14 @@ from mmrbdc.datasets.coco.columns import column
 from mmrbdc.datasets.coco.findings import MISSING, Findings
 from mmrbdc.datasets.coco.polygons import Polygons
 from mmrbdc.datasets.coco.rle import MOST, rle_pixels, run_pixels
-
-if TYPE_CHECKING:
-    from mmrbdc.datasets.coco.judge import Table
+from mmrbdc.datasets.coco.table import Table
 
 LONGEST_OUTLINE = 1e7
 """Pixels of a polygon's outline: pycocotools takes 100 bytes for each while it fills it."""
 
 
 def judge_masks(
-    table: "Table",
+    table: Table,
     rows: list[dict],
     polygons: Polygons,
     masks: bool | None,
@@ -68,9 +66,7 @@ def _is_there(value: Any) -> bool:
 class _Problems:
     """Collects rows by what is wrong with their masks."""
 
-    def __init__(
-        self, table: "Table", values: list[Any], found: Findings, *, is_error: bool
-    ) -> None:
+    def __init__(self, table: Table, values: list[Any], found: Findings, *, is_error: bool) -> None:
         self._table = table
         self._values = values
         self._found = found

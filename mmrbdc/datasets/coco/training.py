@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mmrbdc.datasets.coco.judge import Table
+from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.errors import DataError
 
 
