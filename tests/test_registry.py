@@ -20,8 +20,10 @@ TYPES = {
     "METRICS": ["MemberAccuracy"],
     "WEIGHT_INITIALIZERS": ["Grown", "Transferred"],
     "MODELS": ["Siblings", "SiblingsDataPreprocessor", "DeiT", "ResNet", "SimpleFeaturePyramid"],
-    "DATASETS": ["ReplayableDataset"],
+    "DATASETS": ["ReplayableDataset", "CocoDataset"],
     "DATA_SAMPLERS": ["ReplayableSampler"],
+    "TRANSFORMS": ["LoadImageFromFile"],
+    "FUNCTIONS": ["leave_sigterm_to_parent"],
 }
 """What shipped configs name, and the staged runner in the configs that it writes."""
 

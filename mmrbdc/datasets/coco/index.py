@@ -6,7 +6,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from pycocotools.coco import COCO
 
 from mmrbdc.datasets.coco.findings import Finding, listed, shown
@@ -101,17 +100,6 @@ def uniform(verdict: Verdict) -> list[dict[str, Any]]:
         elif type(mask) is dict:
             mask["size"] = [int(side) for side in mask["size"]]
     return annotations
-
-
-def as_lists(annotations: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Annotations of ``uniform`` as JSON can have them."""
-    plain = []
-    for row in annotations:
-        mask = row.get("segmentation")
-        if isinstance(mask, list):
-            row = {**row, "segmentation": [np.asarray(part).tolist() for part in mask]}
-        plain.append(row)
-    return plain
 
 
 def quietly() -> contextlib.AbstractContextManager[object]:
