@@ -5,7 +5,7 @@ every annotation and opens every image, and reports all that it finds.
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mmrbdc.datasets.check import check_config_data
+from mmrbdc.datasets.check_pictures import Examination
 from mmrbdc.datasets.coco.config import is_coco, order_problem, use_of
 from mmrbdc.datasets.coco.index import refuse
 from mmrbdc.datasets.coco.judge import judge
@@ -26,12 +26,11 @@ from mmrbdc.datasets.coco.limits import (
     config_limits,
     limit_remarks,
 )
+from mmrbdc.datasets.coco.pictures import check_files
 from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
 from mmrbdc.datasets.errors import DataError
-
-_EXIF_ORIENTATION, _TURNED = 274, {5, 6, 7, 8}
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class CocoSplit:
         masks: whether every box needs a mask; None where those that are there have to be right.
         objects: whether there have to be annotations.
         limits: beyond which objects of an image cannot be found.
+        pipeline: config of the data set's, whose loader decodes the images.
+        fast: whether to read the images' headers only.
     """
 
     name: str
@@ -55,6 +56,8 @@ class CocoSplit:
     masks: bool | None = None
     objects: bool = True
     limits: tuple[Limit, ...] = field(default=(ap_limit(COCO_MAX_DETS),), compare=False)
+    pipeline: tuple[Mapping, ...] = field(default=(), compare=False)
+    fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
                 classes=use.classes,
                 masks=use.masks,
                 objects=not use.test_mode,
+                pipeline=tuple(dataset.get("pipeline") or ()),
             )
             found.setdefault((name == "train", split), []).append(name)
     if not found:
@@ -180,7 +184,7 @@ def inspect_split(split: CocoSplit) -> SplitReport:
     remarks = [str(finding) for finding in verdict.remarks]
     classes = _check_classes(split, table.names, errors)
     images = verdict.file.content["images"]
-    sizes = _check_files(split.images, images, errors) if split.images else {}
+    sizes = _check_files(split, images, errors, remarks)
 
     single = table.sound & ~table.crowd
     wanted = single & table.of_classes(classes)
@@ -239,28 +243,15 @@ def _check_classes(split: CocoSplit, in_file: Sequence[str], errors: list[str]) 
 
 
 def _check_files(
-    folder: Path, images: Sequence[Mapping[str, Any]], errors: list[str]
+    split: CocoSplit, images: Sequence[Mapping[str, Any]], errors: list[str], remarks: list[str]
 ) -> dict[Path, int]:
-    """Open every image; return the bytes of those that are there."""
-    wrong: dict[str, list[str]] = defaultdict(list)
-    sizes = {}
-    for row in images:
-        path = folder / row["file_name"]
-        if not path.is_file():
-            wrong[f"missing from '{folder}'"].append(row["file_name"])
-            continue
-        sizes[path] = path.stat().st_size
-        try:
-            with Image.open(path) as image:
-                turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
-                size = image.size[::-1] if turned else image.size
-        except OSError:
-            wrong["that cannot be opened"].append(row["file_name"])
-            continue
-        if size != (row["width"], row["height"]):
-            wrong["whose size is not the width and height in the file"].append(row["file_name"])
-    for what, files in wrong.items():
-        errors.append(f"{_count(len(files), 'image')} {what}: {_some(files)}")
+    """Look at every image; return the bytes of those that are there."""
+    if split.images is None:
+        return {}
+    examination = Examination(split.pipeline, scope="mmdet", fast=split.fast)
+    sizes, wrong, worth_knowing = check_files(split.images, images, examination)
+    errors += wrong
+    remarks += worth_knowing
     return sizes
 
 

@@ -146,7 +146,9 @@ def test_each_defect_is_found_and_named(train, defect):
 
 def test_a_damaged_image_is_found(train):
     (train.folder / "3.png").write_bytes(b"no picture")
-    assert any("cannot be opened: '3.png'" in e for e in inspect_split(train.written()).errors)
+    for fast, what in ((False, "decoded"), (True, "opened")):
+        (error,) = inspect_split(train.written(fast=fast)).errors
+        assert f"{train.folder}/3.png' cannot be {what}: the file is no picture" in error
 
 
 def test_a_photo_that_is_shown_turned_has_the_size_that_is_shown(train):

@@ -1,0 +1,230 @@
+"""Decode all pictures of a data set as training does; say what fails and what loading changes."""
+
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.registry import TRANSFORMS, DefaultScope
+from rich.console import Console
+from rich.progress import track
+
+from mmrbdc.datasets.configs import quoted
+from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.loading import LoadImageFromFile
+from mmrbdc.datasets.pictures import kind_of, read_header
+
+STRIP = 50
+"""How many times longer than wide a picture is that is told of as a strip."""
+
+MOST = 20
+"""Broken pictures that are named."""
+
+_FEW, _CHUNK = 64, 32
+_DARK = "of more than 8 bits a channel that stay nearly black (below 32 of 255) once loaded"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What became of one file.
+
+    Attributes:
+        path: of the file.
+        size: width and height as training sees it; None where it cannot.
+        error: why it cannot be trained on; a phrase that follows the file's name.
+        findings: what loading changes, as :class:`mmrbdc.datasets.pictures.Header` has it.
+        details: of findings that have one.
+    """
+
+    path: str
+    size: tuple[int, int] | None
+    error: str | None = None
+    findings: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+
+
+class Examination:
+    """How pictures of one data set are looked at.
+
+    Args:
+        pipeline: config of the data set's, whose loader and first scaling are applied.
+        scope: MMEngine's default scope under which the pipeline is written.
+        fast: read headers, decode nothing.
+    """
+
+    def __init__(
+        self, pipeline: Sequence[Mapping] = (), *, scope: str = "mmpretrain", fast: bool = False
+    ) -> None:
+        self.fast = fast
+        self.loader = LoadImageFromFile()
+        self.resizes: list[Any] = []
+        with DefaultScope.overwrite_default_scope(scope):
+            for step in pipeline:
+                kind = _kind(step)
+                if kind == "LoadImageFromFile":
+                    options = {k: v for k, v in step.items() if k not in ("type", "ignore_empty")}
+                    self.loader = LoadImageFromFile(**options)
+                elif "Crop" in kind or "Pad" in kind:
+                    break
+                else:
+                    self.resizes += [TRANSFORMS.build(config) for config in _smallest(step)]
+
+    def __call__(self, path: str) -> Picture:
+        """Look at one file."""
+        try:
+            content = self.loader.read(path)
+        except DataError as error:
+            return Picture(path, None, f"cannot be read: {error}")
+        header = read_header(content, path)
+        findings = header.findings if header else ()
+        details = header.details if header else ()
+        if self.fast:
+            if header is None:
+                return Picture(path, None, f"cannot be opened: {kind_of(content)}")
+            size = header.turned_size
+        else:
+            try:
+                image = self.loader.decode(content)
+            except DataError as error:
+                return Picture(path, None, f"cannot be decoded: {error}")
+            size = (image.shape[1], image.shape[0])
+            if any(what.startswith("of more than 8 bits") for what in findings):
+                findings += (_DARK,) * bool(image.max() < 32)
+        if max(size) > STRIP * min(size):
+            findings += (f"more than {STRIP} times as long as wide",)
+        return Picture(path, size, self._scaled_away(size), findings, details)
+
+    def _scaled_away(self, size: tuple[int, int]) -> str | None:
+        """What the pipeline's scaling says of a picture; only strips and tiny ones are tried."""
+        if min(size) >= 16 and max(size) <= 20 * min(size):
+            return None
+        for transform in self.resizes:
+            results = dict(img=np.zeros((size[1], size[0], 3), np.uint8), img_shape=size[::-1])
+            try:
+                transform(results)
+            except Exception as error:
+                reason = " ".join(str(error).split())
+                return (
+                    f"of {size[0]} x {size[1]} px cannot be scaled by {type(transform).__name__} "
+                    f"(scale {getattr(transform, 'scale', '')}): {reason}"
+                )
+        return None
+
+
+def check_pictures(paths: Sequence[str], examination: Examination) -> Iterator[Picture]:
+    """Look at many files, on all cores; in the order given.
+
+    A decoder that kills its process is an error of the picture.
+    """
+    if len(paths) <= _FEW:
+        yield from map(examination, paths)
+        return
+    done = 0
+    try:
+        with _pool(examination, _cores()) as pool:
+            found = pool.map(_examine, paths, chunksize=_CHUNK)
+            for picture in track(
+                found,
+                "pictures",
+                total=len(paths),
+                transient=True,
+                console=Console(stderr=True),
+                disable=not sys.stderr.isatty(),
+            ):
+                done += 1
+                yield picture
+    except BrokenProcessPool:
+        yield from _one_by_one(paths[done:], examination)
+
+
+def picture_lines(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
+    """Errors and remarks about pictures: a line for each of the first, one for a kind of remark."""
+    wrong = [f"'{p.path}' {p.error}" for p in pictures if p.error]
+    more = len(wrong) - MOST
+    errors = wrong[:MOST] + [f"{more:,} more pictures cannot be used"] * (more > 0)
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for picture in pictures:
+        for finding in picture.findings:
+            counts[finding] += 1
+            detail = dict(picture.details).get(finding)
+            shown = quoted([picture.path]) + (f": {detail}" if detail else "")
+            examples.setdefault(finding, shown)
+    remarks = [
+        f"{number:,} picture{'s' * (number > 1)} {finding} ({examples[finding]})"
+        for finding, number in counts.most_common()
+    ]
+    return errors, remarks
+
+
+def _smallest(step: Mapping) -> list[dict]:
+    """The resizing with the smallest result that a step may do; none for steps of other kinds."""
+    kind = _kind(step)
+    scale = step.get("scale")
+    if kind == "Resize" or (kind == "ResizeEdge" and step.get("edge", "short") != "short"):
+        return [dict(step)]
+    if kind == "RandomResize":
+        scales = scale if isinstance(scale[0], list | tuple) else [scale]
+        low = tuple(min(one[i] for one in scales) for i in range(2))
+        ratio = (step.get("ratio_range") or (1.0, 1.0))[0]
+        low = tuple(max(1, int(ratio * side)) for side in low)
+    elif kind == "RandomChoiceResize":
+        low = tuple(min(one[i] for one in step["scales"]) for i in range(2))
+    else:
+        return []
+    known = ("type", "scale", "scales", "ratio_range", "resize_type")
+    more = {key: value for key, value in step.items() if key not in known}
+    return [dict(type=step.get("resize_type", "Resize"), scale=low, **more)]
+
+
+def _kind(step: Mapping) -> str:
+    kind = step.get("type")
+    return (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).rpartition(".")[2]
+
+
+_examination: Examination | None = None
+
+
+def _start(examination: Examination) -> None:
+    global _examination
+    _examination = examination
+    cv2.setNumThreads(1)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _examine(path: str) -> Picture:
+    assert _examination is not None
+    return _examination(path)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _pool(examination: Examination, workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("fork")  # as PyTorch's data workers on Linux
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=partial(_start, examination)
+    )
+
+
+def _one_by_one(paths: Sequence[str], examination: Examination) -> Iterator[Picture]:
+    """After a crash: find which picture it was, and go on behind it."""
+    rest = iter(paths)
+    for path in rest:
+        with _pool(examination, 1) as pool:
+            try:
+                yield pool.submit(_examine, path).result()
+                for other in rest:
+                    path = other
+                    yield pool.submit(_examine, path).result()
+            except BrokenProcessPool:
+                yield Picture(path, None, "kills the process of its decoder")
