@@ -47,7 +47,7 @@ DATASETS = Registry(
     scope="mmrbdc",
     locations=[
         "mmrbdc.datasets.replay",
-        "mmrbdc.datasets.folder_dataset",
+        "mmrbdc.datasets.folders.dataset",
         "mmrbdc.datasets.coco.dataset",
     ],
 )

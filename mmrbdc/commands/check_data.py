@@ -1,11 +1,13 @@
-"""Count images and boxes of every class of a COCO-format data set, and look for what is wrong.
+"""Count images and boxes of every class of a data set, and look for what is wrong with it.
 
     mmrbdc check-data configs/custom/dataset.py
     mmrbdc check-data configs/mask-rcnn_rbdc-r50_coco.py
+    mmrbdc check-data configs/rbdc/deit-micro_2step_digits.py
     mmrbdc check-data train.json val.json --images images/train images/val
     mmrbdc check-data train.json --renumber train-from-1.json
 
-Give a config that has loaders, or annotation files; these also print the config's line `classes`.
+Give a config that has loaders of COCO's format, image folders or image lists; or annotation files,
+which also print the config's line `classes`. All images are decoded as training does (--fast: not).
 The exit code is 1 where something has to be mended.
 """
 
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING
 from .arguments import CommandParser, add_config_options
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from mmrbdc.datasets.inspect_coco import SplitReport
 
 
@@ -32,6 +36,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="with annotation files: the folder of their images, or one folder for each",
     )
     parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="look at the headers of the images only, decode none",
+    )
+    parser.add_argument(
         "--renumber",
         metavar="NEW_FILE",
         help="write a copy of the one annotation file whose annotations are numbered from 1, for "
@@ -41,20 +50,27 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def looked_at(args: argparse.Namespace) -> "tuple[list[SplitReport], list[str]]":
-    """Look at what the command line asks for."""
-    from mmrbdc.datasets.coco.renumber import renumber
+def read_config(args: argparse.Namespace) -> "Config | None":
+    """The config of the command line; None where it names annotation files."""
     from mmrbdc.datasets.errors import DataError
-    from mmrbdc.datasets.inspect_coco import CocoSplit, inspect, inspect_config
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.options import merge_options
 
-    if args.files[0].endswith(".py"):
-        if len(args.files) > 1 or args.images or args.renumber:
-            raise DataError("give one config, which says where its images are, and nothing else")
-        cfg = load_config(args.files[0])
-        merge_options(cfg, args.cfg_options)
-        return inspect_config(cfg)
+    if not args.files[0].endswith(".py"):
+        return None
+    if len(args.files) > 1 or args.images or args.renumber:
+        raise DataError("give one config, which says where its images are, and nothing else")
+    cfg = load_config(args.files[0])
+    merge_options(cfg, args.cfg_options)
+    return cfg
+
+
+def look_at_files(args: argparse.Namespace) -> "tuple[list[SplitReport], list[str]]":
+    """Look at the annotation files of the command line."""
+    from mmrbdc.datasets.coco.renumber import renumber
+    from mmrbdc.datasets.errors import DataError
+    from mmrbdc.datasets.inspect_coco import CocoSplit, inspect
+
     if args.renumber:
         if len(args.files) > 1:
             raise DataError(f"--renumber takes one annotation file, got {len(args.files)}")
@@ -69,7 +85,12 @@ def looked_at(args: argparse.Namespace) -> "tuple[list[SplitReport], list[str]]"
         )
     return inspect(
         [
-            CocoSplit(name=Path(file).stem, ann_file=Path(file), images=folder and Path(folder))
+            CocoSplit(
+                name=Path(file).stem,
+                ann_file=Path(file),
+                images=folder and Path(folder),
+                fast=args.fast,
+            )
             for file, folder in zip(args.files, folders, strict=True)
         ]
     )
@@ -78,21 +99,34 @@ def looked_at(args: argparse.Namespace) -> "tuple[list[SplitReport], list[str]]"
 def main(argv: Sequence[str] | None = None) -> None:
     """Print what the data set holds; exit with 1 where something is wrong with it."""
     args = parse_args(argv)
+    from mmrbdc.datasets.folders.inspect import inspect_folders, reads_folders
+    from mmrbdc.datasets.folders.show import folder_lines, images_table
+    from mmrbdc.datasets.inspect_coco import inspect_config
     from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
     from mmrbdc.terminal import console, shown
 
-    reports, errors = looked_at(args)
     screen = console()
-    screen.print(counts_table(reports))
+    cfg = read_config(args)
     lines = []
-    if not args.files[0].endswith(".py"):
-        lines += ["for the config:", *class_lines(reports), ""]
-    lines += finding_lines(reports, errors)
-    if any(report.split.images is None for report in reports):
-        lines.append("note: no --images, so no image was looked at")
+    if cfg is not None and reads_folders(cfg):
+        found, errors = inspect_folders(cfg, fast=args.fast)
+        screen.print(images_table(found))
+        lines += folder_lines(found, errors)
+        wrong = len(errors) + sum(len(report.errors) for report in found)
+    else:
+        looked = look_at_files(args) if cfg is None else inspect_config(cfg, fast=args.fast)
+        reports, errors = looked
+        screen.print(counts_table(reports))
+        if cfg is None:
+            lines += ["for the config:", *class_lines(reports), ""]
+        lines += finding_lines(reports, errors)
+        if any(report.split.images is None for report in reports):
+            lines.append("note: no --images, so no image was looked at")
+        wrong = all_errors(reports, errors)
+    if args.fast:
+        lines.append("note: --fast: no image was decoded, so damaged ones may be among them")
     for line in lines:
         screen.print(shown(line, keep="\n"), soft_wrap=True)
-    wrong = all_errors(reports, errors)
     if wrong:
         screen.print(f"{wrong} thing{'s' * (wrong > 1)} to mend: see the errors above")
         sys.exit(1)

@@ -12,7 +12,7 @@ from mmrbdc.datasets.errors import DataError
 
 if TYPE_CHECKING:
     from mmrbdc.datasets.check import check_config_data, check_data
-    from mmrbdc.datasets.folder_dataset import CustomDataset, ImageNet
+    from mmrbdc.datasets.folders.dataset import CustomDataset, ImageNet
     from mmrbdc.datasets.loading import LoadImageFromFile
     from mmrbdc.datasets.replay import Draw, ReplayableDataset, ReplayableSampler
     from mmrbdc.datasets.workers import leave_sigterm_to_parent
@@ -30,9 +30,9 @@ __all__ = [
     "leave_sigterm_to_parent",
 ]
 _PLACES = {
-    "CustomDataset": "folder_dataset",
+    "CustomDataset": "folders.dataset",
     "Draw": "replay",
-    "ImageNet": "folder_dataset",
+    "ImageNet": "folders.dataset",
     "LoadImageFromFile": "loading",
     "ReplayableDataset": "replay",
     "ReplayableSampler": "replay",

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrbdc.datasets.check_folders import check_folders, compare_classes
 from mmrbdc.datasets.coco.config import CocoOfConfig
 from mmrbdc.datasets.configs import (
     LOADERS,
@@ -20,7 +19,8 @@ from mmrbdc.datasets.configs import (
     stated_classes,
 )
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.folder_dataset import ours_for
+from mmrbdc.datasets.folders.check import check_folders, compare_classes
+from mmrbdc.datasets.folders.dataset import ours_for
 
 
 def check_config_data(cfg: Mapping) -> list[str]:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.check_pictures import Examination
 from mmrbdc.datasets.coco.config import is_coco, order_problem, use_of
 from mmrbdc.datasets.coco.index import refuse
 from mmrbdc.datasets.coco.judge import judge
@@ -31,6 +30,7 @@ from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.pictures.check import Examination
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,12 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
     ]
 
 
-def inspect_config(cfg: Mapping) -> tuple[list[SplitReport], list[str]]:
+def inspect_config(cfg: Mapping, *, fast: bool = False) -> tuple[list[SplitReport], list[str]]:
     """Read all splits of a config, and ask last what the start of a training or a test asks.
+
+    Args:
+        cfg: a detector's.
+        fast: read the images' headers only.
 
     Returns:
         As of :func:`inspect`; without errors, training and testing start.
@@ -135,7 +139,7 @@ def inspect_config(cfg: Mapping) -> tuple[list[SplitReport], list[str]]:
     Raises:
         DataError: an annotation file is missing or not in COCO's format at all.
     """
-    reports, errors = inspect(splits_of_config(cfg))
+    reports, errors = inspect([replace(split, fast=fast) for split in splits_of_config(cfg)])
     if not errors and not any(report.errors for report in reports):
         try:
             check_config_data(cfg)

@@ -9,7 +9,7 @@ from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine import fileio
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.pictures import MAX_PIXELS, kind_of, read_size
+from mmrbdc.datasets.pictures.header import MAX_PIXELS, kind_of, read_size
 from mmrbdc.registry import TRANSFORMS
 
 

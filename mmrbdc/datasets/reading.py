@@ -15,7 +15,7 @@ from mmengine.dataset import Compose
 
 from mmrbdc.datasets.check import find_datasets
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.folder_dataset import ours_for
+from mmrbdc.datasets.folders.dataset import ours_for
 from mmrbdc.datasets.loading import LoadImageFromFile
 from mmrbdc.registry import DATASETS
 

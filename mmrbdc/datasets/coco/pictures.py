@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.check_pictures import Examination, check_pictures, picture_lines
 from mmrbdc.datasets.configs import quoted
+from mmrbdc.datasets.pictures.check import Examination, check_pictures, picture_lines
 
 
 def check_files(

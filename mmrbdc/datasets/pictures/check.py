@@ -20,7 +20,7 @@ from rich.progress import track
 from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.loading import LoadImageFromFile
-from mmrbdc.datasets.pictures import kind_of, read_header
+from mmrbdc.datasets.pictures.header import kind_of, read_header
 
 STRIP = 50
 """How many times longer than wide a picture is that is told of as a strip."""
@@ -40,7 +40,7 @@ class Picture:
         path: of the file.
         size: width and height as training sees it; None where it cannot.
         error: why it cannot be trained on; a phrase that follows the file's name.
-        findings: what loading changes, as :class:`mmrbdc.datasets.pictures.Header` has it.
+        findings: what loading changes, as :class:`mmrbdc.datasets.pictures.header.Header` has it.
         details: of findings that have one.
     """
 

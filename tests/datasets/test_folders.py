@@ -11,8 +11,8 @@ from mmpretrain.datasets import CustomDataset as Stock
 
 from mmrbdc.datasets import CustomDataset, DataError, ImageNet
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.class_folders import list_images, read_image_list
-from mmrbdc.datasets.folder_dataset import ours_for
+from mmrbdc.datasets.folders.dataset import ours_for
+from mmrbdc.datasets.folders.listing import list_images, read_image_list
 from mmrbdc.datasets.reading import build_dataset, use_listed_datasets
 
 SUFFIXES = (".jpg", ".png")

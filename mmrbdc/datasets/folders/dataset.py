@@ -1,4 +1,4 @@
-"""MMPretrain's data sets of image folders and lists, listed by the rules of ``class_folders``."""
+"""MMPretrain's data sets of image folders and lists, listed by the rules of ``listing``."""
 
 import os
 from collections import Counter
@@ -9,9 +9,9 @@ from mmpretrain.datasets import CustomDataset as MMPretrainCustomDataset
 from mmpretrain.datasets import ImageNet as MMPretrainImageNet
 from mmpretrain.registry import DATASETS as MMPRETRAIN_DATASETS
 
-from mmrbdc.datasets.class_folders import ImageListing, list_images, read_image_list
 from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError, NoDataError
+from mmrbdc.datasets.folders.listing import ImageListing, list_images, read_image_list
 from mmrbdc.registry import DATASETS
 
 
@@ -127,7 +127,7 @@ def _other_files(listing: ImageListing, classes: list[str] | None = None) -> str
 
 @DATASETS.register_module()
 class CustomDataset(_Listed):
-    """MMPretrain's ``CustomDataset``, its images listed by :mod:`mmrbdc.datasets.class_folders`.
+    """MMPretrain's ``CustomDataset``, its images listed by :mod:`mmrbdc.datasets.folders.listing`.
 
     Args: as for MMPretrain's.
 

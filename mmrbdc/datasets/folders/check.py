@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.class_folders import classes_remark, missing_images
 from mmrbdc.datasets.configs import empty, missing, quoted
 from mmrbdc.datasets.errors import DataError, NoDataError
-from mmrbdc.datasets.folder_dataset import CustomDataset, ours_for
+from mmrbdc.datasets.folders.dataset import CustomDataset, ours_for
+from mmrbdc.datasets.folders.listing import classes_remark, missing_images
 
 
 def open_folders(key: str, config: Mapping) -> CustomDataset | None:

@@ -1,7 +1,7 @@
 """What a picture file holds, from its bytes: its size, and what loading it changes without a word.
 
 Everything here reads headers only; whether a picture can be used is decided by the loader that
-trains (:class:`mmrbdc.datasets.LoadImageFromFile`), see :func:`mmrbdc.datasets.check_pictures`.
+trains (:class:`mmrbdc.datasets.LoadImageFromFile`), see :mod:`mmrbdc.datasets.pictures.check`.
 """
 
 import io

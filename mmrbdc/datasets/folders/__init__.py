@@ -1,0 +1,1 @@
+"""Folders of classes and lists of images, as MMPretrain reads them."""

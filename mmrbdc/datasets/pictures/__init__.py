@@ -1,0 +1,1 @@
+"""Picture files: what their headers say, and what becomes of them when they are loaded."""
