@@ -6,6 +6,7 @@ mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the plan."""
     args = parse_args(argv)
+    _import_classifiers()
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.model_cost import plan_inputs
     from mmrbdc.engine.options import merge_options
@@ -83,3 +85,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for line in stage_lines(protocol):
             screen.print(line)
+
+
+def _import_classifiers() -> None:
+    """Import MMPretrain's models without MMDetection, which takes seconds.
+
+    MMPretrain imports it where it is installed, for one layer of a detector; here only classifiers
+    are built. What imports it afterwards gets it.
+    """
+    if "mmdet" in sys.modules or "mmpretrain.models" in sys.modules:
+        return
+    sys.modules["mmdet"] = None  # type: ignore[assignment]  # how Python notes what is not there
+    try:
+        import mmpretrain.models  # noqa: F401
+    finally:
+        del sys.modules["mmdet"]

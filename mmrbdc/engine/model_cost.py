@@ -22,8 +22,8 @@ from mmrbdc.plan import (
     Protocol,
     Stage,
     StageModel,
+    both_flops,
     check_image_sizes,
-    forward_flops,
     training_flops_per_sample,
 )
 
@@ -214,13 +214,13 @@ def stage_model(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> St
 def _count(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
     architecture = architecture_from_config(model_cfg)
     model = build_on_meta(model_cfg)
-    image = _image(model_cfg, image_size)
+    forward, training = both_flops(model, _image(model_cfg, image_size))
     return StageModel(
         label=architecture.label,
         width=architecture.width,
         params=sum(parameter.numel() for parameter in model.parameters()),
-        forward_flops=forward_flops(model, image),
-        train_flops_per_sample=training_flops_per_sample(model, image),
+        forward_flops=forward,
+        train_flops_per_sample=training,
         img_size=image_size,
     )
 

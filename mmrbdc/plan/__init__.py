@@ -1,7 +1,7 @@
 """Stages, budgets and FLOPs: what a protocol costs before anything runs."""
 
 from mmrbdc.plan.cost import Feed, Plan, PlanRow, StageModel, make_plan
-from mmrbdc.plan.flops import forward_flops, training_flops, training_flops_per_sample
+from mmrbdc.plan.flops import both_flops, forward_flops, training_flops, training_flops_per_sample
 from mmrbdc.plan.show import plan_lines, plan_table
 from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
 from mmrbdc.plan.stages import (
@@ -22,6 +22,7 @@ __all__ = [
     "Protocol",
     "Stage",
     "StageModel",
+    "both_flops",
     "check_image_sizes",
     "forward_flops",
     "make_plan",

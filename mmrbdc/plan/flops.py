@@ -38,10 +38,15 @@ def training_flops_per_sample(module: nn.Module, inputs: Tensor | tuple[Tensor, 
         module: Its parameters' ``requires_grad`` say what is trained.
         inputs: As for :func:`forward_flops`; any batch size.
     """
+    return both_flops(module, inputs)[1]
+
+
+def both_flops(module: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> tuple[int, int]:
+    """:func:`forward_flops` and :func:`training_flops_per_sample`, in one pass."""
     batch = inputs if isinstance(inputs, Tensor) else inputs[0]
     with sdpa_kernel(SDPBackend.MATH), training_flops() as cost, torch.enable_grad():
         _call(module, inputs)
-    return round(cost.total / len(batch))
+    return cost.counter.get_total_flops(), round(cost.total / len(batch))
 
 
 @contextmanager
