@@ -8,6 +8,15 @@ The rooms, lowest floor first; imports go down, never up:
 * ``weights``: files in and out, strict and safe
 * ``models``, ``engine``, ``datasets``: MMEngine's, MMPretrain's and MMDetection's side
 * ``analysis``: what finished runs are compared by
+* ``commands``: the command lines; ``shipped``: configs and tools, for MMEngine's ``mmrbdc::``
 """
 
+from contextlib import suppress
+
 __version__ = "0.1.0"
+
+# What is missing or broken says `python -m mmrbdc.check_env`, which imports this file first.
+with suppress(Exception):
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    MODULE2PACKAGE.setdefault("mmrbdc", "mmrbdc.shipped")  # for `_base_ = 'mmrbdc::...'`

@@ -9,9 +9,11 @@ the same command with --resume goes on. Ends with a table, study.html and one cs
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmrbdc.shipped import shipped_root
+
 from .arguments import CommandParser, add_config_options
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = shipped_root()
 WIDTH = 140
 
 

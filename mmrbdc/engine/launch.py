@@ -32,32 +32,49 @@ from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_err
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
+from mmrbdc.engine.scope import drop_scope
 from mmrbdc.engine.training_runner import TrainingRunner
 from mmrbdc.engine.vis_backends import check_vis_backends
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
+from mmrbdc.shipped import find_config, shipped_root
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
 from mmrbdc.weights.read import file_sha256
 from mmrbdc.weights.stock import stock_files_readable
 
 
 def load_config(path: str) -> Config:
-    """Read a config file.
+    """Read a config file, or one that is shipped (see :func:`mmrbdc.shipped.find_config`).
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it cannot be read.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no config file {path}; see configs/ for those that are shipped")
+    file = find_config(path)
+    if file is None:
+        raise FileNotFoundError(
+            f"no config file {path}, here or among those that are shipped, in "
+            f"{shipped_root() / 'configs'}"
+        )
     try:
-        cfg = Config.fromfile(path)
+        cfg = Config.fromfile(str(file))
     except OSError:
         raise
     except Exception as error:  # a config is code, it can fail in any way
-        raise ValueError(f"config {path}: {type(error).__name__}: {error}") from error
+        raise ValueError(f"config {path}: {type(error).__name__}: {error}{_hint(error)}") from error
+    drop_scope(cfg)
     # Every checkpoint holds the config as text; formatting it would take a second each time.
     return Config(cfg.to_dict(), filename=cfg.filename, format_python_code=False)
+
+
+def _hint(error: Exception) -> str:
+    """What to do about a base that MMEngine could not find."""
+    if "get external package" in str(error):
+        return (
+            "; MMEngine wants a folder behind '::': mmrbdc::detection/NAME.py, and for a config "
+            "in no folder mmrbdc::_base_/../NAME.py"
+        )
+    return ""
 
 
 def is_staged(cfg: Config) -> bool:

@@ -30,6 +30,7 @@ from mmrbdc.engine.members import versions
 from mmrbdc.engine.model_cost import stage_config
 from mmrbdc.engine.preemption import listening, stop_if_requested
 from mmrbdc.engine.resumed_run import end_logged
+from mmrbdc.engine.scope import drop_scope
 from mmrbdc.engine.scoring import score
 from mmrbdc.engine.stage_config import differences, dump, listed, run_config, test_config
 from mmrbdc.engine.stage_hooks import protocol_hooks
@@ -67,6 +68,7 @@ class StagedRunner:
                 "load_from has no meaning in a staged config: a stage takes its weights from "
                 "the one before it"
             )
+        drop_scope(cfg)
         self.cfg = cfg
         self.work_dir = Path(cfg.work_dir)
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
