@@ -101,8 +101,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     from mmrbdc.datasets.folders.inspect import inspect_folders, reads_folders
     from mmrbdc.datasets.folders.show import folder_lines, images_table
-    from mmrbdc.datasets.inspect_coco import inspect_config
+    from mmrbdc.datasets.inspect_coco import images_of_splits, inspect_config
     from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
+    from mmrbdc.engine.first_step import count_errors
     from mmrbdc.terminal import console, shown
 
     screen = console()
@@ -116,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         looked = look_at_files(args) if cfg is None else inspect_config(cfg, fast=args.fast)
         reports, errors = looked
+        if cfg is not None:
+            errors += count_errors(cfg, images_of_splits(cfg, reports))
         screen.print(counts_table(reports))
         if cfg is None:
             lines += ["for the config:", *class_lines(reports), ""]

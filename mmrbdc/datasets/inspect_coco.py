@@ -148,6 +148,23 @@ def inspect_config(cfg: Mapping, *, fast: bool = False) -> tuple[list[SplitRepor
     return reports, errors
 
 
+def images_of_splits(cfg: Mapping, reports: Sequence[SplitReport]) -> dict[str, int]:
+    """Count the images of ``'train'``, ``'val'`` and ``'test'`` that a config's filter leaves.
+
+    Args:
+        cfg: that the reports are of.
+        reports: see :func:`inspect`.
+    """
+    counts: dict[str, int] = Counter()
+    for report in reports:
+        for name in report.split.name.split(", "):
+            datasets = find_datasets("", cfg[f"{name}_dataloader"]["dataset"])
+            filters = [dataset.get("filter_cfg") or {} for _, dataset in datasets]
+            filtered = name == "train" and all(f.get("filter_empty_gt") for f in filters)
+            counts[name] += report.images - (report.empty if filtered else 0)
+    return dict(counts)
+
+
 def inspect(splits: Sequence[CocoSplit]) -> tuple[list[SplitReport], list[str]]:
     """Read all splits.
 

@@ -103,6 +103,27 @@ def check_topk(cfg: Mapping[str, Any], *splits: str) -> None:
         )
 
 
+def count_errors(cfg: Mapping[str, Any], images: Mapping[str, int]) -> list[str]:
+    """Say which loaders of a config make no batch of so many images; builds nothing.
+
+    Args:
+        cfg: with the loaders.
+        images: after the filter, of ``'train'``, ``'val'``, ``'test'``, as far as they are known.
+    """
+    errors = []
+    for split, count in images.items():
+        name = f"{split}_dataloader"
+        loader = cfg.get(name) or {}
+        batcher = loader.get("batch_sampler") or {}
+        key = f"{name}.batch_sampler.drop_last" if batcher else f"{name}.drop_last"
+        size = loader.get("batch_size", 1)
+        endless = type_name(loader.get("sampler") or {}) == "InfiniteSampler"
+        if (batcher or loader).get("drop_last") and count < size and not endless:
+            told = _no_batch(name, count, count, size, key)
+            errors.append(f"{told}: no batch at all. Set {key}=False, or {name}.batch_size")
+    return errors
+
+
 class Batches:
     """The batches that one process gets in an epoch.
 
@@ -178,18 +199,24 @@ def _built(runner: Runner, split: str) -> BaseLoop:
 def _check_some(batches: Batches | None, consequence: str) -> None:
     if batches is None or not batches.is_empty():
         return
-    name, processes = batches.name, get_world_size()
     if batches.images == 0:
         raise DataError(
-            f"{name}: the data set has no image (after its filter): {consequence}; correct its "
-            "place or its filter_cfg"
+            f"{batches.name}: the data set has no image (after its filter): {consequence}; correct "
+            "its place or its filter_cfg"
         )
-    shared = f", {batches.samples} for each of {processes} processes" if processes > 1 else ""
     raise DataError(
-        f"{name}: the data set has {batches.images} image{'s' * (batches.images != 1)} after its "
-        f"filter{shared}; a batch has {batches.size}, and drop_last leaves an incomplete one out: "
-        f"{consequence}. Set --cfg-options {batches.key}=False, or {name}.batch_size="
-        f"{max(1, batches.samples // 2)}"
+        _no_batch(batches.name, batches.images, batches.samples, batches.size, batches.key)
+        + f": {consequence}. Set --cfg-options {batches.key}=False, or "
+        f"{batches.name}.batch_size={max(1, batches.samples // 2)}"
+    )
+
+
+def _no_batch(name: str, images: int, samples: int, size: int, key: str) -> str:
+    processes = get_world_size()
+    shared = f", {samples} for each of {processes} processes" if processes > 1 else ""
+    return (
+        f"{name}: the data set has {images} image{'s' * (images != 1)} after its filter{shared}; a "
+        f"batch has {size}, and {key.rpartition('.')[-1]} leaves an incomplete one out"
     )
 
 

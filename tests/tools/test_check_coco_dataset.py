@@ -135,3 +135,25 @@ model = dict(
     assert any("rpn_proposal.max_per_img" in line and "note: train: " in line for line in printed)
     check([str(file)])
     assert ("objects of one class than the 100" in capsys.readouterr().out) == told
+
+
+@pytest.mark.parametrize(
+    "size, more, fails",
+    [
+        (7, "drop_last=True", True),
+        (6, "drop_last=True", False),
+        (7, "", False),
+        (9, "batch_sampler=dict(type='AspectRatioBatchSampler', drop_last=True)", True),
+        (9, "drop_last=True, sampler=dict(type='InfiniteSampler')", False),
+    ],
+)
+def test_a_loader_that_makes_no_batch_is_an_error(check, scenes, capsys, size, more, fails):
+    path = Path(config_of(scenes))
+    path.write_text(path.read_text() + f"train_dataloader.update(batch_size={size}, {more})\n")
+    if not fails:
+        check([str(path)])
+        return
+    with pytest.raises(SystemExit):
+        check([str(path)])
+    printed = capsys.readouterr().out
+    assert f"has 6 images after its filter; a batch has {size}" in printed
