@@ -50,6 +50,9 @@ class CocoMetric(StockCocoMetric):
             name in ``metric_items``.
     """
 
+    metrics: list[str]
+    outfile_prefix: str | None
+
     def __init__(
         self,
         ann_file: str | None = None,

@@ -139,10 +139,10 @@ class Batches:
     """
 
     def __init__(self, name: str, loader: DataLoader) -> None:
-        batcher = loader.batch_sampler
-        own = getattr(batcher, "sampler", loader.sampler)
-        self.name, self.loader, self.sampler = name, loader, own
-        self.images = len(loader.dataset)
+        batcher: Any = loader.batch_sampler
+        own: Any = getattr(batcher, "sampler", loader.sampler)
+        self.name, self.loader, self.batcher, self.sampler = name, loader, batcher, own
+        self.images = len(loader.dataset)  # type: ignore[arg-type]
         self.endless = hasattr(own, "_infinite_indices")
         self.samples = len(own)
         self.size = getattr(batcher, "batch_size", None) or loader.batch_size or 1
@@ -177,7 +177,7 @@ class Batches:
         if self._simple or self.samples > 2 * self.size:
             return len(self.loader) == 0
         with random_state_kept():  # a sampler that groups images may leave more than one batch out
-            return not list(self.loader.batch_sampler)
+            return not list(self.batcher)
 
     def has_single(self, iters: int) -> bool:
         """Whether a batch of one image is met within so many iterations."""
@@ -264,7 +264,7 @@ def _one_value(model: nn.Module, batches: Batches) -> tuple[str, tuple[int, ...]
 
     with random_state_kept():
         sample = batches.loader.dataset[next(iter(batches.sampler))]
-        trial = copy.deepcopy(model)
+        trial: Any = copy.deepcopy(model)
         trial.train()
         for name, module in trial.named_modules():
             if isinstance(module, _BatchNorm):

@@ -1,0 +1,103 @@
+"""What a detector's training and test write down of weights, metric and split; real tiny runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmrbdc.analysis import analyse, collect
+from mmrbdc.analysis.detection import LOADED
+from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.engine.launch import load_config, prepare_config, train
+from mmrbdc.engine.launch import test as run_test
+from mmrbdc.weights.read import file_sha256
+
+ROOT = Path(__file__).parents[2]
+NAME = "mask-rcnn_random-resnet-micro_scenes"
+
+pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
+
+
+def config(work_dir, *, resume=False, **options):
+    loaders = {
+        f"{split}_dataloader.{key}": value
+        for split in ("train", "val", "test")
+        for key, value in (("num_workers", 0), ("persistent_workers", False), ("batch_size", 2))
+    }
+    few = {
+        "model.test_cfg.rpn.max_per_img": 20,
+        "model.train_cfg.rpn_proposal.max_per_img": 20,
+        "model.test_cfg.rcnn.score_thr": 0.0,
+        "model.test_cfg.rcnn.max_per_img": 8,
+        "train_cfg.max_epochs": 1,
+    }
+    return prepare_config(
+        load_config(str(ROOT / "configs" / f"{NAME}.py")),
+        options={**loaders, **few, **options},
+        work_dir=str(work_dir),
+        resume=resume,
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with scenes of digits and a detector trained for two steps in ``first``."""
+    place = tmp_path_factory.mktemp("place")
+    make_scenes(place / "data" / "digit_scenes", counts=dict(train=4, val=2, test=2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        train(config("first"))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _here(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+def record(path):
+    return json.loads(Path(path).read_text())
+
+
+def test_the_metric_counts_one_number_and_says_so():
+    """In the log once, and in the config that is left for others."""
+    left = Config.fromfile(f"first/{NAME}.py")
+    assert left.val_evaluator.type == left.test_evaluator.type == "mmrbdc.CocoMetric"
+    (log,) = Path("first").glob("*/*.log")
+    told = [line for line in log.read_text().splitlines() if "CocoMetric is mmrbdc" in line]
+    assert len(told) == 1 and "val_evaluator, test_evaluator: " in told[0]
+    assert "bbox_mAP" in record("first/val.json")
+
+
+def test_what_was_tested_is_in_test_json(tmp_path):
+    same = {
+        "test_dataloader.dataset.ann_file": "annotations/instances_val.json",
+        "test_dataloader.dataset.data_prefix.img": "val/",
+        "test_evaluator.ann_file": "data/digit_scenes/annotations/instances_val.json",
+    }
+    figures = run_test(config("first", **same), out=str(tmp_path / "v.json"), max_dets=7)
+    left = record(tmp_path / "v.json")
+    assert left["split"] == figures["split"] == "validation"
+    assert left["max_dets"] == 7
+
+
+def test_a_run_from_anothers_epoch_file_is_no_random_one():
+    """Nor is it after a resume, when MMEngine loads from the run's own folder."""
+    run_test(config("first"))
+    assert (record("first/test.json")["split"], record("first/test.json")["max_dets"]) == (
+        "test",
+        100,
+    )
+    file = "first/epoch_1.pth"
+    train(config("second", load_from=file))
+    entered = {"path": file, "sha256": file_sha256(file)}
+    assert record("second/load_report.json")["load_from"] == entered
+    train(config("second", resume=True, load_from=file))
+    assert record("second/load_report.json")["load_from"] == entered
+    run_test(config("second"))
+    assert record("first/load_report.json")["load_from"] is None
+    rows = {row.detector_dir: row for row in collect([Path("first"), Path("second")]).rows}
+    assert rows["first"].method == "random"
+    assert (rows["second"].method, rows["second"].name) == (LOADED, "first/epoch_1")
+    assert len(analyse(collect([Path("first"), Path("second")]), resamples=5).groups) == 2
