@@ -285,7 +285,7 @@ def test_random_weights_are_reported_as_such(scenes, tmp_path):
     LoadReportHook().before_train(runner)
     report = json.loads((tmp_path / "random" / "load_report.json").read_text())
     policy = dict(name=None, frozen_stages=-1, norm_eval=False, norm="BN")
-    assert report == {"checkpoint": None, "policy": policy}
+    assert report == {"checkpoint": None, "load_from": None, "policy": policy}
 
 
 def test_a_missing_backbone_stops_the_run_before_it_trains(scenes, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from mmrbdc.engine.close import close_run
 from mmrbdc.engine.data_growth import grown_with_data
 from mmrbdc.engine.data_record import parents_trained_otherwise
 from mmrbdc.engine.distributed import prepare_distributed
-from mmrbdc.engine.first_step import check_first_step
+from mmrbdc.engine.first_step import check_first_step, check_topk
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules
 from mmrbdc.engine.lock import lock_folder
@@ -120,6 +120,8 @@ class StagedRunner:
             raise PlanError("--member needs --stage: members are numbered within their stage")
         prepare_distributed(self.cfg)
         remarks = check_config_data(self.cfg)
+        for setup in self.stages:
+            check_topk(setup.config, "val", "test")
         contents = [setup.content for setup in self.stages]
         lock_folder(self.work_dir, shared=members is not None)
         self._enter_work_dir(contents, part=stage is not None)
