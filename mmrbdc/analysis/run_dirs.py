@@ -61,11 +61,14 @@ def _check_tested(runs: Sequence[Path]) -> None:
 def _command(run: Path) -> str:
     """Return the command that tests a run, after the one that ends its training."""
     if (run / "plan.json").exists():
-        name = read_record(run / "plan.json", TRAINED_BY).text("name")
-        config, finished = f"CONFIG_OF_{name}", (run / f"{name}.json").exists()
+        record = read_record(run / "plan.json", TRAINED_BY)
+        name = record.text("name")
+        # Older records do not say it.
+        config = record.text("config") if record.has("config") else f"CONFIG_OF_{name}"
+        finished = (run / f"{name}.json").exists()
     else:
-        dumped = sorted(run.glob("*.py"))
-        config = str(dumped[0]) if len(dumped) == 1 else "CONFIG"
+        dumped = sorted(run.glob("*.py"), key=lambda path: path.stat().st_mtime)
+        config = str(dumped[-1]) if dumped else "CONFIG"
         finished = (run / "wall.json").exists()
     test = f"python tools/test.py {config} --work-dir {run}"
     if finished:

@@ -24,20 +24,23 @@ def batch_warnings(cfg: Config) -> list[str]:
     ]
 
 
-def data_warnings(samples: int, declared: int | None, processes: int) -> list[str]:
+def data_warnings(
+    samples: int, declared: int | None, processes: int, config: str = "CONFIG"
+) -> list[str]:
     """What to tell a user whose data set is not the one that the plan was made for.
 
     Args:
         samples: in an epoch, which may be rounded up to a multiple of ``processes``.
         declared: ``protocol.train_samples``.
         processes: that share an epoch.
+        config: file of the protocol.
     """
     if declared is None or abs(samples - declared) < processes:
         return []
     return [
         f"an epoch of this data set has {samples:,} samples, protocol.train_samples says "
-        f"{declared:,}: lengths and FLOPs follow the data (tools/plan.py --samples {samples} "
-        "shows the plan)"
+        f"{declared:,}: lengths and FLOPs follow the data (python tools/plan.py {config} --samples "
+        f"{samples} shows the plan)"
     ]
 
 

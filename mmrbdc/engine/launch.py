@@ -234,7 +234,8 @@ def _checkpoint_to_test(
     path = Path(checkpoint) if checkpoint else _newest(cfg)
     if path is None:
         raise FileNotFoundError(
-            f"{cfg.work_dir} holds no checkpoint; train first: python tools/train.py {cfg.filename}"
+            f"{cfg.work_dir} holds no checkpoint; train first: python tools/train.py "
+            f"{cfg.filename} --work-dir {cfg.work_dir}"
         )
     return read_checkpoint(path, weights=weights)
 

@@ -28,6 +28,7 @@ from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.members import versions
 from mmrbdc.engine.model_cost import stage_config
+from mmrbdc.engine.plain_model import copy_plain_config, write_plain_config
 from mmrbdc.engine.preemption import listening, stop_if_requested
 from mmrbdc.engine.resumed_run import end_logged
 from mmrbdc.engine.scope import drop_scope
@@ -130,7 +131,7 @@ class StagedRunner:
         samples, declared = self.plan.feed.samples, self.protocol.train_samples
         for line in [
             *batch_warnings(self.cfg),
-            *data_warnings(samples, declared, get_world_size()),
+            *data_warnings(samples, declared, get_world_size(), self.cfg.filename or "CONFIG"),
             *remarks,
         ]:
             self.logger.warning(line)
@@ -189,6 +190,8 @@ class StagedRunner:
     def _enter_work_dir(self, contents: list[dict[str, Any]], part: bool) -> None:
         path = self.work_dir / "plan.json"
         trained = next(self.work_dir.rglob("*.pth"), None)
+        if self.resume and not trained:
+            self.logger.info(f"nothing to resume in {self.work_dir}: starting anew")
         if path.is_file() and trained:  # a run that left no weights is simply begun anew
             old = json.loads(path.read_text())["fingerprints"]
             changed = differences(old, json.loads(json.dumps(contents)), "stages")
@@ -205,7 +208,10 @@ class StagedRunner:
                 )
         barrier()
         if is_main_process():
-            write_json(path, dict(self.plan.to_dict(), seed=self.seed, fingerprints=contents))
+            plan = dict(self.plan.to_dict(), seed=self.seed, fingerprints=contents)
+            if self.cfg.filename:
+                plan["config"] = str(self.cfg.filename)
+            write_json(path, plan)
             self.cfg.dump(str(self.work_dir / "protocol.py"))
 
     def _run_config(self, setup: StageSetup, indices: list[int]) -> Config:
@@ -321,6 +327,7 @@ class StagedRunner:
         cfg.resume = False
         if is_main_process():
             dump(cfg, folder)
+            write_plain_config(setup.config, cfg, setup.folder)
         newest = newest_readable_checkpoint(folder, self.logger)
         if newest is not None and not self.resume:
             raise PlanError(
@@ -378,6 +385,7 @@ class StagedRunner:
                 versions=versions(),
             )
             publish(stem, final.state_dict, meta)
+            copy_plain_config(last.folder, self.work_dir)
             top1 = final.meta["accuracy"].get("val/top1")
             self.logger.info(
                 f"{self.name}: {ledger['total_flops'] / 1e12:.3f} TFLOPs in all, "
