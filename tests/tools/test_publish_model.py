@@ -11,7 +11,13 @@ import torch
 from mmdet.registry import MODELS as MMDET
 
 from mmrbdc.families import architecture_from_config
-from mmrbdc.weights import WeightsError, read_checkpoint, save_member
+from mmrbdc.weights import (
+    DataRecord,
+    Preprocessing,
+    WeightsError,
+    read_checkpoint,
+    save_member,
+)
 
 sys.path.append(str(Path(__file__).parents[1] / "weights"))
 
@@ -110,5 +116,41 @@ def test_a_broken_file_leaves_nothing(main, tmp_path):
     del tensors["blocks.0.mlp.fc1.weight"]
     torch.save(tensors, tmp_path / "theirs.pth")
     with pytest.raises(WeightsError, match=r"lacks backbone\.layers\.0\.ffn"):
+        publish(main, tmp_path / "theirs.pth", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+RECORD = DataRecord(
+    Preprocessing((120.0, 110.0, 100.0), (60.0, 50.0, 40.0), "bgr", (32, 32), 36, "bicubic"),
+    ("Öl", "b c", "d", "e", "5"),
+)
+
+
+def test_what_the_weights_were_trained_on_is_in_all_three(main, final, tmp_path, capsys):
+    tensors = read_checkpoint(final).state_dict
+    save_member(tmp_path / "final.pth", tensors, {**META, **RECORD.to_meta()})
+    publish(main, tmp_path / "final.pth", "--out", tmp_path / "out")
+    assert RECORD.preprocessing.label in capsys.readouterr().out
+    (side_car,) = (tmp_path / "out").glob("*.json")
+    assert DataRecord.from_meta(json.loads(side_car.read_text()), "side-car") == RECORD
+    for suffix in ("pth", "safetensors"):
+        (file,) = (tmp_path / "out").glob(f"*.{suffix}")
+        assert DataRecord.from_meta(read_checkpoint(file).meta, file) == RECORD
+
+
+def test_what_is_not_known_is_absent_and_said(main, final, tmp_path, capsys):
+    publish(main, final, "--out", tmp_path)
+    text = capsys.readouterr().out
+    assert "preprocessing: not recorded" in text and "classes: not recorded" in text
+    (side_car,) = tmp_path.glob("*.json")
+    assert not {"preprocessing", "dataset_meta"} & json.loads(side_car.read_text()).keys()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_not_published(main, tmp_path, value):
+    tensors = MODELS["timm-resnet18"].build()[0]
+    tensors["layer2.0.bn1.running_mean"][3] = value
+    torch.save(tensors, tmp_path / "theirs.pth")
+    with pytest.raises(WeightsError, match=r"theirs\.pth: layer2\.0\.bn1\.running_mean has 1 "):
         publish(main, tmp_path / "theirs.pth", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -4,7 +4,9 @@
     python tools/model_converters/convert.py deit-b.pth model.safetensors --to huggingface
 
 DeiT, plain ViT and ResNet. What IN is, is found out by its names and shapes; it may be an official
-DeiT file as well. To and back gives the same bits. None of the libraries need be installed.
+DeiT file as well. To and back gives the same bits. Mean, std, sizes and class names go along: in
+the configs that timm and Hugging Face keep beside their files (NAME.config.json beside NAME.pth,
+config.json beside model.safetensors). None of the libraries need be installed.
 """
 
 from mmrbdc.cli import run_cli
