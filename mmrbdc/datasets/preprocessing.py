@@ -50,11 +50,9 @@ def preprocessing_of(
         return None
     grey = any(transform.get("color_type") == "grayscale" for transform in pipeline)
     colours = 1 if grey else 3
-    mean, std = (0.0,), (1.0,)
-    if normalising:
-        mean, std = (_numbers(normalising[0][key]) for key in ("mean", "std"))
-    mean, std = (v * colours if len(v) == 1 else v for v in (mean, std))
-    if len(mean) != colours or len(std) != colours:
+    numbers = normalising[0] if normalising else {"mean": 0.0, "std": 1.0}
+    mean, std = (_numbers(numbers[key], colours) for key in ("mean", "std"))
+    if len(mean) != colours or len(std) != colours or min(std) <= 0:
         return None
     channels = "grey" if grey else "rgb" if any(swaps) else "bgr"
     return Preprocessing(mean, std, channels, **_geometry(kinds, pipeline))
@@ -68,7 +66,7 @@ def config_record(cfg: Mapping[str, Any]) -> DataRecord:
     """
     model = cfg.get("model") or {}
     preprocessor = model.get("data_preprocessor") or cfg.get("data_preprocessor")
-    datasets = [inner_dataset(cfg[name]["dataset"]) for name in _LOADERS if cfg.get(name)]
+    datasets = [found for name in _LOADERS if (found := _innermost(cfg.get(name)))]
     pipelines = [found for dataset in datasets if (found := dataset.get("pipeline"))]
     pixels = None
     if preprocessor:
@@ -82,6 +80,19 @@ def inner_dataset(dataset: Any) -> Any:
     while "pipeline" not in dataset and "dataset" in dataset:
         dataset = dataset["dataset"]
     return dataset
+
+
+def _innermost(loader: Any) -> Mapping[str, Any] | None:
+    """The config of the data set with the pipeline, of several the first; None where there is no
+    config.
+    """
+    found = loader.get("dataset") if isinstance(loader, Mapping) else None
+    while isinstance(found, Mapping) and "pipeline" not in found:
+        inner = found.get("dataset") or next(iter(found.get("datasets") or []), None)
+        if inner is None:
+            break
+        found = inner
+    return found if isinstance(found, Mapping) else None
 
 
 def _geometry(kinds: Sequence[str], pipeline: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -105,5 +116,7 @@ def _geometry(kinds: Sequence[str], pipeline: Sequence[Mapping[str, Any]]) -> di
     return found
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
-    return tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
+def _numbers(value: Any, colours: int) -> tuple[float, ...]:
+    """One number a colour; a single one is for all."""
+    given = tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
+    return given * colours if len(given) == 1 else given

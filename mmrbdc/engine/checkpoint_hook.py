@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
-from mmrbdc.weights import WeightsError, safe_load
+from mmrbdc.weights import WeightsError, check_numbers, safe_load
 from mmrbdc.weights.atomic import commit, write_text
 
 
@@ -119,7 +119,11 @@ class CheckpointHook(MMEngineCheckpointHook):
                 checkpoint[name] = _plain(checkpoint[name], name)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """On resume, refuse a checkpoint whose keys or shapes are not exactly the model's."""
+        """Refuse weights that are no numbers, and on resume other names or shapes than ours."""
+        # Under EMAHook, which comes first, raw weights and average may have changed places.
+        for weights in (checkpoint.get("state_dict", checkpoint), checkpoint.get("ema_state_dict")):
+            tensors = {n: v for n, v in (weights or {}).items() if isinstance(v, torch.Tensor)}
+            check_numbers(tensors, f"{runner._load_from}, not loaded")
         if not runner._resume:
             return
         model = unwrapped(runner.model)

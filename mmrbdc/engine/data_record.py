@@ -109,11 +109,11 @@ def record_of_child(
         if len(silent) < len(parents):
             remarks.append(f"{gap}: not in {', '.join(silent)}, so not recorded in the child")
     child = common_record(list(parents.values()))
-    own, theirs = config.preprocessing, child.preprocessing
-    if own and theirs and not own.same_numbers(theirs):
+    own, seen = config.preprocessing, child.preprocessing
+    if own and seen and not own.same_numbers(seen):
         remarks.append(
             f"WARNING: the child's config gives it images of {own.label}, its parents saw "
-            f"{theirs.label}"
+            f"{seen.label}"
         )
     return child, tuple(remarks)
 

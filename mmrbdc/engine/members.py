@@ -66,19 +66,23 @@ class MemberExportHook(Hook):
         self._siblings(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Score what the files will hold, then write them (rank 0)."""
+        """Score what the files will hold, then write them (rank 0).
+
+        Raises:
+            WeightsError: a member has weights that are no numbers.
+        """
         siblings = self._siblings(runner)
+        for position, index in enumerate(siblings.indices):
+            check_numbers(
+                siblings.member_state_dict(position),
+                f"member {index} of {self.folder}, not written",
+            )
         top1, scores = self._scores(runner, siblings)
         if not is_main_process():
             return
         ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
         clock = next(hook for hook in runner.hooks if isinstance(hook, WallClockHook))
         flops = ledger.stage_flops / ledger.members
-        for position, index in enumerate(siblings.indices):
-            check_numbers(
-                siblings.member_state_dict(position),
-                f"member {index} of {self.folder}, not written",
-            )
         trained_on = run_record(runner).to_meta()
         for position, (index, seed) in enumerate(
             zip(siblings.indices, siblings.seeds, strict=True)

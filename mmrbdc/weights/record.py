@@ -129,6 +129,8 @@ class DataRecord:
             WeightsError: an entry that is something else; names ``source``.
         """
         written = meta.get("preprocessing")
+        if "family" not in meta and not _looks_like_ours(written):
+            written = None  # another program's entry of that name
         preprocessing = None if written is None else Preprocessing.from_dict(written, source)
         dataset_meta = meta.get("dataset_meta")
         names = dataset_meta.get("classes") if isinstance(dataset_meta, Mapping) else None
@@ -160,6 +162,10 @@ class DataRecord:
         """Return the record for a reader."""
         pixels = self.preprocessing.label if self.preprocessing else _NOT_RECORDED
         return [f"preprocessing: {pixels}", f"classes: {shown_classes(self)}"]
+
+
+def _looks_like_ours(written: Any) -> bool:
+    return isinstance(written, Mapping) and {"mean", "std", "channels"} <= written.keys()
 
 
 def class_names(names: Any) -> tuple[str, ...] | None:

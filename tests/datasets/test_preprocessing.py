@@ -10,6 +10,7 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 
 from mmrbdc.datasets.preprocessing import config_record, preprocessing_of
 from mmrbdc.registry import MODELS
+from mmrbdc.weights import DataRecord
 
 PACK = {"mmpretrain": dict(type="PackInputs"), "mmdet": dict(type="PackDetInputs")}
 LOAD = dict(type="LoadImageFromFile")
@@ -127,6 +128,13 @@ def test_a_whole_config():
     )
     record = config_record(cfg)
     assert record.classes == ("a", "b") and record.preprocessing.mean == tuple(MEAN)
+    both = dict(type="ConcatDataset", datasets=[dataset, dataset])
+    cfg.val_dataloader = dict(dataset=dict(type="RepeatDataset", dataset=both))
+    assert config_record(cfg) == record
+    dataset["pipeline"] = [LOAD, NORMALIZE]  # a second one
+    cfg.val_dataloader = dict(dataset=dict(type="ConcatDataset", datasets=[dataset]))
+    assert config_record(cfg) == DataRecord(None, ("a", "b"))
+    cfg.val_dataloader = None
     cfg.model.data_preprocessor = dict(mean=[0.0] * 3, std=[255.0] * 3)
     assert config_record(cfg).preprocessing.std == (255.0,) * 3
     assert config_record(dict(model=dict(type="ImageClassifier"))).missing() != []

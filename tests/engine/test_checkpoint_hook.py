@@ -228,3 +228,20 @@ def test_raw_and_average_are_told_apart(finished):
         read_checkpoint(path)
     assert not differing(read_checkpoint(path, weights="raw").state_dict, finished.final)
     assert differing(read_checkpoint(path, weights="ema").state_dict, finished.final)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_no_numbers_do_not_enter(finished, tmp_path, resumed, value):
+    """Neither by ``--resume`` nor by ``load_from``."""
+
+    def spoil(content):
+        content["state_dict"]["members.1.backbone.pos_embed"][0, 1] = value
+
+    run = resume(finished, 2, tmp_path / f"spoiled-{resumed}-{value}", spoil)
+    run.resume = resumed
+    with pytest.raises(
+        WeightsError,
+        match=r"epoch_2\.pth, not loaded: (module\.)?members\.1\.backbone\.pos_embed has 8 ",
+    ):
+        train(run)

@@ -46,7 +46,12 @@ def test_class_names_of_files_that_mmengine_wrote(meta, classes):
 )
 def test_a_record_that_is_none_names_its_file(written):
     with pytest.raises(WeightsError, match=r"a\.pth: its record 'preprocessing' cannot be read"):
-        DataRecord.from_meta({"preprocessing": written}, "a.pth")
+        DataRecord.from_meta({"family": "deit", "preprocessing": written}, "a.pth")
+
+
+@pytest.mark.parametrize("entry", ["imagenet", {"size": 224}, {"mean": 0.5, "std": 0.5}, 3])
+def test_another_programs_entry_of_that_name_is_not_ours(entry):
+    assert DataRecord.from_meta({"preprocessing": entry}, "theirs.pth") == DataRecord()
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _init_cfg(runner: Runner) -> Mapping[str, Any]:
     backbone = (runner.cfg.get("model") or {}).get("backbone") or {}
     found = backbone.get("init_cfg")
     listed = found if isinstance(found, list | tuple) else [found]
-    return next((cfg for cfg in listed if is_transferred(cfg)), {})
+    return next((cfg for cfg in listed if cfg and is_transferred(cfg)), {})
 
 
 def _meta_of_file(init_cfg: Mapping[str, Any]) -> dict[str, Any] | None:
