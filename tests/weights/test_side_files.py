@@ -182,8 +182,9 @@ def test_there_and_back(library, transforms, target, tmp_path):
     own = DataRecord.from_meta(read_checkpoint(source).meta, "source")
     assert record.classes == own.classes == CLASSES == back.record.classes
     mine, theirs = own.preprocessing, record.preprocessing
-    assert theirs.mean == pytest.approx(mine.mean, rel=4 * 2**-52)
-    assert theirs.std == pytest.approx(mine.std, rel=4 * 2**-52)
+    # Written with 12 digits behind the point, 0 to 1.
+    assert theirs.mean == pytest.approx(mine.mean, abs=255e-12)
+    assert theirs.std == pytest.approx(mine.std, abs=255e-12)
     keys = ("channels", "image_size", "short_edge", "interpolation")
     assert [getattr(theirs, k) for k in keys] == [getattr(mine, k) for k in keys]
 
@@ -204,7 +205,7 @@ def test_hugging_faces_configs(tmp_path):
     for channel in range(3):
         theirs = (scaled - processor["image_mean"][channel]) / processor["image_std"][channel]
         mine = (pixel - MEAN[channel]) / STD[channel]
-        torch.testing.assert_close(theirs, mine, rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(theirs, mine, rtol=1e-10, atol=1e-10)
     assert processor["size"] == {"shortest_edge": 41} and processor["resample"] == 3
     assert processor["crop_size"] == {"height": 32, "width": 32}
 

@@ -15,6 +15,8 @@ from mmrbdc.families.resnet import BOTTLENECK_DEPTHS, STAGE_BLOCKS
 from ..record import DataRecord, Preprocessing, class_names
 
 _RESCALE = 1 / 255
+_DIGITS = 12
+"""Behind the point: 57.12 / 255 is to read 0.224."""
 _RESAMPLE = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 """PIL's numbers of what OpenMMLab calls by name."""
 _CONVNEXT_EDGE = 384
@@ -72,8 +74,8 @@ def processor_config(pixels: Preprocessing) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": _RESCALE,
         "do_normalize": True,
-        "image_mean": [value * _RESCALE for value in pixels.mean],
-        "image_std": [value * _RESCALE for value in pixels.std],
+        "image_mean": [round(value * _RESCALE, _DIGITS) for value in pixels.mean],
+        "image_std": [round(value * _RESCALE, _DIGITS) for value in pixels.std],
         "do_resize": pixels.image_size is not None,
     }
     if pixels.interpolation in _RESAMPLE:
