@@ -1,5 +1,8 @@
 # `make demo` and `make test` do everything on a fresh machine; `make` alone lists the targets.
-# STACK=onedl in front of any of them takes the onedl forks instead, in .venv-onedl.
+# STACK=onedl in front of any of them takes the onedl forks instead, in .venv-onedl. CUDA=12|13|cpu and OPS=0 say what
+# `make env` installs (docs/install.md); it remembers them.
+# Whether a person named the Python; before it gets its default.
+PYTHON_GIVEN := $(if $(filter undefined,$(origin PYTHON)),,1)
 PYTHON ?= python3
 WORKERS ?= 2
 STACK ?= official
@@ -13,8 +16,8 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKE
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-env:  ## make, check or repair the environment (about 10 min the first time, then seconds)
-	@$(PYTHON) tools/dev/make_env.py "$(STACK)"
+env:  ## make, check or repair the environment (some minutes the first time, then seconds)
+	@MMRBDC_PYTHON_GIVEN=$(PYTHON_GIVEN) $(PYTHON) tools/dev/start.py "$(STACK)"
 
 demo: env  ## RBDC against training from scratch on handwritten digits, with Mask R-CNN (15 min on 2 cores)
 	@$(BIN)/python tools/demo.py
@@ -38,5 +41,5 @@ format: env  ## let ruff rewrite what it can
 	$(BIN)/python -m ruff format .
 
 clean:  ## remove all environments and caches, not data/ and work_dirs/
-	rm -rf .venv .venv-onedl .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .venv-onedl .venv-removing .venv-onedl-removing .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find mmrbdc tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,8 +2,9 @@
 
     python -m mmrbdc.check_env
 
-For each package: which distribution provides it, its version, whether that fits; then one compiled
-op of mmcv, run on the CPU and, if there is one, on the GPU. Exit code 0 when all fits, 1 otherwise.
+NVIDIA's driver, if there is one, against torch; for each package: which distribution provides it,
+its version, whether that fits; then one compiled op of mmcv, run on the CPU and, if there is one,
+on the GPU. Exit code 0 when all fits, 1 otherwise.
 It works, and says so, where anything is missing: imports and ops run in other processes.
 """
 
@@ -15,9 +16,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mmrbdc import driver
 from mmrbdc.cli import run_cli
 from mmrbdc.supported import (
     OTHER_PROVIDERS,
@@ -31,6 +34,7 @@ from mmrbdc.supported import (
     providers_of,
     release,
     stack_of,
+    torch_pins,
 )
 
 IMPORT = """
@@ -48,7 +52,10 @@ for module in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Finding:
-    """One row of the report; ``state`` is ok, untested, missing, broken, mixed or wrong."""
+    """One row of the report.
+
+    ``state`` is ok, untested, unused, left out, missing, broken, mixed or wrong.
+    """
 
     name: str
     provided_by: str
@@ -60,7 +67,7 @@ class Finding:
     @property
     def fits(self) -> bool:
         """Whether nothing has to be done."""
-        return self.state in ("ok", "untested")
+        return self.state in ("ok", "untested", "unused", "left out")
 
 
 def collect() -> dict[str, Any]:
@@ -68,8 +75,9 @@ def collect() -> dict[str, Any]:
 
     Returns:
         ``python``, ``executable``, ``make_env`` (the command that looks after it, empty if none
-        does), ``packages``: for each import name its ``distributions`` (name to version) and
-        ``error``, and ``ops``: see :func:`run_ops`.
+        does), ``asked`` (what that command was told), ``driver`` and ``cards`` of NVIDIA,
+        ``packages``: for each import name its ``distributions`` (name to version) and ``error``,
+        and ``ops``: see :func:`run_ops`.
     """
     providers = packages_distributions()
     errors = import_errors(modules())
@@ -81,7 +89,11 @@ def collect() -> dict[str, Any]:
             with contextlib.suppress(PackageNotFoundError):
                 found[name.lower().replace("_", "-")] = version(name)
         packages[module] = {"distributions": found, "error": errors[module]}
+    version_of_driver, cards = driver.find()
     return {
+        "driver": version_of_driver,
+        "cards": cards,
+        "asked": asked(Path(sys.prefix)),
         "python": ".".join(map(str, sys.version_info[:3])),
         "executable": sys.executable,
         "make_env": make_env_command(Path(sys.prefix)),
@@ -95,6 +107,15 @@ def make_env_command(prefix: Path) -> str:
     if not (prefix.parent / "tools" / "dev" / "make_env.py").exists():
         return ""
     return "STACK=onedl make env" if prefix.name == ".venv-onedl" else "make env"
+
+
+def asked(prefix: Path) -> dict[str, str]:
+    """What `make env` was told for the environment in that folder; empty if nothing."""
+    try:
+        told = json.loads((prefix / ".mmrbdc-options.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def import_errors(modules: Sequence[str]) -> dict[str, str]:
@@ -133,7 +154,9 @@ def ops_in_own_process() -> dict[str, Any]:
 
 
 def run_ops() -> None:
-    """Print JSON lines: ``root``, torch and its GPUs, what mmcv's nms says on ``cpu``, ``cuda``."""
+    """Print JSON lines: ``root``, torch and its GPUs, whether mmcv has any ``ops``, and what its
+    nms says on ``cpu`` and ``cuda``.
+    """
     print(json.dumps({"root": str(Path(__file__).resolve().parents[1])}), flush=True)
     try:
         import torch
@@ -143,6 +166,8 @@ def run_ops() -> None:
     archs = sorted({"{}.{}".format(*torch.cuda.get_device_capability(gpu)) for gpu in gpus})
     facts = {"torch": torch.__version__, "torch_cuda": torch.version.cuda, "archs": archs}
     print(json.dumps(facts), flush=True)
+    with contextlib.suppress(ImportError):  # mmcv is missing or does not import: nms tells
+        print(json.dumps({"ops": find_spec("mmcv._ext") is not None}), flush=True)
     for device in ("cpu", "cuda") if archs else ("cpu",):
         try:
             problem = run_nms(device)
@@ -170,6 +195,7 @@ def judge(facts: Mapping[str, Any]) -> list[Finding]:
     stack = stack_of(facts["packages"])
     findings = [
         Finding("python", "", facts["python"], wanted, "ok" if in_range else "wrong"),
+        *judge_driver(facts),
         *(judge_package(item, facts["packages"][item.module]) for item in STACKS[stack]),
     ]
     note = f"mixed into the {stack} stack; pip lets one overwrite the other"
@@ -179,7 +205,24 @@ def judge(facts: Mapping[str, Any]) -> list[Finding]:
         else finding
         for finding in findings
     ]
-    return findings + judge_ops(facts["ops"])
+    ops = judge_ops(facts["ops"])
+    if facts["asked"].get("cuda") == "cpu":
+        ops = [finding for finding in ops if finding.name != "mmcv op, cuda"]
+    return findings + ops
+
+
+def judge_driver(facts: Mapping[str, Any]) -> list[Finding]:
+    """The row of NVIDIA's driver against torch's CUDA; none without a driver or where torch has no
+    CUDA.
+    """
+    by_choice = facts["asked"].get("cuda") == "cpu"
+    judged = driver.judge(
+        facts["driver"], facts["cards"], facts["ops"].get("torch_cuda"), by_choice
+    )
+    if judged is None:
+        return []
+    wanted, state, note = judged
+    return [Finding("driver", "NVIDIA", facts["driver"], wanted, state, note)]
 
 
 def judge_package(item: Supported, found: Mapping[str, Any]) -> Finding:
@@ -195,6 +238,8 @@ def judge_package(item: Supported, found: Mapping[str, Any]) -> Finding:
     if not have:
         return row("missing", error) if error else row("untested", "imported from a source folder")
     opencv = item.module == "cv2"
+    if set(have) == {"mmcv-lite"} and item.distribution == "mmcv":
+        have = {"mmcv": have["mmcv-lite"]}  # the same package without its ops, see judge_ops
     if len(have) > 1 and not opencv:
         return row("mixed", "more than one distribution; pip lets one overwrite the other")
     if error:
@@ -215,6 +260,9 @@ def judge_ops(ops: Mapping[str, Any]) -> list[Finding]:
     """The rows of mmcv's compiled op."""
     if "torch" not in ops:
         return [Finding("mmcv op, cpu", "", "", "", "missing", "not run: torch does not import")]
+    if ops.get("ops") is False:
+        note = "mmcv has no compiled ops: pretraining and growing work, detectors do not"
+        return [Finding("mmcv op, cpu", "mmcv nms", "", "runs", "left out", note)]
     rows = [("mmcv op, cpu", ops["cpu"])]
     if ops.get("archs"):
         rows.append(("mmcv op, cuda", ops["cuda"]))
@@ -231,9 +279,10 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
         return []
     if "python" in bad:
         make_env = facts["make_env"] or "make env"
-        return [f"{make_env} PYTHON=python3.11   # Python {bad['python'].wanted}"]
+        return [f"{make_env} PYTHON=python3.11   # Python {bad['python'].wanted}; or UV=1"]
+    cuda = driver.fitting_cuda(facts["driver"], facts["cards"]) if "driver" in bad else None
     if facts["make_env"]:
-        return [facts["make_env"]]
+        return [f"{facts['make_env']} CUDA={cuda}" if cuda else facts["make_env"]]
     pip = f"{facts['executable']} -m pip"
     items = STACKS[stack_of(facts["packages"])]
     stack = {item.module: item for item in items if item.module in bad}
@@ -246,8 +295,9 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     }
     if strangers:
         lines.append(f"{pip} uninstall --yes {' '.join(sorted(strangers))}")
-    if {"torch", "torchvision"} & set(bad):
-        lines.append(f"{pip} install --force-reinstall {pins(items[:2])}")
+    if {"torch", "torchvision", "driver"} & set(bad):
+        have = release(facts["ops"].get("torch_cuda") or "13")[0]
+        lines.append(f"{pip} install --force-reinstall {torch_pins(cuda or have)}")
     rest = [item for item in stack.values() if item.module not in ("torch", "torchvision", "mmcv")]
     first = next(iter(stack), "")
     # A package may fail only because one further up does; that one is repaired first.
@@ -260,14 +310,27 @@ def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
         lines.append(f"{pip} install --force-reinstall --no-deps {pins(damaged)}")
     mmcv_bad = "mmcv" in stack and (bad["mmcv"].state != "broken" or first == "mmcv")
     if mmcv_bad or not stack:
-        gpu = "1" if facts["ops"].get("archs") else "0"
-        mmcv = next(item for item in items if item.module == "mmcv")
-        lines.append(f"{pip} install 'setuptools<81' wheel ninja psutil")
-        lines.append(
-            f"MMCV_WITH_OPS=1 FORCE_CUDA={gpu} {pip} install --no-cache-dir --no-build-isolation "
-            f"--no-deps --force-reinstall --no-binary {mmcv.distribution} {pin(mmcv)}"
-        )
+        lines += add_ops(facts)
     return lines
+
+
+def add_ops(facts: Mapping[str, Any]) -> list[str]:
+    """The commands that bring mmcv with its compiled ops."""
+    if facts["make_env"]:
+        return [f"{facts['make_env']} OPS=1"]
+    pip = f"{facts['executable']} -m pip"
+    gpu = "1" if facts["ops"].get("archs") else "0"
+    mmcv = next(item for item in STACKS[stack_of(facts["packages"])] if item.module == "mmcv")
+    if mmcv.distribution == "mmcv" and release(facts["python"]) >= (3, 13):
+        return [
+            f"make env   # in mmrbdc's repository; it mends mmcv {mmcv.tested[0]}'s setup.py, "
+            "which does not run on Python 3.13, and keeps the wheel in ~/.cache/mmrbdc/wheels"
+        ]
+    return [
+        f"{pip} install 'setuptools<81' wheel ninja psutil",
+        f"MMCV_WITH_OPS=1 FORCE_CUDA={gpu} {pip} install --no-cache-dir --no-build-isolation "
+        f"--no-deps --force-reinstall --no-binary {mmcv.distribution} {pin(mmcv)}",
+    ]
 
 
 def is_damaged(finding: Finding) -> bool:
@@ -290,6 +353,9 @@ def report(facts: Mapping[str, Any]) -> tuple[list[str], bool]:
         if fix
         else ["All fits."]
     )
+    if not fix and any(f.state == "left out" for f in findings):
+        verdict = ["All fits for pretraining. To add what detectors need:"]
+        verdict += ["  " + line for line in add_ops(facts)]
     return [*lines, "", *verdict], not fix
 
 

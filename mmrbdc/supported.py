@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-PYTHONS = ((3, 10), (3, 12))
+PYTHONS = ((3, 10), (3, 14))
+CUDA = {12: (525, 7.0), 13: (580, 7.5)}
+"""CUDA's generation of a torch -> the oldest NVIDIA driver and the oldest card (its compute
+capability) that the tested torch of that generation runs on."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Supported:
 
 
 BENEATH = (
-    Supported("torch", "torch", ("2.11.0",), "2.6", "3"),
-    Supported("torchvision", "torchvision", ("0.26.0",), "0.21", "1"),
+    Supported("torch", "torch", ("2.11.0", "2.10.0"), "2.6", "3"),
+    Supported("torchvision", "torchvision", ("0.26.0", "0.25.0"), "0.21", "1"),
     Supported("numpy", "numpy", ("2.4.6", "2.2.6"), "1.26", "3"),
     Supported("cv2", "opencv-python-headless", ("5.0.0.93",), "4.5", "6"),
 )
@@ -103,6 +106,12 @@ def release(text: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
+
+
+def torch_pins(cuda: int) -> str:
+    """The tested torch and torchvision of that generation of CUDA, as pip is asked for them."""
+    index = 1 if cuda == 12 else 0
+    return " ".join(f"{item.distribution}=={item.tested[index]}" for item in BENEATH[:2])
 
 
 def pin(item: Supported) -> str:

@@ -24,10 +24,13 @@ def fitting(stack):
         packages[item.module] = found
     return {
         "python": "3.11.7",
+        "driver": "",
+        "cards": [],
+        "asked": {},
         "executable": "python",
         "make_env": "",
         "packages": packages,
-        "ops": {"torch": "2.11.0+cu130", "torch_cuda": "13.0", "archs": [], "cpu": ""},
+        "ops": {"torch": "2.11.0+cu130", "torch_cuda": "13.0", "archs": [], "ops": True, "cpu": ""},
     }
 
 
@@ -61,7 +64,7 @@ def test_each_supported_stack_fits(stack):
 @pytest.mark.parametrize("stack", supported.STACKS)
 def test_the_tested_versions_are_the_pinned_ones(stack):
     pins = {}
-    for file in (f"{stack}.txt", f"{stack}-mmcv.txt"):
+    for file in (f"{stack}.txt", f"{stack}-mmcv.txt", "torch-cu13.txt", "torch-cu12.txt"):
         text = (ROOT / "requirements" / file).read_text()
         for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE):
             pins.setdefault(name, set()).add(version)
@@ -185,10 +188,114 @@ def test_setuptools_without_pkg_resources_is_refused(facts):
     assert "'setuptools>=60,<82'" in repair(facts)
 
 
-@pytest.mark.parametrize("python", ["3.9.18", "3.13.0"])
+@pytest.mark.parametrize("python", ["3.9.18", "3.15.0"])
 def test_python_out_of_range(facts, python):
     facts["python"] = python
-    assert states(facts)["python"] == "wrong" and "3.10 to 3.12" in repair(facts)
+    assert states(facts)["python"] == "wrong" and "3.10 to 3.14" in repair(facts)
+
+
+@pytest.mark.parametrize("python", ["3.10.0", "3.13.5", "3.14.0"])
+def test_python_in_range(facts, python):
+    facts["python"] = python
+    assert check_env.report(facts)[1]
+
+
+def test_from_3_13_on_mmcv_is_mended_by_make_env(facts, onedl):
+    for one in (facts, onedl):
+        one.update(python="3.13.1")
+        one["ops"]["cpu"] = "ImportError: undefined symbol"
+    assert repair(facts).strip().startswith("make env ")
+    assert "--no-binary onedl-mmcv" in repair(onedl)
+
+
+# --- NVIDIA's driver
+
+
+@pytest.mark.parametrize(
+    ("driver", "cards", "torch_cuda", "state", "words"),
+    [
+        ("580.65.06", ["9.0"], "13.0", "ok", ""),
+        ("610.1", [], "13.0", "ok", ""),
+        ("580.1", ["8.0"], "12.8", "ok", ""),
+        ("535.104.05", ["8.0"], "12.8", "ok", ""),
+        ("535.104.05", ["8.0"], "13.0", "wrong", "it runs CUDA 12"),
+        ("579.99", [], "13.0", "wrong", "too old for torch's CUDA 13.0"),
+        ("580.1", ["7.0"], "13.0", "wrong", "gave up cards of compute capability 7.0"),
+        ("580.1", ["6.1", "8.6"], "13.0", "ok", ""),
+        ("470.1", ["8.6"], "13.0", "unused", "all runs on the CPU"),
+        ("580.1", ["5.2"], "13.0", "unused", "all runs on the CPU"),
+        ("535.1", ["8.0"], "11.8", None, ""),
+        ("", [], "13.0", None, ""),
+        ("580.1", ["9.0"], None, None, ""),
+    ],
+)
+def test_the_driver_is_judged_against_torch(facts, driver, cards, torch_cuda, state, words):
+    facts.update(driver=driver, cards=cards)
+    facts["ops"]["torch_cuda"] = torch_cuda
+    found = [finding for finding in check_env.judge(facts) if finding.name == "driver"]
+    assert [finding.state for finding in found] == ([state] if state else [])
+    assert words in "".join(finding.note for finding in found)
+    assert check_env.report(facts)[1] == (state != "wrong")
+
+
+def test_a_driver_that_is_too_old_is_the_first_thing_told_and_mended(facts):
+    facts.update(driver="550.1", cards=["9.0"])
+    facts["packages"]["mmdet"] = {"distributions": {}, "error": "No module named 'mmdet'"}
+    lines = repair(facts).strip().splitlines()
+    assert "torch==2.10.0 torchvision==0.25.0" in lines[0] and "mmdet==3.3.0" in lines[1]
+    facts["make_env"] = "make env"
+    assert repair(facts).strip() == "make env CUDA=12"
+
+
+def test_the_cpu_may_be_chosen(facts):
+    facts.update(driver="470.1", cards=["9.0"], asked={"cuda": "cpu"})
+    facts["ops"].update(archs=["9.0"], cuda="RuntimeError: not compiled with GPU support")
+    assert states(facts)["driver"] == "unused" and "mmcv op, cuda" not in states(facts)
+    assert check_env.report(facts)[1]
+    facts["asked"] = {}  # its twin did not choose it
+    assert states(facts)["mmcv op, cuda"] == "broken" and not check_env.report(facts)[1]
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("echo '580.65.06, 9.0'; echo '580.65.06, 12.0'", ("580.65.06", ["9.0", "12.0"])),
+        ("case $* in *compute_cap*) exit 2;; *) echo 440.33.01;; esac", ("440.33.01", [])),
+        ("echo NVIDIA-SMI has failed; exit 9", ("", [])),
+        (None, ("", [])),
+    ],
+)
+def test_driver_and_cards_are_read(tmp_path, monkeypatch, script, found):
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check_env.driver.find() == found
+
+
+# --- mmcv without ops
+
+
+@pytest.mark.parametrize("stack", supported.STACKS)
+@pytest.mark.parametrize("make_env", ["", "make env"])
+def test_without_ops_all_fits_for_pretraining_and_the_way_to_them_is_told(stack, make_env):
+    facts = fitting(stack)
+    facts["make_env"] = make_env
+    if stack == "official":
+        facts["packages"]["mmcv"]["distributions"] = {"mmcv-lite": "2.1.0"}
+    facts["ops"].update(ops=False, cpu="ModuleNotFoundError: No module named 'mmcv._ext'")
+    assert states(facts)["mmcv"] == "ok" and states(facts)["mmcv op, cpu"] == "left out"
+    lines, fits = check_env.report(facts)
+    assert fits and "All fits for pretraining. To add what detectors need:" in lines
+    assert ("make env OPS=1" if make_env else "MMCV_WITH_OPS=1") in lines[-1]
+
+
+def test_what_make_env_was_told_is_read(tmp_path):
+    assert check_env.asked(tmp_path) == {}
+    (tmp_path / ".mmrbdc-options.json").write_text('{"cuda": "12"}')
+    assert check_env.asked(tmp_path) == {"cuda": "12"}
+    (tmp_path / ".mmrbdc-options.json").write_text('{"cuda": ')
+    assert check_env.asked(tmp_path) == {}
 
 
 @pytest.mark.parametrize(

@@ -6,27 +6,18 @@ Debian splits Python: `python3` alone has neither `ensurepip` (package python3-v
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Sequence
-from configparser import ConfigParser, Error
 from dataclasses import dataclass
 from pathlib import Path
 
 from steps import SetupError, Steps, clean_environ, output_of, say
 
-OLDEST, NEWEST = (3, 10), (3, 12)
-PIP_VERSION = "26.2.1"
+OLDEST, NEWEST = (3, 10), (3, 14)
 PROBE = """
 import importlib.util, json, os, sys, sysconfig
 print(json.dumps({
@@ -34,7 +25,6 @@ print(json.dumps({
     "version": list(sys.version_info[:3]),
     "headers": os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
     "ensurepip": importlib.util.find_spec("ensurepip") is not None,
-    "pip": importlib.util.find_spec("pip") is not None,
 }))
 """
 
@@ -47,7 +37,6 @@ class Python:
     version: tuple[int, int, int]
     headers: bool
     ensurepip: bool
-    pip: bool
 
     @property
     def short(self) -> str:
@@ -55,9 +44,23 @@ class Python:
         return f"{self.version[0]}.{self.version[1]}"
 
     @property
+    def full(self) -> str:
+        """``3.11.7``."""
+        return ".".join(map(str, self.version))
+
+    @property
     def supported(self) -> bool:
         """Whether the pinned packages have wheels for it."""
         return OLDEST <= self.version[:2] <= NEWEST
+
+
+FETCHED = Python("uv's python3.13", (3, 13, 0), headers=True, ensurepip=True)
+"""What uv would fetch."""
+
+
+def python_tag(python: Python) -> str:
+    """``cp311``."""
+    return f"cp{python.version[0]}{python.version[1]}"
 
 
 def probe(command: str) -> Python | None:
@@ -66,40 +69,41 @@ def probe(command: str) -> Python | None:
     if output is None:
         return None
     facts = json.loads(output)
-    return Python(**{**facts, "version": tuple(facts["version"])})
+    facts["version"] = tuple(facts["version"])
+    return Python(**facts)
 
 
-def candidates() -> list[Python]:
-    """The interpreter that runs this file, then others on the PATH; supported ones only."""
-    names = [
-        sys.executable,
-        "python3",
-        "/usr/bin/python3",
-        "python3.11",
-        "python3.12",
-        "python3.10",
-    ]
+def all_pythons() -> list[Python]:
+    """The interpreter that runs this file, then others on the PATH, from the best supported on."""
+    names = [sys.executable, "python3", "/usr/bin/python3"]
+    names += [f"python3.{minor}" for minor in (11, 12, 13, 10, 14)]
     found: dict[str, Python] = {}
     for name in names:
         python = probe(name) if shutil.which(name) else None
-        if python and python.supported:
+        if python:
             found.setdefault(os.path.realpath(python.executable), python)
     return list(found.values())
 
 
-def choose(pythons: Sequence[Python], can_build: Callable[[Python], bool]) -> Python:
-    """The first interpreter that can have mmcv without further ado, else simply the first.
+def unpack_debian(package: str, folder: Path) -> None:
+    """Fetch Debian's package and unpack it into ``folder``; nothing is installed.
 
-    Raises:
-        SetupError: there is none.
+    What cannot be had leaves the folder without its files.
     """
-    if not pythons:
-        have = ".".join(map(str, sys.version_info[:3]))
-        raise SetupError(
-            f"Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} is needed; python3 here is "
-            f"{have} and no other was found. Install one and run: make env PYTHON=/path/to/it"
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        return
+    with tempfile.TemporaryDirectory() as download:
+        subprocess.run(
+            ["apt-get", "download", package],
+            cwd=download,
+            env=clean_environ(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
         )
-    return next(filter(can_build, pythons), pythons[0])
+        for file in Path(download).glob("*.deb"):
+            folder.mkdir(parents=True, exist_ok=True)
+            output_of(["dpkg", "-x", file, folder])
 
 
 def fetch_headers(python: Python, folder: Path) -> dict[str, str]:
@@ -112,20 +116,9 @@ def fetch_headers(python: Python, folder: Path) -> dict[str, str]:
         SetupError: they cannot be had here; says what to install.
     """
     include = folder / "usr" / "include" / f"python{python.short}"
-    if not (include / "Python.h").exists() and shutil.which("apt-get") and shutil.which("dpkg"):
+    if not (include / "Python.h").exists():
         say(f"      Python.h is missing: fetching libpython{python.short}-dev (not installing it)")
-        with tempfile.TemporaryDirectory() as download:
-            subprocess.run(
-                ["apt-get", "download", f"libpython{python.short}-dev"],
-                cwd=download,
-                env=clean_environ(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-            )
-            for package in Path(download).glob("*.deb"):
-                folder.mkdir(parents=True, exist_ok=True)
-                output_of(["dpkg", "-x", package, folder])
+        unpack_debian(f"libpython{python.short}-dev", folder)
     if not (include / "Python.h").exists():
         raise SetupError(
             f"mmcv has to be compiled, and Python.h of {python.executable} is missing. As root: "
@@ -145,69 +138,20 @@ def make_venv(python: Python, venv: Path, steps: Steps) -> None:
         steps.run([python.executable, "-m", "venv", venv], "python -m venv")
         return
     steps.run([python.executable, "-m", "venv", "--without-pip", venv], "python -m venv")
-    inside = venv / "bin" / "python"
-    say("      this Python has no ensurepip (Debian: python3-venv); getting pip another way")
-    if python.pip:
-        pip = [python.executable, "-m", "pip", "--python", str(inside)]
-        if output_of([*pip, "install", f"pip=={PIP_VERSION}"]) is not None:
-            return
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            wheel = download_pip(Path(folder))
-            steps.run(
-                [inside, wheel / "pip", "install", "--no-index", "--no-deps", wheel],
-                "pip install pip",
+    say("      this Python has no ensurepip (Debian: python3-venv): pip from python3-pip-whl")
+    with tempfile.TemporaryDirectory() as folder:
+        unpack_debian("python3-pip-whl", Path(folder))
+        wheels = sorted(Path(folder).glob("usr/share/python-wheels/pip-*.whl"))
+        if not wheels:
+            raise SetupError(
+                f"pip could not be put into {venv}: {python.executable} has no ensurepip, and "
+                "Debian's package python3-pip-whl cannot be fetched. As root: apt-get update && "
+                f"apt-get install python{python.short}-venv; then run this again."
             )
-    except (OSError, ValueError) as error:
-        raise SetupError(
-            f"pip could not be put into {venv} ({error}). As root: apt-get install python3-venv "
-            "ca-certificates, then the same command again."
-        ) from error
+        install_pip(wheels[-1], venv / "bin" / "python", steps)
 
 
-def download_pip(folder: Path) -> Path:
-    """Fetch pip's wheel from the package index that pip's own settings name; return its path.
-
-    Raises:
-        OSError: the index cannot be reached.
-        ValueError: it has no such wheel, or the wheel is not what the index says it is.
-    """
-    index = index_url().rstrip("/") + "/pip/"
-    cafile = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-    context = ssl.create_default_context(cafile=cafile)
-    name = f"pip-{PIP_VERSION}-py3-none-any.whl"
-    with urllib.request.urlopen(index, context=context, timeout=60) as page:
-        listing = page.read().decode()
-    link = re.search(rf'href="([^"]*{re.escape(name)})(?:#sha256=([0-9a-f]+))?"', listing)
-    if link is None:
-        raise ValueError(f"the package index lists no {name}")
-    url, sha256 = urllib.parse.urljoin(index, link.group(1)), link.group(2)
-    with urllib.request.urlopen(url, context=context, timeout=60) as page:
-        content = page.read()
-    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{name}: its content does not match the hash in the index")
-    wheel = folder / name
-    wheel.write_bytes(content)
-    return wheel
-
-
-def index_url() -> str:
-    """The package index of the user: environment, then pip's configuration files, then PyPI."""
-    if os.environ.get("PIP_INDEX_URL"):
-        return os.environ["PIP_INDEX_URL"]
-    home = Path.home()
-    for file in (
-        Path(os.environ.get("PIP_CONFIG_FILE", os.devnull)),
-        home / ".config" / "pip" / "pip.conf",
-        home / ".pip" / "pip.conf",
-        Path("/etc/pip.conf"),
-    ):
-        config = ConfigParser(interpolation=None)
-        try:
-            config.read(file)
-        except (Error, UnicodeDecodeError):
-            continue
-        for section in ("install", "global"):
-            if config.has_option(section, "index-url"):
-                return config.get(section, "index-url")
-    return "https://pypi.org/simple"
+def install_pip(wheel: Path, inside: Path, steps: Steps) -> None:
+    """Install pip's wheel by itself: a wheel is a folder that Python imports from."""
+    command = [inside, wheel / "pip", "install", "--no-index", "--no-deps", wheel]
+    steps.run(command, "pip install pip")

@@ -29,6 +29,11 @@ class Stack:
         return self.venv / ".mmrbdc-env.json"
 
     @property
+    def options(self) -> Path:
+        """What the last set-up was told, complete or not."""
+        return self.venv / ".mmrbdc-options.json"
+
+    @property
     def log(self) -> Path:
         """The output of the set-up's commands."""
         return self.venv / "make_env.log"
@@ -39,23 +44,43 @@ class Stack:
         return self.venv / "bin" / "python"
 
     @property
-    def requirements(self) -> list[Path]:
-        """The files that pin everything but mmcv."""
-        folder = self.root / "requirements"
-        return [folder / f"{self.name}.txt", folder / "dev.txt"]
+    def requirements(self) -> Path:
+        """The folder of all pins."""
+        return self.root / "requirements"
 
     @property
-    def mmcv_requirement(self) -> Path:
+    def files(self) -> tuple[str, ...]:
+        """The files that pin everything but torch and mmcv."""
+        return (f"{self.name}.txt", "dev.txt")
+
+    @property
+    def mmcv_file(self) -> str:
         """The file that pins mmcv."""
-        return self.root / "requirements" / f"{self.name}-mmcv.txt"
+        return f"{self.name}-mmcv.txt"
 
     @property
     def mmcv(self) -> str:
         """The pinned mmcv, as pip is asked for it: ``mmcv==2.1.0``."""
-        text = self.mmcv_requirement.read_text()
-        match = re.search(r"^(?:onedl-)?mmcv==\S+", text, re.MULTILINE)
-        assert match, self.mmcv_requirement
-        return match.group()
+        project = "mmcv" if self.name == "official" else "onedl-mmcv"
+        return f"{project}=={self.version(self.mmcv_file, project)}"
+
+    @property
+    def mmcv_without_ops_file(self) -> str:
+        """The file that pins mmcv's wheel without ops; empty where it is built from the source."""
+        return "official-mmcv-lite.txt" if self.name == "official" else ""
+
+    @property
+    def mmcv_without_ops(self) -> str:
+        """What pip is asked for where mmcv has no ops."""
+        file = self.mmcv_without_ops_file
+        return f"mmcv-lite=={self.version(file, 'mmcv-lite')}" if file else self.mmcv
+
+    def version(self, file: str, project: str) -> str:
+        """The version that a file pins, where it is the same for every Python."""
+        text = (self.requirements / file).read_text()
+        found = re.findall(rf"^{re.escape(project)}==([^\s;]+)", text, re.MULTILINE)
+        assert len(found) == 1, (file, project, found)
+        return str(found[0])
 
 
 def named(name: str, root: Path) -> Stack:

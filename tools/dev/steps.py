@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from troubles import explain
+
 REPORT_EVERY_S = 30.0
 TAIL_LINES = 25
 
@@ -93,8 +95,12 @@ class Steps:
                     process.terminate()
                     process.wait()
         if process.returncode:
+            with open(self.log, "rb") as log:
+                log.seek(begin)
+                trouble = explain(log.read().decode(errors="replace"))
             raise SetupError(
-                f"{what} failed (exit code {process.returncode}). The end of its output:\n"
+                f"{what} failed{trouble and ': ' + trouble} (exit code {process.returncode}). "
+                "The end of its output:\n"
                 f"{tail(self.log, begin)}\nAll of it: {self.log}\n"
                 "What is done so far is kept; when the cause is gone, run the same command again."
             )
