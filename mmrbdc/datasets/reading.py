@@ -13,7 +13,7 @@ import cv2
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine.dataset import Compose
 
-from mmrbdc.datasets.check import find_datasets
+from mmrbdc.datasets.configs import find_datasets
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.folders.dataset import ours_for
 from mmrbdc.datasets.loading import LoadImageFromFile

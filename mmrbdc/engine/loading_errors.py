@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
-from mmrbdc.datasets.check import LOADERS
+from mmrbdc.datasets.configs import LOADERS
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.reading import read_by_rules, use_listed_datasets
 from mmrbdc.engine.preemption import Preempted, received

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmrbdc.datasets.check import LOADERS, check_config_data, find_datasets
+from mmrbdc.datasets.check import check_config_data
+from mmrbdc.datasets.configs import LOADERS, find_datasets
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.folders.check import check_folders, open_folders
 from mmrbdc.datasets.folders.dataset import CustomDataset, ours_for
