@@ -157,3 +157,38 @@ def test_a_loader_that_makes_no_batch_is_an_error(check, scenes, capsys, size, m
         check([str(path)])
     printed = capsys.readouterr().out
     assert f"has 6 images after its filter; a batch has {size}" in printed
+
+
+def test_renumbering_mends_the_id_0(check, scenes, capsys):
+    file = scenes / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["id"] = number
+    file.write_text(json.dumps(content))
+    with pytest.raises(SystemExit):
+        check([str(file)])
+    assert "--renumber NEW_FILE" in capsys.readouterr().out
+    new = scenes / "new.json"
+    check([str(file), "--renumber", str(new)])
+    assert "nothing has to be mended" in capsys.readouterr().out
+    assert [a["id"] for a in json.loads(new.read_text())["annotations"]][:2] == [1, 2]
+    with pytest.raises(DataError, match="there already"):
+        check([str(file), "--renumber", str(new)])
+    with pytest.raises(DataError, match="takes one annotation file, got 2"):
+        check([str(file), str(new), "--renumber", "other.json"])
+
+
+def test_the_evaluators_of_a_config_are_looked_at(check, scenes, capsys):
+    """What the start of a training refuses, the check has said before."""
+    config = Path(config_of(scenes))
+    text = config.read_text()
+    score = "\nval_evaluator = dict(type='CocoMetric', ann_file='{}/annotations/instances_{}.json')"
+    config.write_text(text + score.format(scenes, "val"))
+    check([str(config)])
+    capsys.readouterr()
+    config.write_text(text + score.format(scenes, "train"))
+    with pytest.raises(SystemExit) as exited:
+        check([str(config)])
+    assert exited.value.code == 1
+    printed = capsys.readouterr().out
+    assert "error: val_evaluator.ann_file: " in printed and "under the id" in printed

@@ -229,7 +229,7 @@ class CocoOfConfig:
             rows = self._kept[use.key].rows
             tested.update(other.image_ids[rows].tolist())
             pairs = [(int(other.image_ids[row]), other.file_names[row]) for row in rows]
-            odd = next((pair for pair in pairs if known.get(pair[0]) != pair[1]), None)
+            odd = next((p for p in pairs if _last(known.get(p[0])) != _last(p[1])), None)
             if odd is not None:
                 there = f"'{known[odd[0]]}'" if odd[0] in known else "no image"
                 raise DataError(
@@ -318,6 +318,11 @@ def coco_classes() -> tuple[str, ...]:
     from mmdet.datasets import CocoDataset
 
     return CocoDataset.METAINFO["classes"]
+
+
+def _last(file_name: str | None) -> str | None:
+    """The name of an image without its folders, which may differ between two files of one set."""
+    return file_name if file_name is None else file_name.rpartition("/")[2]
 
 
 def _scores_coco(evaluator: Mapping) -> bool:

@@ -3,6 +3,7 @@
 import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -108,5 +109,6 @@ def shown(value: Any) -> str:
 
 def listed(values: Iterable[Any], most: int = 5) -> str:
     """Show the first few of some values."""
-    texts = [value if isinstance(value, str) else shown(value) for value in values]
-    return ", ".join(texts[:most]) + (", ..." if len(texts) > most else "")
+    first = list(islice(values, most + 1))
+    texts = [value if isinstance(value, str) else shown(value) for value in first[:most]]
+    return ", ".join(texts) + (", ..." if len(first) > most else "")

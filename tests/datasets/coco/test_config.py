@@ -189,6 +189,13 @@ def test_classes_in_another_order_than_the_file(place):
 
 def test_an_evaluator_of_other_images(place):
     content = small(1)
+    for image in content["images"]:
+        image["file_name"] = f"val/{image['file_name']}"
+    write(place, content, "val-with-folders.json")
+    cfg = config(place)
+    cfg.test_evaluator[1].ann_file = f"{place}/val-with-folders.json"
+    assert check_config_data(cfg) == []
+    content = small(1)
     content["images"][2]["file_name"] = "other.png"
     write(place, content, "other.json")
     cfg = config(place)
