@@ -191,4 +191,4 @@ def test_the_evaluators_of_a_config_are_looked_at(check, scenes, capsys):
         check([str(config)])
     assert exited.value.code == 1
     printed = capsys.readouterr().out
-    assert "error: val_evaluator.ann_file: " in printed and "under the id" in printed
+    assert "error: val_evaluator.ann_file: " in printed and "that are tested" in printed

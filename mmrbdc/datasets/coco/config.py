@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmrbdc.datasets.coco.index import refusal
 from mmrbdc.datasets.coco.judge import judge
 from mmrbdc.datasets.coco.reading import read_coco
@@ -237,6 +239,8 @@ class CocoOfConfig:
                     f"'{use.ann_file}' ({use.key}); score against the annotations of the images "
                     f"that are tested: --cfg-options {key}={use.ann_file}"
                 )
+            if other is not table:
+                self._check_objects(key, path, table, use, other)
             ours = [name for name in other.names if name in use.classes]
             theirs = [name for name in table.names if name in use.classes]
             if ours != theirs:
@@ -258,6 +262,32 @@ class CocoOfConfig:
                     f"{key}: {untested:,} of {len(known):,} images of '{path}' are not tested, and "
                     "their objects count as not found"
                 )
+
+    def _check_objects(self, key: str, path: str, table: Table, use: CocoUse, other: Table) -> None:
+        """Compare the objects of an evaluator's file with those of its loader's."""
+        theirs = _objects_of(table, use.classes)
+        mine = _objects_of(other, use.classes)
+        same = len(mine & theirs)
+        if mine and not same:
+            raise DataError(
+                f"{key}: '{path}' has other objects than '{use.ann_file}' ({use.key}) on images "
+                f"of the same ids, not one is the same; score against the annotations of the "
+                f"images that are tested: --cfg-options {key}={use.ann_file}"
+            )
+        if same < len(mine):
+            self.remarks.append(
+                f"{key}: '{path}' has {same:,} of the {len(mine):,} objects of '{use.ann_file}' "
+                f"({use.key})"
+            )
+
+
+def _objects_of(table: Table, classes: Sequence[str]) -> set[tuple]:
+    """The objects of some classes as (image's id, category's name, x, y, width, height)."""
+    rows = np.flatnonzero(table.sound & table.of_classes(classes))
+    images = table.image_ids[table.image[rows]].tolist()
+    names = [table.names[row] for row in table.category[rows].tolist()]
+    boxes = table.boxes[rows].tolist()
+    return {(*pair, *box) for *pair, box in zip(images, names, boxes, strict=True)}
 
 
 def is_coco(dataset: Mapping) -> bool:

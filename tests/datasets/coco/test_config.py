@@ -210,6 +210,19 @@ def test_an_evaluator_of_other_images(place):
     assert "no image under the id 16, which is '2.png'" in refused(cfg)
 
 
+def test_an_evaluator_of_other_objects(place):
+    """Two splits often number and name their images alike: 0.png, 1.png, ..."""
+    cfg = config(place)
+    cfg.val_evaluator.ann_file = f"{place}/train.json"
+    assert "not one is the same; score against the annotations" in refused(cfg)
+    content = small(1)
+    content["annotations"][3]["bbox"][0] += 1
+    write(place, content, "mended.json")
+    cfg.val_evaluator.ann_file = f"{place}/mended.json"
+    (remark,) = check_config_data(cfg)
+    assert "mended.json' has 15 of the 16 objects of" in remark
+
+
 def test_an_evaluator_with_categories_in_another_order(place):
     content = small(1)
     content["categories"].reverse()
