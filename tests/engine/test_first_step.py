@@ -238,3 +238,8 @@ def test_topk_needs_no_build():
     with pytest.raises(ValueError, match=r"test_evaluator.1.topk=8 .*of 7 .*topk=\[1\]"):
         check_topk(dict(model=model, test_evaluator=[{}, dict(type="Accuracy", topk=8)]), "test")
     check_topk(dict(val_evaluator=dict(type="Accuracy", topk=(1, 5))), "val")
+
+
+def test_a_protocol_has_no_detections_to_count(images, tmp_path):
+    with pytest.raises(ValueError, match="--max-dets is of COCO's AP"):
+        run_test(staged(images, tmp_path), max_dets=5)
