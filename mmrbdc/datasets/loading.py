@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
@@ -74,7 +75,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
                 return client.get(path)
             return fileio.get(path, backend_args=self.backend_args)
         except Exception as error:  # what a storage raises depends on it
-            raise DataError(_reason(error)) from error
+            raise DataError(reason_of(error)) from error
 
     def decode(self, content: bytes) -> np.ndarray:
         """The picture, (H, W, 3) unless ``color_type`` asks for another.
@@ -84,21 +85,31 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         """
         known = read_size(content)
         if known is not None:
-            _, (width, height) = known
-            if width * height > self.max_pixels:
-                raise DataError(
-                    f"it claims {width} x {height} px, more than max_pixels={self.max_pixels:,}; a "
-                    "picture that is meant to be so large needs a larger max_pixels in "
-                    "mmrbdc.LoadImageFromFile"
-                )
+            self.check_size(known[1])
         try:
             image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # what a decoder raises depends on the backend
-            raise DataError(f"{kind_of(content)} ({_reason(error)})") from error
+            raise DataError(f"{kind_of(content)} ({reason_of(error)})") from error
         if image is None:
             raise DataError(kind_of(content))
         return image
 
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Look at width and height as the header has them.
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        Raises:
+            DataError: more pixels than ``max_pixels``.
+        """
+        width, height = size
+        if width * height > self.max_pixels:
+            raise DataError(
+                f"it claims {width} x {height} px, more than max_pixels={self.max_pixels:,}; a "
+                "picture that is meant to be so large needs a larger max_pixels in "
+                "mmrbdc.LoadImageFromFile"
+            )
+
+
+def reason_of(error: Exception) -> str:
+    """An error's message in one line; of OpenCV's only what failed, not where in its sources."""
+    text = f"OpenCV: {error.err}" if isinstance(error, cv2.error) and error.err else str(error)
+    return " ".join(text.split()) or type(error).__name__

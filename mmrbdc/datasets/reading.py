@@ -16,7 +16,7 @@ from mmengine.dataset import Compose
 from mmrbdc.datasets.configs import find_datasets
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.folders.dataset import ours_for
-from mmrbdc.datasets.loading import LoadImageFromFile
+from mmrbdc.datasets.loading import LoadImageFromFile, reason_of
 from mmrbdc.registry import DATASETS
 
 _OF_THE_PICTURE = (
@@ -55,9 +55,9 @@ class NamingCompose(Compose):
             except _OF_THE_PICTURE as error:
                 if path is None:
                     raise
-                reason = " ".join(str(error).split()) or type(error).__name__
                 raise DataError(
-                    f"{type(transform).__name__} fails on the image {path}{size}: {reason}; mend "
+                    f"{type(transform).__name__} fails on the image {path}{size}: "
+                    f"{reason_of(error)}; mend "
                     "or remove the file, or change the pipeline"
                 ) from error
             if data is None:

@@ -31,7 +31,7 @@ def check_files(
         else:
             wrong[f"missing from '{folder}'"].append(row["file_name"])
     sizes = {Path(path): Path(path).stat().st_size for path in there}
-    pictures = list(check_pictures(list(there), examination))
+    pictures = check_pictures(list(there), examination)
     for picture in pictures:
         row = there[picture.path]
         if picture.size is not None and picture.size != (row["width"], row["height"]):

@@ -101,7 +101,7 @@ def _inspect(report: FolderReport, key: str, config: Mapping, fast: bool) -> Fol
     report.images = len(infos)
     report.class_images = _count(dataset, infos)
     examination = Examination(config.get("pipeline") or (), fast=fast)
-    pictures = list(check_pictures([info["img_path"] for info in infos], examination))
+    pictures = check_pictures([info["img_path"] for info in infos], examination)
     errors, remarks = picture_lines(pictures)
     report.errors += errors
     report.remarks += remarks

@@ -5,11 +5,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from rich.progress import track
 
 from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.loading import LoadImageFromFile
+from mmrbdc.datasets.loading import LoadImageFromFile, reason_of
 from mmrbdc.datasets.pictures.header import kind_of, read_header
 
 STRIP = 50
@@ -28,8 +27,8 @@ STRIP = 50
 MOST = 20
 """Broken pictures that are named."""
 
-_FEW, _CHUNK = 64, 32
-_DARK = "of more than 8 bits a channel that stay nearly black (below 32 of 255) once loaded"
+_FEW = 64
+_DARK = "with more than 8 bits a channel and nearly black (below 32 of 255) once loaded"
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,10 @@ class Examination:
         if self.fast:
             if header is None:
                 return Picture(path, None, f"cannot be opened: {kind_of(content)}")
+            try:
+                self.loader.check_size(header.size)
+            except DataError as error:
+                return Picture(path, None, f"cannot be used: {error}")
             size = header.turned_size
         else:
             try:
@@ -111,38 +114,30 @@ class Examination:
             try:
                 transform(results)
             except Exception as error:
-                reason = " ".join(str(error).split())
                 return (
                     f"of {size[0]} x {size[1]} px cannot be scaled by {type(transform).__name__} "
-                    f"(scale {getattr(transform, 'scale', '')}): {reason}"
+                    f"(scale={getattr(transform, 'scale', None)}): {reason_of(error)}"
                 )
         return None
 
 
-def check_pictures(paths: Sequence[str], examination: Examination) -> Iterator[Picture]:
+def check_pictures(paths: Sequence[str], examination: Examination) -> list[Picture]:
     """Look at many files, on all cores; in the order given.
 
     A decoder that kills its process is an error of the picture.
     """
     if len(paths) <= _FEW:
-        yield from map(examination, paths)
-        return
-    done = 0
-    try:
-        with _pool(examination, _cores()) as pool:
-            found = pool.map(_examine, paths, chunksize=_CHUNK)
-            for picture in track(
-                found,
-                "pictures",
-                total=len(paths),
-                transient=True,
-                console=Console(stderr=True),
-                disable=not sys.stderr.isatty(),
-            ):
-                done += 1
-                yield picture
-    except BrokenProcessPool:
-        yield from _one_by_one(paths[done:], examination)
+        return [examination(path) for path in paths]
+    found = track(
+        _in_processes(paths, examination, len(os.sched_getaffinity(0))),
+        "pictures",
+        total=len(paths),
+        transient=True,
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    by_number = dict(found)
+    return [by_number[number] for number in range(len(paths))]
 
 
 def picture_lines(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
@@ -190,41 +185,48 @@ def _kind(step: Mapping) -> str:
     return (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).rpartition(".")[2]
 
 
-_examination: Examination | None = None
+def _in_processes(
+    paths: Sequence[str], examination: Examination, count: int
+) -> Iterator[tuple[int, Picture]]:
+    """Yield number and picture in any order. A process that dies is followed by another, which
+    goes on behind the picture that it died of.
+    """
+    running: dict[Connection, tuple[BaseProcess, Sequence[int]]] = {}
+
+    def start(numbers: Sequence[int]) -> None:
+        receive, send = _FORK.Pipe(duplex=False)
+        process = _FORK.Process(target=_work, args=(paths, numbers, examination, send), daemon=True)
+        process.start()
+        send.close()
+        running[receive] = (process, numbers)
+
+    for first in range(count):
+        start(range(first, len(paths), count))
+    while running:
+        for ready in wait(list(running)):
+            receive = cast(Connection, ready)
+            process, numbers = running[receive]
+            try:
+                picture = receive.recv()
+            except EOFError:
+                del running[receive]
+                process.join()
+                if numbers:
+                    path = paths[numbers[0]]
+                    yield numbers[0], Picture(path, None, "kills the process of its decoder")
+                    start(numbers[1:])
+            else:
+                running[receive] = (process, numbers[1:])
+                yield numbers[0], picture
 
 
-def _start(examination: Examination) -> None:
-    global _examination
-    _examination = examination
+_FORK = multiprocessing.get_context("fork")  # as PyTorch's data workers on Linux
+
+
+def _work(
+    paths: Sequence[str], numbers: Sequence[int], examination: Examination, send: Connection
+) -> None:
     cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-def _examine(path: str) -> Picture:
-    assert _examination is not None
-    return _examination(path)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _pool(examination: Examination, workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("fork")  # as PyTorch's data workers on Linux
-    return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=partial(_start, examination)
-    )
-
-
-def _one_by_one(paths: Sequence[str], examination: Examination) -> Iterator[Picture]:
-    """After a crash: find which picture it was, and go on behind it."""
-    rest = iter(paths)
-    for path in rest:
-        with _pool(examination, 1) as pool:
-            try:
-                yield pool.submit(_examine, path).result()
-                for other in rest:
-                    path = other
-                    yield pool.submit(_examine, path).result()
-            except BrokenProcessPool:
-                yield Picture(path, None, "kills the process of its decoder")
+    for number in numbers:
+        send.send(examination(paths[number]))

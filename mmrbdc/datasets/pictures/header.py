@@ -40,6 +40,15 @@ _OTHER_FILES = (
     (b"pk\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
 )
+_BEGINNINGS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"RIFF", "WEBP"),
+)
 _MODES = {
     "1": "of one bit: black and white become 0 and 255",
     "L": "in grey: three equal channels are loaded",
@@ -124,7 +133,7 @@ def _findings(
     details: list[tuple[str, str]],
 ) -> Iterator[str]:
     if orientation > 1:
-        yield "turned or mirrored by their EXIF orientation, which annotations must follow"
+        yield "turned or mirrored by EXIF orientation, which annotations must follow"
     if _bits(image, content) > 8:
         yield "of more than 8 bits a channel, of which the upper 8 are loaded"
     if "A" in image.mode.replace("LAB", "") or "a" in image.mode or "transparency" in image.info:
