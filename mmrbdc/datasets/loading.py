@@ -10,7 +10,7 @@ from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine import fileio
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.pictures.header import MAX_PIXELS, kind_of, read_size
+from mmrbdc.datasets.pictures.header import MAX_PIXELS, is_damaged, kind_of, read_size
 from mmrbdc.registry import TRANSFORMS
 
 
@@ -86,6 +86,8 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         known = read_size(content)
         if known is not None:
             self.check_size(known[1])
+        if is_damaged(content):
+            raise DataError(kind_of(content))
         try:
             image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # what a decoder raises depends on the backend

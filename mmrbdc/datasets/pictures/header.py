@@ -5,6 +5,7 @@ trains (:class:`mmrbdc.datasets.LoadImageFromFile`), see :mod:`mmrbdc.datasets.p
 """
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,6 +107,26 @@ def read_header(content: bytes, name: str) -> Header | None:
         )
 
 
+def is_damaged(content: bytes) -> bool:
+    """Whether the structure of a file shows that no decoder should touch it.
+
+    One damaged length in a PNG lets OpenCV ask for gigabytes; and JPEG, PNG, GIF and WebP whose
+    header Pillow cannot read have no size that could be looked at first.
+    """
+    kind = next((kind for magic, kind in _BEGINNINGS if content.startswith(magic)), None)
+    if kind in ("JPEG", "PNG", "GIF", "WEBP") and read_size(content) is None:
+        return True
+    if kind != "PNG":
+        return False
+    at = 8
+    while at + 12 <= len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        if content[at + 4 : at + 8] == b"IEND":
+            return False
+        at += 12 + length
+    return True
+
+
 def kind_of(content: bytes) -> str:
     """Say what bytes are that no decoder reads."""
     if not content:
@@ -117,12 +138,12 @@ def kind_of(content: bytes) -> str:
     if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"heim"):
         return "the file is HEIC, as phones save it; convert it to JPEG or PNG"
     found = read_size(content)
-    if found is None:
-        return "the file is no picture of a known kind, or is damaged"
-    (kind, (width, height)) = found
-    return (
-        f"the file begins as {kind} of {width} x {height} px, but is cut, damaged or of a rare kind"
-    )
+    kind = next((kind for magic, kind in _BEGINNINGS if content.startswith(magic)), "")
+    if found is not None:
+        kind = f"{found[0]} of {found[1][0]} x {found[1][1]} px"
+    if not kind:
+        return "the file is no picture of a known kind"
+    return f"the file begins as {kind}, but is cut, damaged or of a rare kind"
 
 
 def _findings(
