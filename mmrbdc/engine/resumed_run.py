@@ -76,12 +76,12 @@ def enter_run(cfg: Config) -> Entry:
     logger = SimpleNamespace(warning=lambda text: tell((logging.WARNING, text)))
     entry.newest = newest_readable_checkpoint(folder, logger)
     if entry.newest is None:
-        if cfg.resume:
+        if cfg.get("resume"):
             weights = f", from the weights of {cfg.load_from}" if cfg.get("load_from") else ""
             tell((logging.INFO, f"nothing to resume in {folder}: starting anew{weights}"))
         cfg.resume = False
         return entry
-    if not cfg.resume:
+    if not cfg.get("resume"):
         raise ValueError(
             f"{folder} holds a run already ({entry.newest.name}); add --resume to go on, or choose "
             "another --work-dir"
