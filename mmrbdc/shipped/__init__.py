@@ -31,3 +31,9 @@ def find_config(name: str) -> Path | None:
     below = name.removeprefix(_PREFIX).removeprefix("configs/")
     shipped = _CONFIGS.resolve() / below
     return shipped if not Path(below).is_absolute() and shipped.is_file() else None
+
+
+def shipped_tool(name: str) -> str:
+    """How a tool without a subcommand is called: ``tools/NAME`` in a checkout, else its path."""
+    root = shipped_root()
+    return f"tools/{name}" if root.name != ".mim" else str(root / "tools" / name)
