@@ -36,20 +36,21 @@ KINDS = ("bbox", "segm")
 
 def config_of(folder):
     """A detector's config on a file in a folder whose ``images`` are there."""
-    load = [
-        dict(type="LoadImageFromFile"),
-        dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    ]
+    load = dict(type="LoadImageFromFile")
+    annotations = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+    resize = dict(type="Resize", scale=(2 * WIDTH, 2 * HEIGHT), keep_ratio=True)
     dataset = dict(
         type="CocoDataset",
         ann_file=str(folder / NAME),
         data_prefix=dict(img=str(folder.parent / "images")),
         metainfo=dict(classes=CLASSES),
     )
-    train = dict(
-        dataset, pipeline=[*load, dict(type="RandomFlip", prob=0.5), dict(type="PackDetInputs")]
+    flip, pack = dict(type="RandomFlip", prob=0.5), dict(type="PackDetInputs")
+    keys = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
+    train = dict(dataset, pipeline=[load, annotations, resize, flip, pack])
+    test = dict(
+        dataset, pipeline=[load, resize, annotations, dict(pack, meta_keys=keys)], test_mode=True
     )
-    test = dict(dataset, pipeline=[*load, dict(type="PackDetInputs")], test_mode=True)
     evaluator = dict(type="CocoMetric", ann_file=str(folder / NAME), metric=list(KINDS))
     return Config(
         dict(
