@@ -188,6 +188,33 @@ def odd_row(draw: Any, content: Content) -> None:
     content[draw(st.sampled_from(sorted(FIELDS)))].append(copy.deepcopy(draw(st.sampled_from(ODD))))
 
 
+def harmless(draw: Any, content: Content) -> None:
+    """What differs between programs that write such files, and changes nothing."""
+    annotations, images = content["annotations"], content["images"]
+    for _ in range(draw(st.integers(1, 3))):
+        row = row_of(draw, content, "annotations")
+        kind = draw(st.integers(0, 8))
+        if kind == 0:
+            row.pop("iscrowd", None)
+        elif kind == 1:
+            row["iscrowd"] = draw(st.sampled_from([True, False, 1.0, 0.0]))
+        elif kind == 2:
+            row["bbox"] = [side + draw(st.sampled_from([0.0, 0.125])) for side in row["bbox"]]
+        elif kind == 3:
+            row["area"] = row["area"] + draw(st.floats(0, 5))
+        elif kind == 4 and isinstance(row["segmentation"], list):
+            row["segmentation"].append(draw(st.sampled_from([[], [1, 1], [2, 2, 3, 3]])))
+        elif kind == 5:
+            image = row_of(draw, content, "images")
+            image["width"], image["height"] = float(image["width"]), float(image["height"])
+        elif kind == 6:
+            row["id"] = draw(st.sampled_from([-7, 10**12, 2**53 - row["id"]])) - row["id"]
+        elif kind == 7:
+            content["annotations"] = annotations = draw(st.permutations(annotations))
+        else:
+            content["images"] = images = draw(st.permutations(images))
+
+
 ONE_VALUE = [odd_value, missing_field, another_field, twice, not_listed, box, polygon, rle, crowd]
 ALL_ROWS = [missing_everywhere, ids_from_zero, box_of_corners, all_small, order_of_categories]
 SECTIONS = [odd_row, section]
@@ -220,10 +247,14 @@ def files(draw: Any) -> Drawn:
         way(draw, content)
         ways.append(way.__name__)
 
-    where = draw(st.sampled_from(["values", "values", "values", "rows", "sections", "bytes"]))
-    if where == "rows" or (where != "values" and draw(st.booleans())):
+    where = draw(
+        st.sampled_from(["harmless", "harmless", "values", "values", "rows", "sections", "bytes"])
+    )
+    if where == "rows" or (where in ("sections", "bytes") and draw(st.booleans())):
         done(draw(st.sampled_from([*ALL_ROWS, names])))
-    if where == "values" or draw(st.booleans()):
+    if where == "harmless":
+        done(harmless)
+    if where == "values" or (where != "harmless" and draw(st.booleans())):
         for way in draw(st.lists(st.sampled_from(ONE_VALUE), min_size=1, max_size=2)):
             done(way)
     if where == "sections":

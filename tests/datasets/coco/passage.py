@@ -73,7 +73,8 @@ def said(call):
 def check(cfg):
     """What tools/misc/check_coco_dataset.py finds, but for the images' own pixels."""
     reports, errors = inspect([replace(split, images=None) for split in splits_of_config(cfg)][:1])
-    errors += [error for report in reports for error in report.errors]
+    for report in reports:  # below the file's name
+        errors += [f"{report.split.ann_file}: {error}" for error in report.errors]
     if errors:
         raise DataError(errors[0])
     check_config_data(cfg)
