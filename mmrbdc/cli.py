@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from mmrbdc.ops import NO_OPS, lacks_ops
 from mmrbdc.terminal import shown
 
 _LAYOUT = "\t\n"
@@ -41,6 +42,8 @@ def _message(error: Exception) -> str | None:
     """What to tell a user of a mistake; ``None`` for a bug."""
     if isinstance(error, USER_ERRORS):
         return str(error)
+    if lacks_ops(error):
+        return NO_OPS
     # Only a class knows its arguments, and only a registry its classes: what a config gets wrong
     # there arrives as TypeError or KeyError.
     text = str(error.args[0]) if error.args else ""

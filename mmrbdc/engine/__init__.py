@@ -3,7 +3,6 @@
 from mmrbdc.engine.amp import BFloat16OptimWrapper
 from mmrbdc.engine.buffers import AverageBuffersHook
 from mmrbdc.engine.checkpoint_hook import CheckpointHook
-from mmrbdc.engine.coco_metric import CocoMetric
 from mmrbdc.engine.detector_cost import DetectorCostHook
 from mmrbdc.engine.detector_test import ThroughputHook
 from mmrbdc.engine.finite import FiniteLossHook
@@ -21,6 +20,10 @@ from mmrbdc.engine.progress import ProgressHook
 from mmrbdc.engine.staged_runner import StagedRunner
 from mmrbdc.engine.train_record import TrainRecordHook
 from mmrbdc.engine.wall_clock import WallClockHook
+from mmrbdc.ops import has_ops
+
+if has_ops():  # MMDetection's, which asks for mmcv's ops
+    from mmrbdc.engine.coco_metric import CocoMetric
 
 __all__ = [
     "AverageBuffersHook",

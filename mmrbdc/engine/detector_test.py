@@ -14,7 +14,6 @@ from mmengine.runner import Runner
 
 from mmrbdc.datasets.coco.limits import coco_evaluators
 from mmrbdc.datasets.configs import stated_classes
-from mmrbdc.engine.evaluators import scored_max_dets
 from mmrbdc.registry import DATASETS, HOOKS
 from mmrbdc.weights.read import file_sha256
 
@@ -94,6 +93,9 @@ def evaluation_facts(cfg: Config) -> dict[str, Any]:
     evaluator = coco_evaluator(cfg)
     if evaluator is None:
         return {}
+    # MMDetection's, which asks for mmcv's ops; a classifier's test comes here without them.
+    from mmrbdc.engine.evaluators import scored_max_dets
+
     facts: dict[str, Any] = {}
     if (max_dets := scored_max_dets(evaluator)) is not None:
         facts["max_dets"] = max_dets

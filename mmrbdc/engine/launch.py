@@ -13,7 +13,6 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
-from mmrbdc.datasets.coco.dataset import judged_datasets
 from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.engine.amp import fit_amp_to_device
 from mmrbdc.engine.batch import batch_warnings, count_accumulated
@@ -25,7 +24,6 @@ from mmrbdc.engine.detector_test import (
     keep_predictions,
 )
 from mmrbdc.engine.distributed import prepare_distributed
-from mmrbdc.engine.evaluators import use_one_limit
 from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
 from mmrbdc.engine.image_size import check_canvas
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
@@ -37,6 +35,7 @@ from mmrbdc.engine.training_runner import TrainingRunner
 from mmrbdc.engine.vis_backends import check_vis_backends
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
+from mmrbdc.ops import NO_OPS, check_ops, has_ops
 from mmrbdc.shipped import find_config, shipped_root
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
 from mmrbdc.weights.read import file_sha256
@@ -143,13 +142,14 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         raise ValueError(
             f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
         )
+    check_ops(cfg)
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
     fit_amp_to_device(cfg)
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
     check_canvas(cfg)
     check_topk(cfg, "val", "test")
-    notes = use_one_limit(cfg, "val", "test")
+    notes = _use_one_limit(cfg, "val", "test")
     remarks = check_config_data(cfg)
     notes += _use_own_datasets(cfg)
     prepare_distributed(cfg)
@@ -247,8 +247,9 @@ def _test_run(
     show_dir: str | None,
     max_dets: int | None,
 ) -> dict[str, float]:
+    check_ops(cfg)
     import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
-    notes = use_one_limit(cfg, "test", max_dets=max_dets)
+    notes = _use_one_limit(cfg, "test", max_dets=max_dets)
     check_topk(cfg, "test")
     for key in list(cfg):
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
@@ -273,11 +274,26 @@ def _test_run(
         return runner.test()
 
 
+def _use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> list[str]:
+    """:func:`mmrbdc.engine.evaluators.use_one_limit`; without mmcv's ops nothing scores boxes."""
+    if has_ops():
+        from mmrbdc.engine.evaluators import use_one_limit
+
+        return use_one_limit(cfg, *splits, max_dets=max_dets)
+    if max_dets is not None:
+        raise ValueError(f"--max-dets {max_dets}: {NO_OPS}")
+    return []
+
+
 def _use_own_datasets(cfg: Config) -> list[str]:
     """Let the data that was checked be read by the readers that checked it; what the log should say
     of it.
     """
-    changed = judged_datasets(cfg)
+    changed = []
+    if has_ops():
+        from mmrbdc.datasets.coco.dataset import judged_datasets
+
+        changed = judged_datasets(cfg)
     notes = [f"CocoDataset is read as mmrbdc.CocoDataset: {', '.join(changed)}"] if changed else []
     return notes + list_by_rules(cfg)
 
