@@ -23,6 +23,8 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import DefaultScope, Registry
 
+from mmrbdc.ops import has_ops
+
 
 class ScopedRegistry(Registry):
     """A registry of ours, which finds what it does not hold in the scope of the run."""
@@ -73,7 +75,8 @@ DATASETS = ScopedRegistry(
     locations=[
         "mmrbdc.datasets.replay",
         "mmrbdc.datasets.folders.dataset",
-        "mmrbdc.datasets.coco.dataset",
+        # MMDetection's, which asks for mmcv's ops
+        *(["mmrbdc.datasets.coco.dataset"] if has_ops() else []),
     ],
 )
 DATA_SAMPLERS = ScopedRegistry(
