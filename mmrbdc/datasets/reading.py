@@ -6,7 +6,7 @@ for by that name; the transforms are exchanged in the data sets that a run has b
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import cv2
@@ -78,6 +78,7 @@ def use_listed_datasets(loader: Mapping | None) -> list[str]:
     for _, dataset in find_datasets("", (loader or {}).get("dataset") or {}):
         ours = ours_for(dataset.get("type"))
         if ours is not None and dataset["type"] != f"mmrbdc.{ours.__name__}":
+            assert isinstance(dataset, MutableMapping)
             replaced.append(ours.__name__)
             dataset["type"] = f"mmrbdc.{ours.__name__}"
     return replaced
@@ -107,7 +108,7 @@ def read_by_rules(dataset: Any) -> int:
         exchanged += _exchange(pipeline)
         if type(pipeline) is Compose:
             dataset.pipeline = NamingCompose(pipeline.transforms)
-    views = getattr(dataset, "views", None)
+    views: Any = getattr(dataset, "views", None)
     if isinstance(getattr(views, "augment", None), Compose):
         views.augment = NamingCompose(views.augment.transforms)
     inner = [getattr(dataset, "dataset", None), *(getattr(dataset, "datasets", None) or [])]

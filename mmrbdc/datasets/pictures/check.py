@@ -163,7 +163,7 @@ def picture_lines(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
 def _smallest(step: Mapping) -> list[dict]:
     """The resizing with the smallest result that a step may do; none for steps of other kinds."""
     kind = _kind(step)
-    scale = step.get("scale")
+    scale: Any = step.get("scale")
     if kind == "Resize" or (kind == "ResizeEdge" and step.get("edge", "short") != "short"):
         return [dict(step)]
     if kind == "RandomResize":
