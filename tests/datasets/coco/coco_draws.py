@@ -1,4 +1,4 @@
-"""Draws of COCO files that are wrong in one to three ways, and what a file means if anything.
+"""Draws of COCO files that are wrong in one to four ways, and what a file means if anything.
 
 ``files`` is a strategy of Hypothesis; a drawn file knows what was done to it. ``repaired`` reads
 bytes by plain rules of its own: what the program accepts, this has to understand, and both have to
@@ -238,7 +238,7 @@ ENCODINGS = {
 
 @st.composite
 def files(draw: Any) -> Drawn:
-    """Files that are wrong in one to three ways: in their values, their lists, their bytes."""
+    """Files that are wrong in one to four ways: in their values, their lists, their bytes."""
     base = small(seed=draw(st.integers(0, 3)), images=3, objects=8)
     content = copy.deepcopy(base)
     ways = []
