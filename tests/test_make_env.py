@@ -266,6 +266,28 @@ def test_a_failing_command_shows_the_end_of_its_own_output(tmp_path):
     assert str(steps.log) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}, "the package index cannot be reached"),
+        (
+            {"PIP_INDEX_URL": "https://no.such.host.invalid/", "PIP_PROXY": "http://127.0.0.1:9"},
+            "the proxy does not let pip through",
+        ),
+    ],
+)
+def test_what_pip_really_says_of_no_network_is_understood(setting, words, tmp_path, monkeypatch):
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1", **setting}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("no_proxy", "")
+    pip = [sys.executable, "-m", "pip", "download", "--dest", tmp_path, "thing==1"]
+    with pytest.raises(SetupError) as caught:
+        Steps(1, tmp_path / "log").run(pip, "fetching")
+    assert f"fetching failed: {words}" in str(caught.value).splitlines()[0], caught.value
+
+
 def test_commands_do_not_inherit_another_python_path(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/somewhere/else")
     steps = Steps(1, tmp_path / "log")

@@ -44,9 +44,12 @@ class DamagedError(SetupError):
 def sources_hash(stack: Stack) -> str:
     """Hash of everything that says what the environment should be."""
     digest = hashlib.sha256()
-    own = sorted(Path(__file__).parent.rglob("*.py"))
+    here = Path(__file__).parent
+    loaded = [Path(getattr(module, "__file__", None) or "/") for module in [*sys.modules.values()]]
+    own = {path for path in loaded if path.parent == here}
+    own |= {Path(__file__), here / "installed.py", *here.glob("stand_in/*/*.py")}
     project = [stack.root / "setup.py", stack.root / "pyproject.toml"]
-    for path in [*sorted(stack.requirements.glob("*.txt")), *own, *project]:
+    for path in [*sorted(stack.requirements.glob("*.txt")), *sorted(own), *project]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update(stack.name.encode())
     return digest.hexdigest()

@@ -33,6 +33,11 @@ TROUBLES = (
         "index pip asks, http_proxy and https_proxy by which way",
     ),
     (
+        r"not a trusted or secure host",
+        "pip ignores a package index without https; `pip config list` says which, PIP_TRUSTED_HOST "
+        "allows it",
+    ),
+    (
         r"No matching distribution found|Could not find a version",
         "the package index does not have it: `pip config list` says which index pip asks; a "
         "mirror may lag behind",
