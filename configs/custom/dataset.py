@@ -2,7 +2,7 @@
 
 Look at the data before training: images and boxes of every class, missing files, wrong boxes.
 
-    python tools/misc/check_coco_dataset.py configs/custom/dataset.py
+    python tools/misc/check_data.py configs/custom/dataset.py
 
 Without masks take the retinanet_* recipes; they and the check then read dataset_boxes.py.
 """
@@ -11,7 +11,7 @@ _base_ = "../_base_/datasets/coco_lsj_640.py"
 
 data_root = "data/custom"
 # In the order of the file's categories, as
-# `python tools/misc/check_coco_dataset.py data/custom/annotations/train.json` prints them.
+# `python tools/misc/check_data.py data/custom/annotations/train.json` prints them.
 classes = ("cat", "dog", "bird")
 # Pixels, the side of a square: images are scaled into it, in training to 0.1 to 2 times that and
 # cropped. A DeiT's are padded to it: a multiple of its patch size, 16 here.

@@ -2,7 +2,7 @@
 
 The same check as there:
 
-    python tools/misc/check_coco_dataset.py configs/custom/dataset_boxes.py
+    python tools/misc/check_data.py configs/custom/dataset_boxes.py
 """
 
 _base_ = "./dataset.py"

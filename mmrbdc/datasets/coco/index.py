@@ -52,7 +52,7 @@ def refusal(errors: Collection[Finding]) -> str | None:
     if not errors:
         return None
     first, *others = errors
-    more = f" ({len(others)} more: `python tools/misc/check_coco_dataset.py` lists all)"
+    more = f" ({len(others)} more: `python tools/misc/check_data.py` lists all)"
     return str(first) + (more if others else "")
 
 

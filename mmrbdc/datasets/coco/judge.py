@@ -20,7 +20,7 @@ from mmrbdc.datasets.coco.table import Table
 
 LARGEST_SIDE = 2**20
 """Pixels of an image's side above which a file is not believed."""
-RENUMBER = "`python tools/misc/check_coco_dataset.py FILE --renumber NEW_FILE` does it"
+RENUMBER = "`python tools/misc/check_data.py FILE --renumber NEW_FILE` does it"
 
 
 @dataclass(frozen=True, eq=False)
