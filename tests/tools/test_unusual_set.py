@@ -138,7 +138,7 @@ def test_an_unusual_set_from_the_check_to_the_comparison(place, tiny):
     write_config(config, place / ROOT_NAME, ROOT)
     assert load_config(str(config)).train_dataloader.dataset.metainfo.classes == CLASSES
 
-    checked = tiny.tool("misc/check_coco_dataset.py", config.name, cwd=place)
+    checked = tiny.tool("misc/check_data.py", config.name, cwd=place)
     assert all(name in checked.stdout for name in CLASSES)
     assert "nothing has to be mended" in checked.stdout
     (place / "check.txt").write_text(checked.stdout + checked.stderr)

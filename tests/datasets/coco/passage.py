@@ -71,7 +71,7 @@ def said(call):
 
 
 def check(cfg):
-    """What tools/misc/check_coco_dataset.py finds, but for the images' own pixels."""
+    """What tools/misc/check_data.py finds, but for the images' own pixels."""
     reports, errors = inspect([replace(split, images=None) for split in splits_of_config(cfg)][:1])
     for report in reports:  # below the file's name
         errors += [f"{report.split.ann_file}: {error}" for error in report.errors]

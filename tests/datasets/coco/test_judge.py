@@ -353,7 +353,7 @@ def test_many_of_a_kind_are_one_line_with_their_ids(tmp_path):
 
 def test_the_first_error_says_how_many_there_are(tmp_path):
     content = changed("annotations", 1, area=None, bbox=None, iscrowd=9)
-    with pytest.raises(DataError, match=r"'bbox' is None.* \(2 more: .*check_coco_dataset"):
+    with pytest.raises(DataError, match=r"'bbox' is None.* \(2 more: .*check_data"):
         index(write(tmp_path, content))
 
 
