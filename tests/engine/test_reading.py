@@ -1,4 +1,4 @@
-"""Detectors name the picture that they cannot read or scale, in training, validation and testing."""
+"""Detectors name the picture that they cannot read or scale, in training and validation."""
 
 from pathlib import Path
 
