@@ -75,6 +75,7 @@ def use_listed_datasets(loader: Mapping | None) -> list[str]:
         The types that were replaced.
     """
     replaced = []
+    dataset: Any
     for _, dataset in find_datasets("", (loader or {}).get("dataset") or {}):
         ours = ours_for(dataset.get("type"))
         if ours is not None and dataset["type"] != f"mmrbdc.{ours.__name__}":
