@@ -120,14 +120,14 @@ def test_a_file_without_faults_is_scored(place):
 def test_a_few_draws(place):
     """Both ends are reached; the slow test draws 2,000."""
     ended = outcomes_of(place, 60)
-    assert ended["refused"] > 20 and ended["scored"] > 5, ended
+    assert ended["refused"] > 15 and ended["scored"] > 15, ended
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_draws(place):
     ended = outcomes_of(place, 2000)
-    assert ended["refused"] > 500 and ended["scored"] > 200, ended
+    assert ended["refused"] > 500 and ended["scored"] > 500, ended
 
 
 def some_of_both(place, count):
