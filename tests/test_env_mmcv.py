@@ -206,7 +206,8 @@ def test_pip_fetches_a_source_by_its_hash_without_running_it(source, tmp_path, m
 
 def test_nvccs_packages_are_laid_out_like_a_toolkit(tmp_path, monkeypatch):
     origin = tmp_path / "site" / "nvidia" / "cu13"
-    for name in ("bin/nvcc", "nvvm/bin/cicc", "include/cuda.h", "lib/libcudart.so.13"):
+    libraries = ("lib/libcudart.so.13", "lib/libcudadevrt.a")
+    for name in ("bin/nvcc", "nvvm/bin/cicc", "include/cuda.h", *libraries):
         (origin / name).parent.mkdir(parents=True, exist_ok=True)
         (origin / name).write_text(name)
     monkeypatch.setattr(nvcc, "output_of", lambda command: f"{tmp_path / 'site'}\n")
@@ -216,6 +217,7 @@ def test_nvccs_packages_are_laid_out_like_a_toolkit(tmp_path, monkeypatch):
     assert os.access(home / "bin" / "nvcc", os.X_OK)
     for name in ("libcudart.so", "libcudart.so.13"):
         assert (home / "lib64" / name).read_text() == "lib/libcudart.so.13"
+    assert len(list((home / "lib64").iterdir())) == 3
 
 
 def test_nvcc_that_is_not_there_is_told(tmp_path, monkeypatch):

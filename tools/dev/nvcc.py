@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from steps import SetupError, output_of
@@ -37,7 +38,7 @@ def toolkit_of(venv_python: Path, build: Path) -> Path:
         (home / name).symlink_to(origin / name)
     (home / "lib64").mkdir()
     for library in (origin / "lib").iterdir():
-        for name in {library.name, library.name.split(".so")[0] + ".so"}:
+        for name in {library.name, re.sub(r"\.so[.\d]*$", ".so", library.name)}:
             link = home / "lib64" / name
             if library.is_file() and not link.exists():
                 link.symlink_to(library)
