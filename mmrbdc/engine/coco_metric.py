@@ -47,7 +47,8 @@ class CocoMetric(StockCocoMetric):
 
     Raises:
         ValueError: ``max_dets`` is no positive number or not among ``proposal_nums``; an unknown
-            name in ``metric_items``.
+            name in ``metric_items``; ``iou_thrs`` that are none;
+            ``format_only`` without ``outfile_prefix``.
     """
 
     metrics: list[str]
@@ -62,7 +63,17 @@ class CocoMetric(StockCocoMetric):
         sort_categories: bool = False,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("format_only") and kwargs.get("outfile_prefix") is None:
+            raise ValueError(
+                "CocoMetric: format_only=True writes the detections, and outfile_prefix, which "
+                "says where, is missing"
+            )
         super().__init__(None, proposal_nums=proposal_nums or _STOCK_PROPOSALS, **kwargs)
+        if "proposal" in self.metrics and len(self.proposal_nums) != 3:
+            raise ValueError(
+                f"CocoMetric: metric='proposal' needs three proposal_nums, got "
+                f"{tuple(self.proposal_nums)}; 'proposal_fast' takes any number of them"
+            )
         if isinstance(max_dets, bool) or not isinstance(max_dets, int) or max_dets < 1:
             raise ValueError(
                 f"CocoMetric: max_dets={max_dets!r}; give the number of detections an image and "
@@ -74,6 +85,12 @@ class CocoMetric(StockCocoMetric):
                 f"CocoMetric: AP counts max_dets={max_dets} detections an image and class, and "
                 f"proposal_nums={tuple(proposal_nums)} does not have that number; set "
                 f"max_dets={max(proposal_nums)} to score by so many, or leave proposal_nums out"
+            )
+        self.iou_thrs = np.atleast_1d(np.asarray(self.iou_thrs, dtype=float))
+        if not ((self.iou_thrs > 0) & (self.iou_thrs <= 1)).all():
+            raise ValueError(
+                f"CocoMetric: iou_thrs={self.iou_thrs.tolist()}; thresholds of IoU lie above 0 and "
+                "up to 1"
             )
         for item in self.metric_items or ():
             self._check_item(item)
@@ -143,7 +160,7 @@ class CocoMetric(StockCocoMetric):
                 api, api.loadRes(detections), kind
             )
             evaluator.params.catIds, evaluator.params.imgIds = self.cat_ids, self.img_ids
-            evaluator.params.iouThrs = np.asarray(self.iou_thrs)
+            evaluator.params.iouThrs = self.iou_thrs
             evaluator.params.maxDets = sorted({self.max_dets, *recalls})
             evaluator.evaluate()
             evaluator.accumulate()

@@ -28,6 +28,7 @@ from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_
 from mmrbdc.engine.image_size import check_canvas
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
 from mmrbdc.engine.lock import lock_folder
+from mmrbdc.engine.metric_trial import check_metrics
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
 from mmrbdc.engine.scope import drop_scope
@@ -151,6 +152,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     check_topk(cfg, "val", "test")
     notes = _use_one_limit(cfg, "val", "test")
     remarks = check_config_data(cfg)
+    check_metrics(cfg, "val", "test")
     notes += _use_own_datasets(cfg)
     prepare_distributed(cfg)
     lock_folder(cfg.work_dir)
@@ -255,6 +257,7 @@ def _test_run(
         if key.startswith(("train_", "val_")) or key in ("optim_wrapper", "param_scheduler"):
             cfg[key] = None
     remarks = check_config_data(cfg)
+    check_metrics(cfg, "test")
     notes += _use_own_datasets(cfg)
     prepare_distributed(cfg)
     if show_dir is not None:

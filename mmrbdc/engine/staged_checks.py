@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmrbdc.engine.calibrate import plain_training_set
 from mmrbdc.engine.first_step import check_topk
 from mmrbdc.engine.joint_norm import set_norm_blend
+from mmrbdc.engine.metric_trial import check_metrics
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.families.base import type_name
@@ -24,6 +25,7 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
     """
     _check_evaluator(cfg)
     check_topk(cfg, "val", "test")
+    check_metrics(cfg, "val", "test")
     _check_checkpoint_hook(cfg)
     architecture = architecture_from_config(cfg.model)
     _check_plain(cfg.model)

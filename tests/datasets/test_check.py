@@ -198,6 +198,30 @@ def test_coco_classes_must_be_in_the_file(scenes):
         check_data(stock)
 
 
+def packed(*meta_keys):
+    return {"type": "PackDetInputs", "meta_keys": ("img_id", "ori_shape", *meta_keys)}
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("ann_file", [{}, {"ann_file": None}, {"ann_file": ""}])
+@pytest.mark.parametrize("scope", ["", "mmdet.", "mmrbdc."])
+def test_an_evaluator_of_boxes_needs_annotations(scenes, split, ann_file, scope):
+    """Of a file, or of the samples, where the pipeline packs them (the twin)."""
+    config = detector_config(scenes)
+    config["test_dataloader"] = deepcopy(config["val_dataloader"])
+    config[f"{split}_evaluator"] = [
+        {"type": "DumpResults"},
+        {"type": f"{scope}CocoMetric", "metric": "bbox", **ann_file},
+    ]
+    option = rf"{split}_evaluator.1.ann_file={scenes}/annotations/instances_val.json$"
+    for pipeline in ([], [packed()]):
+        config[f"{split}_dataloader"]["dataset"]["pipeline"] = pipeline
+        with pytest.raises(DataError, match=option):
+            check_config_data(config)
+    config[f"{split}_dataloader"]["dataset"]["pipeline"] = [packed("instances")]
+    check_config_data(config)
+
+
 def test_annotation_file_of_the_evaluator_must_exist(scenes):
     config = detector_config(scenes)
     for evaluator, key in [

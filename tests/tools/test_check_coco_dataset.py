@@ -50,6 +50,34 @@ def test_a_clean_set_is_counted(check, scenes, capsys):
     assert "val, test" in printed and "nothing has to be mended" in printed
 
 
+@pytest.mark.parametrize(
+    ("evaluator", "words"),
+    [
+        ("metric='masks'", "val_evaluator (CocoMetric): metric should be one of"),
+        ("max_dets=0", "val_evaluator (CocoMetric): CocoMetric: max_dets=0"),
+        ("proposal_nums=(1, 10)", "does not have that number"),
+        ("ann_file=None", "--cfg-options val_evaluator.ann_file={root}/annotations/instances_val"),
+    ],
+)
+def test_what_an_evaluator_refuses_is_said(check, scenes, capsys, evaluator, words):
+    """And without it the same config has nothing to mend (the twin)."""
+    path = Path(config_of(scenes))
+    plain = path.read_text() + (
+        "default_scope = 'mmdet'\n"
+        f"truth = dict(ann_file='{scenes}/annotations/instances_val.json')\n"
+    )
+    path.write_text(f"{plain}val_evaluator = dict(type='CocoMetric', **truth)\n")
+    check([str(path)])
+    changed = f"val_evaluator = dict(type='CocoMetric', **{{**truth, **dict({evaluator})}})\n"
+    path.write_text(plain + changed)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exited:
+        check([str(path)])
+    printed = capsys.readouterr().out
+    assert exited.value.code == 1 and words.format(root=scenes) in printed
+    assert "1 thing to mend" in printed
+
+
 def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
     file = scenes / "annotations" / "instances_val.json"
     content = json.loads(file.read_text())
@@ -116,9 +144,9 @@ def test_more_objects_than_can_be_found_are_told(check, scenes, capsys, objects,
         for number in range(1, objects + 1)
     ]
     file.write_text(json.dumps(content))
-    more = """
-val_evaluator = dict(type='CocoMetric')
-test_evaluator = dict(type='mmrbdc.CocoMetric', max_dets=100)
+    more = f"""
+val_evaluator = dict(type='CocoMetric', ann_file='{file}')
+test_evaluator = dict(type='mmrbdc.CocoMetric', ann_file='{file}', max_dets=100)
 model = dict(
     train_cfg=dict(rpn_proposal=dict(max_per_img=1)),
     test_cfg=dict(rpn=dict(max_per_img=200), rcnn=dict(max_per_img=100)))

@@ -173,6 +173,14 @@ class CocoOfConfig:
             for key, evaluator in find_evaluators(self._cfg, name):
                 if _scores_coco(evaluator):
                     self._check_evaluator(f"{key}.ann_file", evaluator, uses)
+                elif _lacks_truth(evaluator, self._cfg.get(f"{name}_dataloader")):
+                    files = [u.ann_file for k, u in self.uses.items() if k.startswith(f"{name}_")]
+                    place = files[0] if len(files) == 1 else "PATH"
+                    raise DataError(
+                        f"{key}.ann_file: there is none, so that {type_name(evaluator)} has no "
+                        "objects to score against; name the annotations of the images that are "
+                        f"tested: --cfg-options {key}.ann_file={place}"
+                    )
 
     def _judged(self, key: str, path: str) -> Table:
         place = os.path.realpath(path)
@@ -358,6 +366,19 @@ def _last(file_name: str | None) -> str | None:
 def _scores_coco(evaluator: Mapping) -> bool:
     ann_file = evaluator.get("ann_file") or ""
     return type_name(evaluator) == "CocoMetric" and ann_file != "" and not is_remote(ann_file)
+
+
+def _lacks_truth(evaluator: Mapping, loader: Mapping | None) -> bool:
+    """Whether a ``CocoMetric`` has neither a file nor samples that bring their ``instances``."""
+    if type_name(evaluator) != "CocoMetric" or evaluator.get("ann_file"):
+        return False
+    pipelines = [
+        step
+        for _, dataset in find_datasets("", (loader or {}).get("dataset") or {})
+        for step in dataset.get("pipeline") or ()
+        if isinstance(step, Mapping)
+    ]
+    return not any("instances" in (step.get("meta_keys") or ()) for step in pipelines)
 
 
 def _scores_masks(evaluator: Mapping) -> bool:
