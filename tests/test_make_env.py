@@ -170,6 +170,20 @@ def test_where_no_driver_is_in_sight_the_node_with_one_has_decided(stack, driver
     found = make_env.decided(stack, Options(), machine)
     assert found == (Options() if driver else Options(cuda="12", archs="8.0"))
     assert make_env.decided(stack, Options(cuda="13"), machine).cuda == "13"
+    # What is kept says it again, and what was asked for stays what was asked for.
+    the_plan = make_env.plan(machine, found, STACKS[0])
+    told = make_env.options_to_keep(stack, Options(), machine, the_plan)
+    assert told["cuda"] == "auto"
+    assert told["decided_archs"] == ("9.0" if driver else "8.0")
+
+
+def test_a_machine_without_a_driver_decides_nothing(stack):
+    stack.venv.mkdir()
+    machine = make_env.Machine((PYTHON,))
+    the_plan = make_env.plan(machine, Options(), STACKS[0])
+    told = make_env.options_to_keep(stack, Options(), machine, the_plan)
+    stack.options.write_text(json.dumps(told))
+    assert make_env.decided(stack, Options(), machine) == Options()
 
 
 def test_an_error_of_the_system_is_one_line(stack, monkeypatch, capsys):

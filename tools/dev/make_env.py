@@ -143,10 +143,10 @@ def look_here(stack: Stack, only: pythons.Python | None) -> Machine:
 def decided(stack: Stack, options: Options, machine: Machine) -> Options:
     """The options; where no driver is in sight, what a machine with one decided for this folder."""
     kept = read_json(stack.options)
-    if machine.driver or options.cuda != "auto" or not kept:
+    if machine.driver or options.cuda != "auto" or "decided_cuda" not in kept:
         return options
     archs = options.archs or kept.get("decided_archs", "")
-    return replace(options, cuda=kept.get("decided_cuda", "auto"), archs=archs)
+    return replace(options, cuda=kept["decided_cuda"], archs=archs)
 
 
 def usable_venv(stack: Stack) -> pythons.Python | None:
@@ -202,17 +202,18 @@ def set_up(stack: Stack, options: Options) -> None:
     """
     kept = usable_venv(stack)
     machine = look_here(stack, kept or wanted_python())
-    options = decided(stack, options, machine)
-    the_plan = plan(machine, options, stack, has_venv=stack.venv.exists())
+    judged = decided(stack, options, machine)
+    the_plan = plan(machine, judged, stack, has_venv=stack.venv.exists())
     for note in the_plan.notes:
         say(f"      {note}")
+    told = options_to_keep(stack, options, machine, the_plan)
     if not kept:
         remove(stack.venv)
     stack.venv.mkdir(exist_ok=True)
     stack.stamp.unlink(missing_ok=True)
     steps = Steps(len(the_plan.steps), stack.log)
     stack.log.write_bytes(b"")
-    write_options(stack, options, the_plan)
+    stack.options.write_text(json.dumps(told, indent=2) + "\n")
     titles = iter(the_plan.steps)
     files = all_files(stack, the_plan)
 
@@ -271,12 +272,17 @@ def gpu_is_served(machine: Machine, target: Target) -> bool:
     return not target.ops or not machine.driver or set(machine.cards) <= set(target.archs)
 
 
-def write_options(stack: Stack, options: Options, the_plan: Plan) -> None:
-    """Keep what was asked for and what was decided, for the next call and for check_env."""
+def options_to_keep(
+    stack: Stack, options: Options, machine: Machine, the_plan: Plan
+) -> dict[str, str]:
+    """What was asked for, for the next call and for check_env, and what a driver here decided."""
     told = options.kept()
-    told["decided_cuda"] = "12" if "cu12" in the_plan.files[0] else "13"
-    told["decided_archs"] = ";".join(the_plan.target.archs)
-    stack.options.write_text(json.dumps(told, indent=2) + "\n")
+    if machine.driver:
+        told["decided_cuda"] = "12" if "cu12" in the_plan.files[0] else "13"
+        told["decided_archs"] = ";".join(the_plan.target.archs)
+        return told
+    before = read_json(stack.options)
+    return {**told, **{name: before[name] for name in before if name.startswith("decided_")}}
 
 
 def check_owner(stack: Stack) -> None:
