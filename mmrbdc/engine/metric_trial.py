@@ -90,6 +90,7 @@ def _try(evaluator: Mapping[str, Any], cfg: Mapping[str, Any], folder: Path) -> 
     if metric.collect_device not in _DEVICES:
         raise ValueError(f"collect_device={metric.collect_device!r}, known are 'cpu' and 'gpu'")
     model = cfg.get("model") or {}
+    classes: tuple[str, ...]
     if ours:
         sample, classes = _detection(model), ("object",)
     elif type(metric).__module__ in _OF_CLASSIFIERS:

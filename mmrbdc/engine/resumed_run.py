@@ -21,6 +21,7 @@ from mmengine.runner import Runner
 from mmrbdc.datasets.configs import stock_name
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint, numbered_checkpoints
 from mmrbdc.engine.stage_config import differences, listed, without_workers
+from mmrbdc.engine.train_files import changed_files, training_files
 from mmrbdc.engine.train_record import CONFIG_FILE, TrainRecordHook, plain
 
 _OBSERVERS = frozenset(
@@ -53,11 +54,13 @@ class Entry:
         begun: the config that it was started with, plain; ``None`` where it starts now, or where
             nobody kept it.
         lines: what to tell the user, with its level.
+        files: what its training data are, see :func:`mmrbdc.engine.train_files.training_files`.
     """
 
     newest: Path | None = None
     begun: dict[str, Any] | None = None
     lines: list[tuple[int, str]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def enter_run(cfg: Config) -> Entry:
@@ -68,10 +71,10 @@ def enter_run(cfg: Config) -> Entry:
 
     Raises:
         ValueError: there is a run and ``resume`` is not asked for, or what decides its weights was
-            changed.
+            changed, in its config or in its training data.
     """
     folder = Path(cfg.work_dir)
-    entry = Entry()
+    entry = Entry(files=training_files(cfg))
     tell = entry.lines.append
     logger = SimpleNamespace(warning=lambda text: tell((logging.WARNING, text)))
     entry.newest = newest_readable_checkpoint(folder, logger)
@@ -104,6 +107,8 @@ def enter_run(cfg: Config) -> Entry:
             "started with. To train on in another way, or longer, begin a run from its weights: "
             f"another --work-dir with --cfg-options load_from={entry.newest}"
         )
+    if other := changed_files(entry.begun, entry.files, folder):
+        raise ValueError(other)
     barrier()  # no process may write the record before all have read it
     cfg.resume, cfg.load_from = True, str(entry.newest)
     tell((logging.INFO, f"resuming from {entry.newest}"))
@@ -118,7 +123,7 @@ def keep_record(runner: Runner, entry: Entry) -> None:
     if not hooks:
         hooks = [TrainRecordHook()]
         runner.register_hook(hooks[0])
-    hooks[0].begun = entry.begun
+    hooks[0].begun, hooks[0].files = entry.begun, entry.files
 
 
 @contextmanager
@@ -164,8 +169,9 @@ def _record(folder: Path, name: str) -> tuple[Path | None, dict[str, Any] | None
             return record, json.loads(record.read_text())
         except ValueError as error:
             raise ValueError(
-                f"{record} is damaged ({error}); without it, and without being checked, the run "
-                "goes on"
+                f"{record} is damaged ({error}): whether the run was started with this config "
+                "cannot be checked. Bring the file back, or remove it: --resume then goes by the "
+                "config that MMEngine dumped there, or unchecked where there is none"
             ) from error
     for path in [folder / name, *sorted(folder.glob("*/vis_data/config.py"), reverse=True)]:
         if not path.is_file():

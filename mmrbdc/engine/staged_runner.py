@@ -38,6 +38,7 @@ from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
 from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.engine.starts import matched_streams
+from mmrbdc.engine.train_files import KEY, changed_files, training_files
 from mmrbdc.engine.training_runner import StageRunner
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
@@ -190,16 +191,19 @@ class StagedRunner:
     def _enter_work_dir(self, contents: list[dict[str, Any]], part: bool) -> None:
         path = self.work_dir / "plan.json"
         trained = next(self.work_dir.rglob("*.pth"), None)
+        files = training_files(self.cfg)
         if self.resume and not trained:
             self.logger.info(f"nothing to resume in {self.work_dir}: starting anew")
         if path.is_file() and trained:  # a run that left no weights is simply begun anew
-            old = json.loads(path.read_text())["fingerprints"]
-            changed = differences(old, json.loads(json.dumps(contents)), "stages")
+            old = json.loads(path.read_text())
+            changed = differences(old["fingerprints"], json.loads(json.dumps(contents)), "stages")
             if changed:
                 raise PlanError(
                     f"{self.work_dir} holds another protocol; it differs in{listed(changed)}\n"
                     "Choose another --work-dir, or give the options that it was started with"
                 )
+            if other := changed_files(old, files, self.work_dir):
+                raise PlanError(other)
             begun = any(setup.missing() for setup in self.stages)
             if begun and not self.resume and not part:
                 raise PlanError(
@@ -208,7 +212,7 @@ class StagedRunner:
                 )
         barrier()
         if is_main_process():
-            plan = dict(self.plan.to_dict(), seed=self.seed, fingerprints=contents)
+            plan = dict(self.plan.to_dict(), seed=self.seed, fingerprints=contents, **{KEY: files})
             if self.cfg.filename:
                 plan["config"] = str(self.cfg.filename)
             write_json(path, plan)

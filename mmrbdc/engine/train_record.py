@@ -9,6 +9,7 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmrbdc.engine.train_files import KEY
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import write_json
 
@@ -23,12 +24,14 @@ class TrainRecordHook(Hook):
     MMEngine dumps a config into the work dir too, but testing writes that one again, without the
     parts that only training needs. ``train_config.json`` holds the config as it is used and the
     number of processes (``world_size``); its ``load_from`` is what the run was begun from, also
-    after it was resumed from a checkpoint of its own. ``val.json`` holds the newest validation's
+    after it was resumed from a checkpoint of its own; ``train_files`` has the SHA-256 of what it
+    is trained on. ``val.json`` holds the newest validation's
     figures under their short names (``bbox_mAP``, 0 to 1) with the epoch and iteration.
     """
 
     def __init__(self) -> None:
         self.begun: dict[str, Any] | None = None  # the record of a resumed run's start
+        self.files: dict[str, str] = {}  # see mmrbdc.engine.train_files
 
     def before_train(self, runner: Runner) -> None:
         """Write the config as it is used, on the main process."""
@@ -36,6 +39,8 @@ class TrainRecordHook(Hook):
             config = plain(runner.cfg)
             begun = config if self.begun is None else self.begun
             record = dict(config, load_from=begun.get("load_from"), resume=False)
+            if self.files:
+                record[KEY] = self.files
             write_json(Path(runner.work_dir) / CONFIG_FILE, record)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:

@@ -182,6 +182,23 @@ def test_what_changes_nothing_may_change(run, broken):
     assert load_json(broken / "train_config.json")["train_cfg"]["val_interval"] == 3
 
 
+def test_other_images_are_another_run(run, broken, images, tmp_path):
+    """An image that is gone; a record of a version that did not keep their names is taken."""
+    image = next((images / "train").rglob("*.png"))
+    image.rename(tmp_path / image.name)
+    record = broken / "train_config.json"
+    try:
+        with pytest.raises(ValueError, match=r"its images have other names now") as refused:
+            run(resume=True)
+        assert f"'{images}/train" in str(refused.value) and str(broken) in str(refused.value)
+        content = load_json(record)
+        del content["train_files"]
+        record.write_text(json.dumps(content))
+        run(resume=True)
+    finally:
+        (tmp_path / image.name).rename(image)
+
+
 def test_another_number_of_processes_is_named(run, broken):
     record = broken / "train_config.json"
     record.write_text(json.dumps({**load_json(record), "world_size": 8}))
@@ -242,7 +259,7 @@ def test_a_dump_that_testing_wrote_again_is_passed_over(run, broken, config):
 
 def test_a_damaged_record_is_named(run, broken):
     (broken / "train_config.json").write_text('{"model": ')
-    with pytest.raises(ValueError, match=r"train_config.json is damaged"):
+    with pytest.raises(ValueError, match=r"train_config.json is damaged.*remove it"):
         run(resume=True)
 
 
@@ -361,6 +378,15 @@ def test_a_detector_as_in_a_shell(detector, tmp_path):
     message = detector(code=2, **changes).partition("error: ")[2]
     assert "train_cfg.max_epochs: 2 -> 4" in message and "batch_size: 2 -> 4" in message
     assert "lr: 0.001 -> 0.01" in message and "score_thr" not in message
+
+    annotations = tmp_path / "scenes/annotations/instances_train.json"
+    before = annotations.read_bytes()
+    content = json.loads(before)
+    content["annotations"].pop()
+    annotations.write_text(json.dumps(content))
+    message = detector(code=2).partition("error: ")[2]
+    assert f"trained on '{annotations}'" in message and "its content is another now" in message
+    annotations.write_bytes(before)
 
     detector(model__test_cfg__rcnn__score_thr=0.5)
     record = load_json(folder / "train_config.json")

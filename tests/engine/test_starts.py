@@ -90,6 +90,17 @@ def test_a_run_is_not_resumed_with_another_choice(images, tmp_path, plain, choic
         train_protocol(cfg, resume=True)
 
 
+def test_a_run_is_not_resumed_on_other_images(images, tmp_path, plain):
+    image = next((images / "train").rglob("*.png"))
+    image.rename(tmp_path / "elsewhere.png")
+    (image.parent / "new.png").write_bytes((tmp_path / "elsewhere.png").read_bytes())
+    try:
+        with pytest.raises(PlanError, match="its images have other names now"):
+            train_protocol(protocol(images, plain), resume=True)
+    finally:
+        (image.parent / "new.png").rename(image)
+
+
 def test_the_warm_up_after_a_junction_is_as_long_as_it_says(images, tmp_path):
     runner = RUNNERS.build(protocol(images, tmp_path, warmup=1))
     first, second = (setup.content["param_scheduler"] for setup in runner.stages)
