@@ -3,7 +3,8 @@
 Where the config holds text, the value is that text, character for character: a path may have
 spaces, commas and brackets. Elsewhere numbers, ``true``, ``false`` and ``None`` are read as such,
 ``[a, b]`` and ``(a, b)`` as lists and tuples, and ``a,b`` as a list where the config holds one, or
-where all parts are numbers. ``KEY:=VALUE`` reads so even where the config holds text.
+where all parts are numbers. Text in the place of a number is refused. ``KEY:=VALUE`` reads so
+even where the config holds text, and takes text where it holds a number.
 """
 
 import argparse
@@ -34,7 +35,8 @@ class Typed:
             current: what the config holds there, ``None`` if nothing.
 
         Raises:
-            ValueError: brackets or quotes that do not match; a dict; a word for a switch.
+            ValueError: brackets or quotes that do not match; a dict; a word for a switch or for a
+                number.
         """
         if isinstance(current, str) and not self.literal:
             return self.text
@@ -44,9 +46,30 @@ class Typed:
                 "write true or false"
             )
         try:
-            return _read(self.text, split=isinstance(current, list | tuple))
+            value = _read(self.text, split=isinstance(current, list | tuple))
         except ValueError as error:
             raise ValueError(f"--cfg-options {key}: {error}".replace("KEY", key)) from None
+        if not self.literal and _is_of_numbers(current) and self._is_a_word(value):
+            raise ValueError(
+                f"--cfg-options {key}: the config holds {current!r} there, got {self.text!r}, "
+                f"which is text; if text is meant: {key}:={self.text}"
+            )
+        return value
+
+    def _is_a_word(self, value: Any) -> bool:
+        """Whether text was read that nobody put in quotes, alone or in a list."""
+        if isinstance(value, list | tuple):
+            return any(isinstance(item, str) for item in value)
+        bare = self.text.strip()
+        is_share = re.fullmatch(r"\d+\s*/\s*\d+", bare)  # a width of 1/2
+        return isinstance(value, str) and _quoted(bare) is None and not is_share
+
+
+def _is_of_numbers(current: object) -> bool:
+    """Whether the config holds a number, a switch, or a list of them."""
+    if isinstance(current, list | tuple):
+        return bool(current) and all(isinstance(item, int | float) for item in current)
+    return isinstance(current, int | float)
 
 
 class ConfigOptions(argparse.Action):

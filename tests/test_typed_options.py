@@ -79,7 +79,8 @@ def test_a_path_with_anything_in_it_is_a_path(text):
         ("model.head.scale=1e-3", 1e-3),
         ("model.head.scale=False", False),
         ("model.head.scale=None", None),
-        ("model.head.scale=2024_11", "2024_11"),
+        ("model.new=2024_11", "2024_11"),
+        ("model.head.scale:=2024_11", "2024_11"),
         ("model.head.scale='1'", "1"),
         ("model.new=a, b.pth", "a, b.pth"),
         ("model.new=two words", "two words"),
@@ -119,6 +120,51 @@ def test_what_cannot_be_read_is_one_line(word, message):
     with pytest.raises(ValueError) as error:
         merged(word)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "word, held",
+    [
+        ("model.head.scale=fast", "0.5"),
+        ("model.head.scale=1e-3,", "0.5"),
+        ("model.head.scale=2024_11", "0.5"),
+        ("model.head.scale=[1, two]", "0.5"),
+        ("train_dataloader.batch_size=x", "64"),
+        ("train_dataloader.batch_size=", "64"),
+        ("stages.0.train_dataloader.batch_size=12O", "64"),
+        ("stages.1.width=half", "1"),
+        ("stages.1.epochs=two", "2"),
+        ("val_evaluator.format_only=maybe", "False"),
+        ("model.neck.out_indices=last", "(0, 1)"),
+        ("model.neck.out_indices=(0, l)", "(0, 1)"),
+    ],
+)
+def test_text_in_the_place_of_a_number_is_refused(word, held):
+    """The key, what the config holds, what was given; and with := it is taken."""
+    key, _, text = word.partition("=")
+    with pytest.raises(ValueError) as error:
+        merged(word)
+    for part in (f"--cfg-options {key}: ", f"holds {held} there", f"got {text!r}"):
+        assert part in str(error.value)
+    assert merged(f"{key}:={text}").cfg_options.keys() == {key}
+
+
+@pytest.mark.parametrize(
+    "word, value",
+    [
+        ("stages.1.width=1/2", "1/2"),
+        ("stages.1.width=3/4", "3/4"),
+        ("stages.0.width=all", "all"),  # text before
+        ("model.head.scale='auto'", "auto"),
+        ("model.head.scale=None", None),
+        ("model.neck.out_indices=2", 2),
+        ("train_dataloader.batch_size=8", 8),
+        ("val_evaluator.format_only=true", True),
+        ("val_evaluator.metric=segm", "segm"),
+    ],
+)
+def test_what_may_stand_there_is_taken(word, value):
+    assert list(merged(word).cfg_options.values()) == [value]
 
 
 @pytest.mark.parametrize("word", ["model.neck", "=3", ":=3"])
