@@ -4,7 +4,7 @@ Only what the files themselves say is looked at, no image is opened: this takes 
 reading the data set takes minutes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from mmrbdc.datasets.configs import (
     stated_classes,
 )
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.folders.check import check_folders, compare_classes
+from mmrbdc.datasets.folders.check import check_folders
 from mmrbdc.datasets.folders.dataset import ours_for
+from mmrbdc.datasets.numbering import FILE_ORDER, SORTED, numbering_problem
 
 
 def check_config_data(cfg: Mapping) -> list[str]:
@@ -39,16 +40,16 @@ def check_config_data(cfg: Mapping) -> list[str]:
     """
     coco = CocoOfConfig(cfg)
     num_classes = dict(_find_num_classes({k: cfg.get(k) for k in ("model", "data_preprocessor")}))
-    found: list[tuple[str, _Classes]] = []
+    found: list[_Classes] = []
     remarks: list[str] = []
     for split in LOADERS:
         name = f"{split}_dataloader"
         if cfg.get(name):
             classes, lines = _check_loader(name, cfg[name], num_classes, coco)
-            found += [(name, one) for one in classes]
+            found += classes
             remarks += [line for line in lines if line not in remarks]
-            compare_classes([(name, one.names) for name, one in found if not one.only_stated])
-    for _, one in found:
+            _compare_numbering(found)
+    for one in found:
         _compare_with_heads(one, num_classes)
     for split in LOADERS[1:]:
         for key, evaluator in find_evaluators(cfg, split):
@@ -84,7 +85,7 @@ def check_data(
     """
     coco = CocoOfConfig({name: dataloader})
     found, _ = _check_loader(name, dataloader, num_classes or {}, coco)
-    compare_classes([(one.key, one.names) for one in found if not one.only_stated])
+    _compare_numbering(found)
     for one in found:
         _compare_with_heads(one, num_classes or {})
     return found[-1].names if found else None
@@ -92,10 +93,13 @@ def check_data(
 
 @dataclass(frozen=True)
 class _Classes:
-    """Class names of the data set at ``key``; ``only_stated``: the files do not hold them."""
+    """Class names of the data set at ``key``, in the order of their numbers, and what numbers them;
+    ``only_stated``: the files do not hold them.
+    """
 
     key: str
     names: tuple[str, ...]
+    numbered_by: str = SORTED
     only_stated: bool = False
 
 
@@ -117,9 +121,19 @@ def _check_loader(
             elif stated is not None:
                 found.append(_Classes(key, stated, only_stated=True))
         elif key in coco.uses and (names := coco.check(key)) is not None:
-            found.append(_Classes(key, names))
+            found.append(_Classes(key, names, FILE_ORDER))
     coco.check_training(name)
     return found, remarks
+
+
+def _compare_numbering(found: Sequence[_Classes]) -> None:
+    known = [one for one in found if not one.only_stated]
+    for one in known[1:]:
+        problem = numbering_problem(
+            known[0].key, known[0].names, one.key, one.names, one.numbered_by
+        )
+        if problem:
+            raise DataError(problem)
 
 
 def _compare_with_heads(classes: _Classes, num_classes: Mapping[str, int]) -> None:

@@ -30,6 +30,7 @@ from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.numbering import FILE_ORDER, numbering_problem
 from mmrbdc.datasets.pictures.check import Examination
 
 
@@ -47,6 +48,7 @@ class CocoSplit:
         limits: beyond which objects of an image cannot be found.
         pipeline: config of the data set's, whose loader decodes the images.
         fast: whether to read the images' headers only.
+        key: of its first data set in the config; empty without a config.
     """
 
     name: str
@@ -58,6 +60,12 @@ class CocoSplit:
     limits: tuple[Limit, ...] = field(default=(ap_limit(COCO_MAX_DETS),), compare=False)
     pipeline: tuple[Mapping, ...] = field(default=(), compare=False)
     fast: bool = False
+    key: str = field(default="", compare=False)
+
+    @property
+    def label(self) -> str:
+        """What it is called beside others."""
+        return self.key or self.name
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
                 masks=use.masks,
                 objects=not use.test_mode,
                 pipeline=tuple(dataset.get("pipeline") or ()),
+                key=key,
             )
             found.setdefault((name == "train", split), []).append(name)
     if not found:
@@ -177,13 +186,12 @@ def inspect(splits: Sequence[CocoSplit]) -> tuple[list[SplitReport], list[str]]:
     reports = [inspect_split(split) for split in splits]
     errors = []
     for one, other in combinations(reports, 2):
-        names = f"{one.split.name} and {other.split.name}"
-        if one.classes != other.classes:
-            errors.append(
-                f"{names} have different classes, or in another order: {_some(one.classes)} and "
-                f"{_some(other.classes)}; MMDetection numbers them in the order of each file's "
-                "categories"
-            )
+        names = f"{one.split.label} and {other.split.label}"
+        problem = numbering_problem(
+            one.split.label, one.classes, other.split.label, other.classes, FILE_ORDER
+        )
+        if problem:
+            errors.append(problem)
         shared = _shared_images(one.sizes, other.sizes)
         if shared:
             errors.append(f"{names} share {_count(len(shared), 'image')}: {_some(shared)}")

@@ -131,7 +131,7 @@ def test_splits_must_have_the_same_classes(images):
         (images / name).parent.mkdir(parents=True)
         (images / name).touch()
     config = classifier_config(images, 2)
-    with pytest.raises(DataError, match=r"only in train_dataloader: 'bee', .*'cow'"):
+    with pytest.raises(DataError, match=r"only in train_dataloader.dataset: 'bee', .*'cow'"):
         check_config_data(config)
 
 

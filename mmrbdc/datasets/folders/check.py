@@ -1,8 +1,6 @@
 """Look at MMPretrain's image folders and lists before a run, through the data set that trains."""
 
-import difflib
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,48 +118,3 @@ def _check_list(key: str, dataset: CustomDataset, num_classes: Mapping[str, int]
             "from each: MMPretrain counts from 0"
         )
     return remarks
-
-
-def compare_classes(found: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-    """Check that splits have the same classes.
-
-    Args:
-        found: place in the config and class names of each split.
-
-    Raises:
-        DataError: names the classes that one split has and another has not.
-    """
-    for key, classes in found[1:]:
-        first_key, first = found[0]
-        if set(classes) == set(first):
-            continue
-        only_first = sorted(set(first) - set(classes))
-        only_here = sorted(set(classes) - set(first))
-        raise DataError(
-            f"{first_key} and {key} have different classes; "
-            f"only in {first_key}: {_with_nearest(only_first, only_here)}, "
-            f"only in {key}: {_with_nearest(only_here, only_first)}; "
-            "class numbers come from the sorted names, so every split needs the same ones"
-        )
-
-
-def _with_nearest(names: Sequence[str], others: Sequence[str], most: int = 5) -> str:
-    """Quote names, each beside the one of the other split that it is most likely meant to be."""
-    by_look = {_look(other): other for other in others}
-    shown = []
-    for name in names[:most]:
-        near = by_look.get(_look(name))
-        if near is None and len(names) == 1:
-            near = next(iter(difflib.get_close_matches(name, others, 1, cutoff=0.7)), None)
-        if near is None:
-            shown.append(repr(name))
-        elif unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", near):
-            shown.append(f"{name!a} (looks like {near!a}, but is written in other Unicode)")
-        else:
-            shown.append(f"{name!r} (nearest: {near!r})")
-    more = f", ... {len(names):,} in all" if len(names) > most else ""
-    return (", ".join(shown) or "none") + more
-
-
-def _look(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
