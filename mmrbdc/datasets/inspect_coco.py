@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.coco.config import is_coco, order_problem, use_of
+from mmrbdc.datasets.coco.config import is_coco, order_problem, repeated_classes, use_of
 from mmrbdc.datasets.coco.index import refuse
 from mmrbdc.datasets.coco.judge import judge
 from mmrbdc.datasets.coco.limits import (
@@ -114,7 +114,10 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
         for key, dataset in find_datasets(f"{name}_dataloader.dataset", loader["dataset"]):
             if not is_coco(dataset):
                 kind = type_name(dataset)
-                raise DataError(f"{key} is a {kind}; only data in COCO's format is looked at here")
+                raise DataError(
+                    f"{key} is a {kind}; only data in COCO's format that MMDetection's CocoDataset "
+                    "loads is looked at here, and training does not judge other data either"
+                )
             use = use_of(key, dataset)
             split = CocoSplit(
                 name="",
@@ -262,9 +265,9 @@ def _check_classes(split: CocoSplit, in_file: Sequence[str], errors: list[str]) 
             f"the config's classes {_some(missing)} are no categories of '{split.ann_file}', "
             f"which has {_some(in_file)}"
         )
-    repeated = [name for name, count in Counter(split.classes).items() if count > 1]
+    repeated = repeated_classes(split.classes)
     if repeated:
-        errors.append(f"the config names classes more than once: {_some(repeated)}")
+        errors.append(repeated)
     problem = order_problem(split.classes, in_file)
     if problem and not missing and not repeated:
         errors.append(problem)

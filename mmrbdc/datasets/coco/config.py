@@ -5,6 +5,7 @@ columns are kept.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,7 @@ class CocoUse:
         key: of the data set in the config.
         ann_file: path of the annotations, joined as MMEngine joins it.
         images: folder of the images, joined likewise.
-        classes: that the config states, else MMDetection's 80.
+        classes: that the config states, else those of the data set's type.
         masks: whether they are loaded.
         test_mode: whether nothing is filtered and nothing is trained on.
         filter_cfg: MMDetection's ``filter_empty_gt`` and ``min_size``.
@@ -198,6 +199,9 @@ class CocoOfConfig:
         return judged.table
 
     def _check_classes(self, key: str, path: Path, classes: tuple[str, ...], table: Table) -> None:
+        twice = repeated_classes(classes)
+        if twice:
+            raise DataError(f"{key}: {twice}")
         lost = [name for name in classes if name not in table.names]
         if lost:
             raise DataError(
@@ -307,16 +311,25 @@ def is_coco(dataset: Mapping) -> bool:
         return name == "CocoDataset"
     try:
         from mmdet.datasets import CocoDataset
-        from mmdet.registry import DATASETS
     except ImportError:
         return False
-    kind: Any = dataset.get("type")
-    if not isinstance(kind, type):
-        kind = DATASETS.get(str(kind))
+    kind = _type_of(dataset)
     if not isinstance(kind, type) or not issubclass(kind, CocoDataset):
         return False
     own: Any = kind
     return (own.COCOAPI, own.load_data_list) == (CocoDataset.COCOAPI, CocoDataset.load_data_list)
+
+
+def _type_of(dataset: Mapping) -> Any:
+    """The class of a data set of MMDetection's; None for a name that is not registered."""
+    from mmdet.datasets import CocoDataset
+    from mmdet.registry import DATASETS
+
+    kind = dataset.get("type")
+    if isinstance(kind, type):
+        return kind
+    # Ours, in the place of the stock one, has the same classes.
+    return CocoDataset if type_name(dataset) == "CocoDataset" else DATASETS.get(str(kind))
 
 
 def use_of(key: str, dataset: Mapping) -> CocoUse:
@@ -329,7 +342,7 @@ def use_of(key: str, dataset: Mapping) -> CocoUse:
         key=key,
         ann_file=joined(root, dataset.get("ann_file") or ""),
         images=joined(root, prefix) or str(root or ""),
-        classes=stated_classes(dataset) or coco_classes(),
+        classes=stated_classes(dataset) or own_classes(key, dataset),
         masks=any(step.get("with_mask") for step in steps),
         polygons_only=any(
             step.get("with_mask") and not step.get("poly2mask", True) for step in steps
@@ -347,15 +360,37 @@ def order_problem(classes: tuple[str, ...], in_file: Sequence[str]) -> str | Non
         return None
     return (
         f"the config's classes are in another order ({quoted(classes)}) than the file's categories "
-        f"({quoted(found)}), which MMDetection numbers them by: pictures would bear wrong names"
+        f"({quoted(found)}), which MMDetection numbers them by: pictures would bear wrong names; "
+        f"write them in the file's order: classes = {_written(found)}"
     )
 
 
-def coco_classes() -> tuple[str, ...]:
-    """What MMDetection's ``CocoDataset`` takes for the classes unless it is told otherwise."""
-    from mmdet.datasets import CocoDataset
+def repeated_classes(classes: Sequence[str]) -> str | None:
+    """Say that the config names classes more than once, if it does."""
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if not twice:
+        return None
+    return f"the config names classes more than once: {quoted(twice)}; name each once"
 
-    return CocoDataset.METAINFO["classes"]
+
+def _written(names: Sequence[str], most: int = 20) -> str:
+    """A tuple as a config has it, where that is not too long."""
+    return repr(tuple(names)) if len(names) <= most else "(...)"
+
+
+def own_classes(key: str, dataset: Mapping) -> tuple[str, ...]:
+    """What the type of a data set takes for the classes unless its config tells otherwise.
+
+    Raises:
+        DataError: the type has none.
+    """
+    classes = getattr(_type_of(dataset), "METAINFO", {}).get("classes")
+    if not isinstance(classes, list | tuple) or not classes:
+        raise DataError(
+            f"{key}: {type_name(dataset)} has no classes of its own; name those of the file in "
+            f"{key}.metainfo.classes"
+        )
+    return tuple(classes)
 
 
 def _last(file_name: str | None) -> str | None:
