@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,8 @@ def test_killed_at_random_moments_it_ends_ready(project):
             process.communicate(timeout=moments.uniform(0, whole))
         except subprocess.TimeoutExpired:
             killed += 1
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended before
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert killed >= 5
     assert "environment ready" in ended(start())
