@@ -5,6 +5,7 @@ time and memory; what it started is ended with it.
 """
 
 import contextlib
+import faulthandler
 import os
 import pickle
 import resource
@@ -97,6 +98,7 @@ def _be_the_child(
     code = 1
     try:
         os.setsid()
+        faulthandler.disable()  # pytest's, which would write into the parent's log
         for stream in (1, 2):
             os.dup2(output, stream)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
