@@ -9,14 +9,20 @@ _EXPLAINED = 0.99
 """Share of the boxes that must lie inside of their images under the format they are taken for."""
 _LEAST = 3
 """Fewer boxes prove nothing."""
-_CORNERS, _CENTRES, _OUTSIDE = 0.2, 0.03, 0.2
+_OF_CORNERS, _OF_CENTRES, _OUTSIDE = 0.2, 0.03, 0.2
 """Shares of boxes that reach over the border, or lie beyond it, from which on it is no accident.
 
 Corners read as sizes reach over it in half of all cases and more; centres only where an object is
 closer to the right or lower border than its own half size. Detectors do it seldom, and on all four
 sides alike, so that no other format explains them.
 """
-_WANTED = "COCO's result format has x, y of the upper left corner, width and height, in pixels"
+CORNERS = ("corners (x1, y1, x2, y2)", "width is x2 - x1, height y2 - y1")
+CENTRES = (
+    "centres and sizes (cx, cy, width, height)",
+    "x is cx - width / 2, y is cy - height / 2",
+)
+"""What the boxes are called, and how COCO's follow from them."""
+WANTED = "COCO's result format has x, y of the upper left corner, width and height, in pixels"
 
 
 def box_problem(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
@@ -31,35 +37,30 @@ def box_problem(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
     """
     if _all_normalised(boxes, sizes):
         scaled = boxes * np.tile(sizes, 2)
-        if _inside(_from_corners(scaled), sizes):
+        if _inside(from_corners(scaled), sizes):
             possible = ["corners"]
         else:
-            readings = {"centres": _from_centres(scaled), "sizes": scaled}
+            readings = {"centres": from_centres(scaled), "sizes": scaled}
             possible = [name for name, read in readings.items() if _inside(read, sizes)]
         names, hows = zip(*(_NORMALISED[name] for name in possible or _NORMALISED), strict=True)
         name, how = " or ".join(names), "; or ".join(hows)
-        return f"all boxes lie within 0 to 1: they look like {name}. {_WANTED}: {how}"
+        return f"all boxes lie within 0 to 1: they look like {name}. {WANTED}: {how}"
     over = _reaching_over(boxes, sizes)
-    for reading, least, name, how in (
-        (_from_corners, _CORNERS, "corners (x1, y1, x2, y2)", "width is x2 - x1, height y2 - y1"),
-        (
-            _from_centres,
-            _CENTRES,
-            "centres and sizes (cx, cy, width, height)",
-            "x is cx - width / 2, y is cy - height / 2",
-        ),
+    for reading, least, (name, how) in (
+        (from_corners, _OF_CORNERS, CORNERS),
+        (from_centres, _OF_CENTRES, CENTRES),
     ):
         if over.sum() >= max(_LEAST, least * len(boxes)) and _inside(reading(boxes), sizes):
             return (
                 f"{over.sum():,} of {len(boxes):,} boxes reach over the border of their image, and "
-                f"none would if they were {name}, which they look like. {_WANTED}: {how}"
+                f"none would if they were {name}, which they look like. {WANTED}: {how}"
             )
     outside = (boxes[:, :2] >= sizes).any(axis=1) | (boxes[:, :2] + boxes[:, 2:] <= 0).any(axis=1)
     if outside.sum() >= max(_LEAST, _OUTSIDE * len(boxes)):
         return (
             f"{outside.sum():,} of {len(boxes):,} boxes lie beyond the border of their image: they "
             "look like boxes of the resized or padded images, or of other images. "
-            f"{_WANTED} of the original image: scale them back, or give the annotations that the "
+            f"{WANTED} of the original image: scale them back, or give the annotations that the "
             "detector was tested on"
         )
     return None
@@ -100,9 +101,11 @@ def _inside(boxes: np.ndarray, sizes: np.ndarray) -> bool:
     return bool(good.mean() >= _EXPLAINED)
 
 
-def _from_corners(boxes: np.ndarray) -> np.ndarray:
+def from_corners(boxes: np.ndarray) -> np.ndarray:
+    """COCO's boxes of x1, y1, x2, y2; (N, 4) both."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
-def _from_centres(boxes: np.ndarray) -> np.ndarray:
+def from_centres(boxes: np.ndarray) -> np.ndarray:
+    """COCO's boxes of cx, cy, width, height; (N, 4) both."""
     return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)

@@ -13,6 +13,7 @@ from mmrbdc.datasets.coco import quietly, rle_pixels
 from ..errors import AnalysisError
 from .annotations import Annotations
 from .box_format import box_problem
+from .box_readings import reading_problem
 from .reading import is_box, is_number, listed, read_json, shown
 
 IoUType = Literal["bbox", "segm"]
@@ -86,7 +87,7 @@ def _check_format(
     boxes = np.array([detection["bbox"] for detection in detections], dtype=float)
     images = (annotations.coco.imgs[detection["image_id"]] for detection in detections)
     sizes = np.array([[image["width"], image["height"]] for image in images], dtype=float)
-    problem = box_problem(boxes, sizes)
+    problem = box_problem(boxes, sizes) or reading_problem(annotations.coco, detections)
     if problem:
         raise AnalysisError(f"{path}: {problem}")
 

@@ -1,15 +1,20 @@
 """Boxes in another format are refused; those of detectors never are."""
 
+import contextlib
+import io
+
 import numpy as np
 import pytest
 import torch
 from coco_files import HEIGHT, WIDTH, make_annotations, make_predictions, write
 from mmdet.models.task_modules import AnchorGenerator, DeltaXYWHBBoxCoder
+from pycocotools.coco import COCO
 from torchvision.ops import batched_nms
 
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import read_annotations, read_predictions
 from mmrbdc.analysis.coco.box_format import box_problem
+from mmrbdc.analysis.coco.box_readings import reading_problem
 
 OTHER = {
     "corners (x1, y1, x2, y2), ": lambda x, y, w, h, size: [x, y, x + w, y + h],
@@ -25,6 +30,9 @@ OTHER = {
     "x, y, width, height divided": lambda x, y, w, h, size: [
         x / size[0], y / size[1], w / size[0], h / size[1]
     ],
+    "y, x, height, width, ": lambda x, y, w, h, size: [y, x, h, w],
+    "of half the size, ": lambda x, y, w, h, size: [0.5 * v for v in (x, y, w, h)],
+    "resized to 640 x 640, ": lambda x, y, w, h, size: [3.2 * v for v in (x, y, w, h)],
     "resized or padded": lambda x, y, w, h, size: [3 * v for v in (x, y, w, h)],
 }  # fmt: skip
 """What the message calls a format -> a box of COCO's in it."""
@@ -45,11 +53,56 @@ def test_other_formats_are_named(tmp_path, name, sides, seed):
     annotations = read_annotations(write(tmp_path, "a.json", data))
     read_predictions(write(tmp_path, "right.json", found), annotations)
     wrong = write(tmp_path, "wrong.json", rewritten(found, OTHER[name]))
-    if name.startswith("centres") and sides == (6, 20):
-        return  # so few of them reach over the border that they might be a detector's
     with pytest.raises(AnalysisError, match="wrong.json: .*COCO's result format") as raised:
         read_predictions(wrong, annotations)
-    assert name in str(raised.value)
+    told = str(raised.value)
+    assert name in told or ("640" in name and "resized or padded" in told)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("sides", [(6, 20), (30, 60), (60, 155)])
+def test_detectors_good_and_bad_are_taken(share, sides):
+    """Boxes anywhere, a few or all of them right: no reading is far better than what they are."""
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        data = make_annotations(seed=seed, images=12, objects=300, categories=1, sides=sides)
+        found = make_predictions(data, seed=seed, found=share, shift=0.1, wrong=600)
+        for detection in found:
+            detection["score"] = float(draw.random())
+        assert reading_problem(index(data), found) is None
+
+
+@pytest.mark.parametrize("name", ["centres and sizes (cx, cy, width, height), ", "y, x, "])
+def test_objects_in_one_place_prove_nothing(name):
+    """A bad detector's one box beside the place of all objects might be right in another reading;
+    where the objects lie in several places it would not (the twin)."""
+    change = next(change for key, change in OTHER.items() if key.startswith(name))
+
+    def told(step):
+        data = make_annotations(images=20, objects=40)
+        for number, row in enumerate(data["annotations"]):
+            row["bbox"] = [20.0 + step * (number % 3), 60.0, 50.0, 30.0]
+            row["iscrowd"] = 0
+        found = make_predictions(data, found=1.0, shift=0.0, wrong=0)
+        return reading_problem(index(data), rewritten(found, change))
+
+    assert told(step=0) is None
+    assert name in told(step=40)
+
+
+def test_what_is_a_chance_of_few_objects_is_taken():
+    data = make_annotations(images=7, objects=7)
+    found = make_predictions(data, found=1.0, shift=0.0, wrong=0)
+    for step in (lambda x, y, w, h, size: [y, x, h, w], OTHER["of half the size, "]):
+        assert reading_problem(index(data), rewritten(found, step)) is None
+
+
+def index(data):
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = data
+        coco.createIndex()
+    return coco
 
 
 def detector_boxes(seed, *, size, trained, clip, count=60):
