@@ -24,6 +24,7 @@ from .coco import (
 )
 from .errors import AnalysisError
 from .evaluation import KINDS, SCORES, Evaluation
+from .oddities import odd_predictions, without_common_kind
 from .rows import Comparison, Row
 from .statistics import Group, pairs
 
@@ -129,6 +130,7 @@ def score_predictions(
                 continue
             path = file.checked(f"predictions of {row.detector_dir or row.name}")
             predictions = read_predictions(path, read, kind)
+            remarks += odd_predictions(str(row.detector_dir or row.name), predictions)
             found = own[kind] = match(read, predictions, kind, max_dets)
             rows_of_file = predictions.coco.dataset["annotations"]
             detections += len(rows_of_file)
@@ -139,6 +141,8 @@ def score_predictions(
             remarks += _remarks(row, exact, max_dets)
         scored[row] = replace(row, **exact, max_dets=max_dets)
         matches[scored[row]] = own
+    kinds = {row.name: set(own) for row, own in matches.items()}
+    remarks += without_common_kind(kinds)
     beyond = crowded(read.coco.anns.values(), max_dets, per_class=True)
     if beyond is not None:
         images = len(read.image_ids)
