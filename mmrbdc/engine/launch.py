@@ -10,7 +10,6 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.splits import split_of_test
@@ -32,7 +31,9 @@ from mmrbdc.engine.metric_trial import check_metrics
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
 from mmrbdc.engine.scope import drop_scope
+from mmrbdc.engine.settings import check_parts, check_settings, import_custom
 from mmrbdc.engine.training_runner import TrainingRunner
+from mmrbdc.engine.trial import try_optimizer
 from mmrbdc.engine.vis_backends import check_vis_backends
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
@@ -41,6 +42,9 @@ from mmrbdc.shipped import find_config, shipped_root
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
 from mmrbdc.weights.read import file_sha256
 from mmrbdc.weights.stock import stock_files_readable
+
+_TO_TRAIN = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
+_TO_TEST = ("model", "test_dataloader", "test_evaluator", "test_cfg")
 
 
 def load_config(path: str) -> Config:
@@ -144,7 +148,9 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
             f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
         )
     check_ops(cfg)
-    import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    check_parts(cfg, *_TO_TRAIN)
+    import_custom(cfg)
+    check_settings(cfg)
     fit_amp_to_device(cfg)
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
@@ -162,6 +168,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         runner = TrainingRunner.from_cfg(cfg)
         runner.register_hook(ReadingHook())
         warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
+        try_optimizer(runner)
         keep_record(runner, entry)
         for line in notes:
             runner.logger.info(line)
@@ -250,7 +257,9 @@ def _test_run(
     max_dets: int | None,
 ) -> dict[str, float]:
     check_ops(cfg)
-    import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+    check_parts(cfg, *_TO_TEST)
+    import_custom(cfg)
+    check_settings(cfg)
     notes = _use_one_limit(cfg, "test", max_dets=max_dets)
     check_topk(cfg, "test")
     for key in list(cfg):

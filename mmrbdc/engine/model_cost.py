@@ -12,6 +12,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.image_size import input_size, set_image_size
 from mmrbdc.engine.template_members import train_templates
@@ -60,6 +61,7 @@ def plan_inputs(
             "or give --samples"
         )
     check_image_sizes(protocol.stages, input_size(cfg))
+    reference = stage_model(cfg.model, input_size(cfg))
     configs = stage_configs(cfg, protocol, options)
     loader = cfg.train_dataloader
     for i, config in enumerate(configs):
@@ -83,7 +85,7 @@ def plan_inputs(
         "stage_models": [
             replace(model, growth_flops=flops) for model, flops in zip(models, growth, strict=True)
         ],
-        "reference_model": stage_model(cfg.model, input_size(cfg)),
+        "reference_model": reference,
         "samples": samples,
         "batch_size": batch_size,
         "drop_last": loader.get("drop_last", False),
@@ -228,7 +230,8 @@ def _count(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageMo
 def build_on_meta(model_cfg: Mapping[str, Any]) -> nn.Module:
     """Build a model of MMPretrain on the ``meta`` device, in eval mode."""
     scope = DefaultScope.overwrite_default_scope("mmpretrain")
-    with scope, torch.device("meta"), _LinspaceOnCpu():
+    told = told_as_config_error("model", model_cfg)
+    with scope, told, torch.device("meta"), _LinspaceOnCpu():
         model = MODELS.build(_bare(model_cfg))
     model.eval()
     return model

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 
+from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.datasets.reading import use_listed_datasets
 from mmrbdc.engine.batch import count_accumulated
@@ -83,13 +84,14 @@ def run_config(
     schedulers = cfg.get("param_scheduler") or []
     if isinstance(schedulers, dict):
         schedulers = [schedulers]
-    cfg.param_scheduler = fit_schedulers(
-        schedulers,
-        recipe_epochs,
-        row.iters,
-        iters_per_epoch,
-        warmup_iters=None if warmup is None else round(warmup * iters_per_epoch),
-    )
+    with told_as_config_error("param_scheduler"):
+        cfg.param_scheduler = fit_schedulers(
+            schedulers,
+            recipe_epochs,
+            row.iters,
+            iters_per_epoch,
+            warmup_iters=None if warmup is None else round(warmup * iters_per_epoch),
+        )
     cfg.train_cfg = dict(
         type="mmrbdc.StageLoop",
         max_iters=row.iters,

@@ -8,10 +8,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 
+from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.datasets.reading import build_dataset
 from mmrbdc.engine.members import is_finished, member_file
 from mmrbdc.engine.model_cost import plan_inputs, stage_configs
 from mmrbdc.engine.stage_config import fingerprint, hash_of, run_config
+from mmrbdc.engine.trial import try_stage
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
 from mmrbdc.registry import DATA_SAMPLERS
@@ -62,11 +64,13 @@ class StageSetup:
 def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
     """The plan for the data set that is there and the processes that run."""
     loader = cfg.train_dataloader
-    dataset = build_dataset(loader.dataset)
-    sampler = DATA_SAMPLERS.build(
-        dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
-        default_args=dict(dataset=dataset),
-    )
+    with told_as_config_error("train_dataloader.dataset", loader.dataset):
+        dataset = build_dataset(loader.dataset)
+    with told_as_config_error("train_dataloader.sampler", loader.get("sampler")):
+        sampler = DATA_SAMPLERS.build(
+            dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
+            default_args=dict(dataset=dataset),
+        )
     inputs = plan_inputs(
         cfg,
         protocol,
@@ -78,7 +82,11 @@ def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
 
 
 def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[StageSetup]:
-    """All stages of a plan, with the hashes that tie each to the ones before."""
+    """All stages of a plan, with the hashes that tie each to the ones before.
+
+    Raises:
+        ConfigError: a part of a stage's config of which nothing can be built.
+    """
     protocol = plan.protocol
     setups: list[StageSetup] = []
     configs = stage_configs(cfg, protocol, cfg.get("cfg_options"))
@@ -94,6 +102,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             indices=range(row.members),
             grown=[operator if index else None] * row.members,
         )
+        try_stage(run, config.model, plan.feed.iters_per_epoch)
         content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
         setups.append(
             StageSetup(

@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.apart import chosen_members, merge_curves, run_folder
@@ -33,6 +32,7 @@ from mmrbdc.engine.preemption import listening, stop_if_requested
 from mmrbdc.engine.resumed_run import end_logged
 from mmrbdc.engine.scope import drop_scope
 from mmrbdc.engine.scoring import score
+from mmrbdc.engine.settings import import_custom
 from mmrbdc.engine.stage_config import differences, dump, listed, run_config, test_config
 from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
@@ -75,7 +75,7 @@ class StagedRunner:
         self.work_dir = Path(cfg.work_dir)
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
-        import_modules_from_strings(**cfg.get("custom_imports", {"imports": []}))
+        import_custom(cfg)
         self.protocol = parse_protocol(cfg, name=self.name)
         check_staged(cfg, self.protocol)
         self.seed = cfg.get("randomness", {}).get("seed") or 0

@@ -82,6 +82,10 @@ def test_samples_win_over_the_config(main, config, capsys):
         (["--samples", "0"], "samples is 0"),
         (["--cfg-options", "stages.0.members=3"], r"width 1, but its 3 parents"),
         (["--cfg-options", "protocol.train_samples=None"], "train_samples"),
+        (["--cfg-options", "protocol.family=resnet"], "protocol.family is 'resnet', but the model"),
+        (["--cfg-options", "model.type=TimmClassifier"], "TimmClassifier"),
+        (["--cfg-options", "model.backbone.arch.num_layers:=two"], "^model: .*num_layers='two'"),
+        (["--cfg-options", "model.head.num_classes=3.5"], "^model: .*num_classes=3.5"),
     ],
 )
 def test_refuses(main, config, arguments, words):

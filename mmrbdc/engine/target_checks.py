@@ -1,0 +1,83 @@
+"""What a staged config's target must be for its method, checked where a plan is made as well."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from mmrbdc.engine.model_cost import build_on_meta
+from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.families.base import type_name
+from mmrbdc.growth import Layout, get_operator
+from mmrbdc.plan import PlanError, Protocol, Stage
+
+
+def check_target(cfg: Config, protocol: Protocol) -> Architecture:
+    """Check that the target can be built and grown to as the protocol says.
+
+    Returns:
+        The target's architecture.
+
+    Raises:
+        ConfigError, FamilyError, GrowthError, PlanError: what is wrong with it.
+    """
+    architecture = architecture_from_config(cfg.model)
+    _check_plain(cfg.model)
+    _check_trainable(architecture, protocol.family)
+    build_on_meta(cfg.model)
+    _check_growth(architecture, protocol)
+    return architecture
+
+
+def _check_growth(target: Architecture, protocol: Protocol) -> None:
+    """Ask the operator about every junction's widths."""
+    operator = get_operator(protocol.operator)
+    if protocol.streams != "plain" or protocol.norm_ramp:
+        reason = ""
+        if operator.parents == "one":
+            reason = "has one parent"
+        elif operator.parent_weights == "templates":
+            reason = "grows mixtures of templates, not plain weights with zeros between them"
+        if reason:
+            raise PlanError(
+                f"protocol.streams and protocol.norm_ramp join several parents' streams, but "
+                f"{protocol.method} {reason}; leave them out"
+            )
+    for narrow, wide in itertools.pairwise(protocol.stages):
+        if operator.inner and narrow.depth != wide.depth:
+            raise PlanError(
+                f"protocol.method={protocol.method!r} grows the inner widths of blocks that are "
+                f"there, and cannot grow depth from {narrow.depth} to {wide.depth}; leave the "
+                "stages' depth out"
+            )
+        parent, child = layouts(target, narrow, wide)
+        operator.describe(child, [parent.sizes] * (narrow.members // wide.members))
+
+
+def layouts(target: Architecture, *stages: Stage) -> list[Layout]:
+    """The target's tensors as wide as each stage."""
+    return [target.scaled(stage.width).at_inner(stage.inner).layout() for stage in stages]
+
+
+def _check_plain(model_cfg: Mapping[str, Any]) -> None:
+    kind = type_name(model_cfg, "model")
+    if kind != "ImageClassifier":
+        raise PlanError(
+            f"the model is a {kind}, but a staged config's model is the target, a plain "
+            "ImageClassifier; protocol.method says how the members are trained"
+        )
+
+
+def _check_trainable(architecture: Architecture, family: str) -> None:
+    if architecture.family != family:
+        raise PlanError(
+            f"protocol.family is {family!r}, but the model is a {architecture.family} "
+            f"({architecture.label}); set protocol.family={architecture.family!r}"
+        )
+    if getattr(architecture, "distilled", False):
+        raise PlanError(
+            "DistilledVisionTransformer couples (tools/grow.py) but is not trained here: "
+            "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
+            "VisionTransformerClsHead"
+        )
