@@ -1,6 +1,7 @@
 """Reading images, with the file named when it cannot be read."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -26,7 +27,8 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         args: the others are MMCV's, and so is what they do.
 
     Raises:
-        DataError: the file is missing, empty, no image, or too large.
+        DataError: the file is missing, empty, no image, or too large; or the data set says its
+            ``height`` and ``width``, as those in COCO's format do, and the picture has others.
     """
 
     ignore_empty: bool
@@ -57,6 +59,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
                 ) from error
             warnings.warn(f"{message}; another image is drawn in its place", stacklevel=2)
             return None
+        _check_stated_size(results, image)
         if self.to_float32:
             image = image.astype(np.float32)
         results["img"] = image
@@ -109,6 +112,21 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
                 "picture that is meant to be so large needs a larger max_pixels in "
                 "mmrbdc.LoadImageFromFile"
             )
+
+
+def _check_stated_size(results: Mapping[str, Any], image: np.ndarray) -> None:
+    """Compare a picture as it was decoded, turned by its EXIF mark where that is the rule, with
+    the size that the annotations state and that their boxes and masks are drawn for.
+    """
+    stated = results.get("width"), results.get("height")
+    height, width = image.shape[:2]
+    if None in stated or stated == (width, height):
+        return
+    raise DataError(
+        f"the picture {results['img_path']} is {width} x {height} px, but the annotations say "
+        f"width {stated[0]} and height {stated[1]}, so that their boxes and masks lie elsewhere in "
+        "it; correct width, height and the image's annotations, or bring the picture to that size"
+    )
 
 
 def reason_of(error: Exception) -> str:

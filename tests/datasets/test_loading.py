@@ -1,12 +1,18 @@
 """An image that cannot be read is named."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
+from mmdet.registry import DATASETS as DETECTION_DATASETS
+from mmdet.utils import register_all_modules
 from mmpretrain.registry import DATASETS
+from PIL import Image
 
 from mmrbdc.datasets import DataError, LoadImageFromFile
 
+register_all_modules(init_default_scope=False)
 DAMAGED = {"empty": b"", "text": b"not an image", "half": None}
 
 
@@ -50,6 +56,67 @@ def test_another_image_takes_its_place_where_that_is_asked_for(folder):
     with pytest.warns(UserWarning, match=r"2.png.*another image is drawn"):
         sample = dataset(folder, ignore_empty=True)[2]
     assert sample["inputs"].unique().item() in (0, 10, 30)
+
+
+def coco_set(root, size, stated, turn):
+    """One picture of a size whose annotations state another, or the same."""
+    picture = Image.new("RGB", size, (90, 60, 30))
+    marks = Image.Exif()
+    marks[274] = turn
+    picture.save(root / "one.jpg", exif=marks)
+    width, height = stated
+    box = dict(bbox=[1, 1, 6, 4], area=24, iscrowd=0)
+    content = dict(
+        images=[dict(id=1, file_name="one.jpg", width=width, height=height)],
+        annotations=[dict(id=1, image_id=1, category_id=1, **box)],
+        categories=[dict(id=1, name="ant")],
+    )
+    (root / "ann.json").write_text(json.dumps(content))
+    dataset = dict(
+        type="mmrbdc.CocoDataset",
+        data_root=str(root),
+        ann_file="ann.json",
+        data_prefix=dict(img=""),
+        metainfo=dict(classes=("ant",)),
+        pipeline=[
+            dict(type="mmrbdc.LoadImageFromFile"),
+            dict(type="mmdet.LoadAnnotations", with_bbox=True),
+            dict(type="mmdet.Resize", scale=(64, 64), keep_ratio=True),
+            dict(type="mmdet.PackDetInputs"),
+        ],
+    )
+    return DETECTION_DATASETS.build(dataset)
+
+
+@pytest.mark.parametrize("test_mode", [True, False])
+@pytest.mark.parametrize(
+    ("size", "stated", "turn"),
+    [
+        ((30, 20), (20, 30), 1),
+        ((15, 10), (30, 20), 1),
+        ((30, 20), (30, 21), 1),
+        ((9, 7), (9, 7), 6),
+    ],
+)
+def test_a_picture_of_another_size_than_its_annotations_say(
+    tmp_path, size, stated, turn, test_mode
+):
+    """Turned, scaled, one line more, or turned when it is read: boxes would lie elsewhere."""
+    dataset = coco_set(tmp_path, size, stated, turn)
+    dataset.test_mode = test_mode
+    width, height = size if turn == 1 else size[::-1]
+    with pytest.raises(DataError) as raised:
+        dataset[0]
+    assert str(raised.value).startswith(
+        f"the picture {tmp_path}/one.jpg is {width} x {height} px, but the annotations say width "
+        f"{stated[0]} and height {stated[1]}"
+    )
+
+
+@pytest.mark.parametrize(("size", "stated", "turn"), [((30, 20), (30, 20), 1), ((9, 7), (7, 9), 6)])
+def test_a_picture_of_the_size_that_its_annotations_say(tmp_path, size, stated, turn):
+    sample = coco_set(tmp_path, size, stated, turn)[0]
+    assert sample["data_samples"].ori_shape == stated[::-1]
 
 
 def test_a_good_file_is_read_as_mmcv_reads_it(folder):
