@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from mmrbdc.datasets.coco.blank import Outlines, apart, runs_bounds, trained
 from mmrbdc.datasets.coco.columns import column
 from mmrbdc.datasets.coco.findings import MISSING, Findings
 from mmrbdc.datasets.coco.polygons import Polygons
-from mmrbdc.datasets.coco.rle import MOST, rle_pixels, run_pixels
+from mmrbdc.datasets.coco.rle import MOST, listed_runs, rle_runs
 from mmrbdc.datasets.coco.table import Table
 
 LONGEST_OUTLINE = 1e7
@@ -117,12 +118,58 @@ class _Problems:
             "without a polygon of three points or more",
             "a polygon is one flat list x1, y1, x2, y2, x3, y3, ...",
         )
+        good = some & self._table.sound[rows]
+        good[owner[(filled & ~finite) | far]] = False
+        good[owner[long]] = False
+        kept = whole & good[owner]
+        renumbered = np.cumsum(good) - 1
+        outlines = Outlines(
+            owner=renumbered[owner[kept]],
+            numbers=chosen[kept],
+            low=low[kept],
+            high=high[kept],
+            sizes=self._table.image_sizes[self._table.image[rows[good]]],
+        )
+        self._judge_outlines(rows[good], outlines, polygons)
         short = np.zeros(len(rows), bool)
         short[owner[~whole]] = True
-        for row in rows[short & some].tolist():
-            self._remarks.setdefault(
-                "with a polygon of fewer than three points beside others, which is left out", []
-            ).append(row)
+        self._remark(
+            rows[short & some],
+            "with a polygon of fewer than three points beside others, which is left out",
+        )
+
+    def _judge_outlines(self, rows: np.ndarray, outlines: Outlines, polygons: Polygons) -> None:
+        """Judge what polygons that pycocotools fills amount to."""
+        if not self._is_error or not len(rows):
+            return
+        blank, nothing = outlines.without_pixel(polygons)
+        self._add_blank(rows[nothing].tolist(), "outside of the image, or a line: without a pixel")
+        self._remark(rows[blank & ~nothing], "too thin or small to have a pixel, so never found")
+        bounds = outlines.bounds()[~blank]
+        self._add_apart(rows[~blank], self._table.boxes[rows[~blank]], bounds)
+
+    def _add_blank(self, rows: list[int], problem: str) -> None:
+        """Note masks without a pixel: an error where the object trains, since it is learned and
+        scored as nothing.
+        """
+        if not self._is_error or not rows:
+            return
+        trains = trained(self._table)[rows]
+        self._add(
+            np.array(rows)[trains],
+            f"{problem}, while its box has an object",
+            "draw the mask again, or take the annotation out",
+        )
+        self._remark(np.array(rows)[~trains], problem)
+
+    def _add_apart(self, rows: np.ndarray, boxes: np.ndarray, bounds: np.ndarray) -> None:
+        if self._is_error:
+            told = "a mask that does not touch its own box; the two are learned as one object"
+            self._remark(rows[apart(boxes, bounds)], told)
+
+    def _remark(self, rows: np.ndarray, problem: str) -> None:
+        if len(rows):
+            self._remarks.setdefault(problem, []).extend(rows.tolist())
 
     def judge_other(self, row: int) -> None:
         """Judge a segmentation that is no list of polygons of an even number of values each."""
@@ -162,14 +209,19 @@ class _Problems:
         elif not isinstance(counts, str | list):
             self._add([row], "an RLE whose 'counts' are neither text nor a list", remedy)
         else:
-            pixels = rle_pixels(counts) if isinstance(counts, str) else run_pixels(counts)
-            if pixels is None:
+            runs = rle_runs(counts) if isinstance(counts, str) else listed_runs(counts)
+            if runs is None:
                 hint = isinstance(counts, str) and counts.startswith(("b'", 'b"'))
                 told = "are Python's bytes, written as text" if hint else "are no run lengths"
                 self._add([row], f"an RLE whose 'counts' {told}", remedy)
-            elif pixels != width * height:
+            elif (pixels := int(runs.sum())) != width * height:
                 self._details[row] = f" ({pixels:,} instead of {width * height:,})"
                 self._add([row], "an RLE whose 'counts' do not add up to height x width", remedy)
+            elif (bounds := runs_bounds(runs, height)) is None:
+                self._add_blank([row], "an RLE without a pixel")
+            else:
+                boxes = self._table.boxes[[row]]
+                self._add_apart(np.array([row]), boxes, np.array([bounds], np.float64))
 
     def _add(self, rows: Any, problem: str, remedy: str) -> None:
         if len(rows):

@@ -55,6 +55,10 @@ class Polygons:
         self.points = np.frombuffer(self._values, np.float64).reshape(-1, 2)
         self.starts = np.frombuffer(self._ends, np.int64) // 2
 
+    def outline(self, number: int) -> np.ndarray:
+        """The points of one polygon, (points, 2)."""
+        return self.points[self.starts[number] : self.starts[number + 1]]
+
     def unpack(self, place: tuple[int, int]) -> list[np.ndarray]:
         """Return the polygons of at least three points at a place, each flat as in the file.
 
