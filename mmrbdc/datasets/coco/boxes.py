@@ -46,6 +46,23 @@ def judge_boxes(table: Table, rows: list[dict[str, Any]], found: Findings) -> No
     thin = table.sound & ~flat & ((width < 1) | (height < 1))
     _note(table, rows, thin, "bbox", f"less than a pixel wide or high, {untrained}", "", found)
     _note(table, rows, table.sound & table.ignored, "ignore", untrained, "", found)
+    again = _again(table)
+    if again.any():
+        told = "as another annotation of the same image and category; each counts as an object"
+        _note(table, rows, again, "bbox", told, "", found)
+
+
+def _again(table: Table) -> np.ndarray:
+    """(annotations) whether an earlier one has the same image, category and box; crowds apart."""
+    single = np.flatnonzero(table.sound & ~table.crowd)
+    keys = [*table.boxes[single].T, table.category[single], table.image[single]]
+    order = np.lexsort(keys)  # stable, so that the first of equal ones stays first
+    same = np.ones(max(len(single) - 1, 0), bool)
+    for key in keys:
+        same &= key[order][1:] == key[order][:-1]
+    again = np.zeros(len(table.ids), bool)
+    again[single[order[1:][same]]] = True
+    return again
 
 
 def _note(

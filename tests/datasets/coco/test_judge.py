@@ -367,3 +367,29 @@ def test_what_is_written_for_people_can_be_printed(tmp_path):
         message = the_error(tmp_path, changed("images", file_name=value))
         message.encode()
         assert json.dumps(message).count("\\n") == message.count("\\n") <= 1
+
+
+@pytest.mark.parametrize("numbers", [[0], [2, 4, 5], range(0, 16)])
+@pytest.mark.parametrize("masks", [True, False])
+def test_the_same_object_twice_is_told(tmp_path, numbers, masks):
+    """A merged export: everything again under a new id, in any order; crowds may repeat."""
+    content = small()
+    rows = content["annotations"]
+    singles = [n for n in numbers if not rows[n]["iscrowd"]]
+    rows += [rows[n] | dict(id=1000 + n) for n in reversed(list(numbers))]
+    verdict = judged(tmp_path, content, masks)
+    assert verdict.errors == ()
+    (remark,) = verdict.remarks
+    assert set(remark.ids) == {1000 + n for n in singles}
+    assert "as another annotation of the same image and category" in str(remark)
+
+
+@pytest.mark.parametrize(
+    "change", [dict(bbox=[3, 3, 9, 8.5]), dict(category_id=3), dict(iscrowd=1)]
+)
+def test_what_differs_in_anything_is_another_object(tmp_path, change):
+    content = small()
+    one = content["annotations"][0] | dict(bbox=[3, 3, 9, 8], category_id=1, iscrowd=0)
+    one["segmentation"] = [corners([3, 3, 9, 8])]
+    content["annotations"] += [one | dict(id=98), one | dict(id=99) | change]
+    assert judged(tmp_path, content).remarks == ()
