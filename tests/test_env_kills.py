@@ -37,6 +37,20 @@ print(json.dumps({"ops": False}))
 """
 
 
+PYPROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "mmrbdc"
+version = "1"
+[project.scripts]
+mmrbdc = "mmrbdc.check_env:main"
+[tool.setuptools]
+packages = ["mmrbdc"]
+"""
+
+
 def wheel(folder, project, version, text):
     """A wheel of one module; returns its SHA-256."""
     name = project.replace("-", "_")
@@ -82,10 +96,7 @@ def project(tmp_path):
     (root / "mmrbdc" / "__init__.py").write_text("")
     (root / "mmrbdc" / "check_env.py").write_text(CHECK_ENV)
     (root / "setup.py").write_text("from setuptools import setup\nsetup()\n")
-    (root / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        '[project]\nname = "mmrbdc"\nversion = "1"\n[tool.setuptools]\npackages = ["mmrbdc"]\n'
-    )
+    (root / "pyproject.toml").write_text(PYPROJECT)
     found = f"{links} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
     env = {**os.environ, "OPS": "0", "PIP_FIND_LINKS": found, "MMRBDC_WHEELS": str(tmp_path / "w")}
     env.pop("PYTHONPATH", None)
@@ -150,7 +161,9 @@ def test_two_at_once_set_up_once_and_say_who_waits(project):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("harm", ["a file", "a file list", "pip", "the Python", "a stamp"])
+@pytest.mark.parametrize(
+    "harm", ["a file", "a file list", "a command", "pip", "the Python", "a stamp"]
+)
 def test_what_is_damaged_is_repaired(project, harm):
     root, start = project
     ended(start())
@@ -159,6 +172,8 @@ def test_what_is_damaged_is_repaired(project, harm):
         (site / "six.py").write_text("")
     elif harm == "a file list":
         next(site.glob("addict-*")).joinpath("RECORD").unlink()
+    elif harm == "a command":
+        (root / ".venv" / "bin" / "mmrbdc").unlink()
     elif harm == "pip":
         shutil.rmtree(site / "pip")
     elif harm == "the Python":
@@ -167,5 +182,6 @@ def test_what_is_damaged_is_repaired(project, harm):
         (root / ".venv" / ".mmrbdc-env.json").write_text('{"root": ')
     output = ended(start())
     assert "Setting up" in output and "environment ready" in output
+    assert (root / ".venv" / "bin" / "mmrbdc").exists()
     assert (site / "six.py").stat().st_size > 1000 and (site / "pip").exists()
     assert "Setting up" not in ended(start())

@@ -177,6 +177,19 @@ def test_where_no_driver_is_in_sight_the_node_with_one_has_decided(stack, driver
     assert told["decided_archs"] == ("9.0" if driver else "8.0")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[project]\nname = 'a'\n", []),
+        ("[project.scripts]\na = 'b:c'\nd-e='f'\n\n[tool.x]\ny = 1\n", ["a", "d-e"]),
+        ("[tool]\nz = 1\n[project.scripts]\n# why\na = 'b:c'", ["a"]),
+    ],
+)
+def test_the_commands_of_the_project_are_known(stack, text, found):
+    (stack.root / "pyproject.toml").write_text(text)
+    assert make_env.commands(stack) == found
+
+
 def test_a_machine_without_a_driver_decides_nothing(stack):
     stack.venv.mkdir()
     machine = make_env.Machine((PYTHON,))

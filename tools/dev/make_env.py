@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -84,6 +85,13 @@ def all_files(stack: Stack, the_plan: Plan) -> list[str]:
     return [*the_plan.files, *([] if lite else [stack.mmcv_file])]
 
 
+def commands(stack: Stack) -> list[str]:
+    """The commands that installing mmrbdc puts into ``bin``."""
+    text = (stack.root / "pyproject.toml").read_text()
+    section = re.search(r"^\[project\.scripts\]\n((?:[^\[\n].*\n?|\n)*)", text, re.MULTILINE)
+    return re.findall(r"^([\w-]+) *=", section.group(1), re.MULTILINE) if section else []
+
+
 def wanted_python() -> pythons.Python | None:
     """The Python that a person named with ``PYTHON=``; ``None`` where nobody did."""
     return pythons.probe(sys.executable) if os.environ.get("MMRBDC_PYTHON_GIVEN") else None
@@ -122,6 +130,9 @@ def why_not_ready(stack: Stack, options: Options) -> str:
     facts = mmcv_wheel.ask(stack.python, None)
     if facts.get("root") != str(stack.root):
         return "mmrbdc is not installed from this folder"
+    for name in commands(stack):
+        if not (stack.venv / "bin" / name).exists():
+            return f"the command {name} is missing"
     if "torch" not in facts:
         return "torch does not import"
     target = replace(the_plan.target, torch=str(facts["torch"]))
