@@ -19,6 +19,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["returned", "refused", "traceback", "signal", "hang"]
+PATIENCE = 10
+"""How many times its seconds a child may take on the clock: others want the processor too."""
+_LOOK_EVERY = 0.05
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def in_child(
         function: returns what can be pickled.
         arguments: its own.
         refusals: exceptions whose text is for a user.
-        seconds: after which it is killed.
+        seconds: of processor time after which it is killed, or ``PATIENCE`` times as many on the
+            clock.
         memory: bytes that it may ask for beyond what this process has.
     """
     reader, writer = os.pipe()
@@ -68,15 +73,16 @@ def in_child(
             os.close(reader)
             _be_the_child(function, arguments, refusals, memory, writer, output.fileno())
         os.close(writer)
-        message = _read_all(reader, start + seconds)
+        late = _Deadline(child, seconds)
+        message = _read_all(reader, late)
         os.close(reader)
         over = message is None
-        status = _reap(child, start + seconds)
+        status = _reap(child, late)
         output.seek(0)
         text = output.read().decode(errors="replace")
     took = time.monotonic() - start
     if over or status is None:
-        return Outcome("hang", None, f"still running after {seconds:g} s", text, took)
+        return Outcome("hang", None, f"still running after {seconds:g} s of work", text, took)
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
         return Outcome("signal", None, name, text, took)
@@ -118,27 +124,50 @@ def _be_the_child(
         os._exit(code)
 
 
-def _read_all(reader: int, until: float) -> bytes | None:
+class _Deadline:
+    """Whether a child has had its time."""
+
+    def __init__(self, child: int, seconds: float) -> None:
+        self.child = child
+        self.seconds = seconds
+        self.until = time.monotonic() + PATIENCE * seconds
+
+    def __call__(self) -> bool:
+        return time.monotonic() >= self.until or self._worked() >= self.seconds
+
+    def _worked(self) -> float:
+        """Its processor time, also after its end; 0 where it is gone."""
+        try:
+            with open(f"/proc/{self.child}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _read_all(reader: int, late: _Deadline) -> bytes | None:
     """All that the child sends; None where it does not finish in time."""
     parts = []
     while True:
-        ready, _, _ = select.select([reader], [], [], max(0.0, until - time.monotonic()))
+        ready, _, _ = select.select([reader], [], [], _LOOK_EVERY)
         if not ready:
-            return None
+            if late():
+                return None
+            continue
         part = os.read(reader, 1 << 16)
         if not part:
             return b"".join(parts)
         parts.append(part)
 
 
-def _reap(child: int, until: float) -> int | None:
+def _reap(child: int, late: _Deadline) -> int | None:
     """The child's status; None where it had to be killed. Its own children go with it."""
     status = None
     while status is None:
         done, found = os.waitpid(child, os.WNOHANG)
         if done:
             status = found
-        elif time.monotonic() >= until:
+        elif late():
             break
         else:
             time.sleep(0.002)
