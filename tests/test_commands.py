@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmrbdc.commands import convert, grow, plan
+from mmrbdc.commands import compare, convert, grow, plan, publish, study, test
+from mmrbdc.commands.arguments import check_writable
 from mmrbdc.datasets.digits import POOLS, SMALL_TRAIN
 from mmrbdc.datasets.scenes import COUNTS
 from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS
@@ -75,3 +76,39 @@ def test_a_mistyped_option_is_named_with_the_closest(name, words, hint, capsys):
     with pytest.raises(SystemExit) as end:
         import_module(f"mmrbdc.commands.{name}").main(words)
     assert end.value.code == 2 and hint in capsys.readouterr().err
+
+
+COMMANDS = {
+    compare: lambda place: ["runs", "--out", place / "out"],
+    convert: lambda place: ["in.pth", place / "out.pth", "--to", "timm"],
+    grow: lambda place: [
+        *("--config", "c.py", "--parents", "a.pth", "b.pth"),
+        *("--out", place / "out.pth"),
+    ],
+    publish: lambda place: ["in.pth", "--out", place],
+    study: lambda place: ["grid.py", "--out", place],
+    test: lambda place: ["config.py", "--out", place / "deep" / "test.json"],
+}
+"""Command -> arguments by which it writes into a place; nothing else of them is there."""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_a_place_that_cannot_be_written_is_told_first(command, tmp_path):
+    """Before anything is read: of a writable place nothing is said, and nothing is left (the
+    twin)."""
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ValueError, match=r"(--out|OUT): nothing can be written into '.*/file"):
+        command.main([str(argument) for argument in COMMANDS[command](file)])
+    good = tmp_path / "not" / "yet"
+    with pytest.raises((ValueError, OSError)) as other:
+        command.main([str(argument) for argument in COMMANDS[command](good)])
+    assert "can be written" not in str(other.value)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_looking_whether_a_folder_can_be_written_leaves_it_as_it_is(tmp_path):
+    (tmp_path / "kept").mkdir()
+    check_writable("--out", tmp_path / "kept" / "new")
+    check_writable("--out", tmp_path / "kept")
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept"]

@@ -4,7 +4,10 @@ import argparse
 import difflib
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mmrbdc.typed_options import ConfigOptions
@@ -80,6 +83,33 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local-rank", "--local_rank", action=_SetLocalRank, help=argparse.SUPPRESS
     )
+
+
+def check_writable(option: str, folder: str | Path) -> None:
+    """Refuse a folder in which nothing can be written, before the work for it; leaves no trace.
+
+    Args:
+        option: that names the folder, or a file in it.
+        folder: which need not be there yet.
+
+    Raises:
+        ValueError: names the option.
+    """
+    folder = Path(folder)
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{option}: nothing can be written into '{folder}' ({error.strerror}); name another "
+            "place"
+        ) from error
+    finally:
+        for path in new:
+            with suppress(OSError):
+                path.rmdir()
 
 
 class _SetLocalRank(argparse.Action):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import CommandParser
+from .arguments import CommandParser, check_writable
 
 if TYPE_CHECKING:
     from mmrbdc.analysis import Comparison
@@ -71,6 +71,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the comparison; write the report where one is asked for."""
     args = parse_args(argv)
+    if args.out:
+        check_writable("--out", args.out)
     from mmrbdc.analysis import (
         AnalysisError,
         analyse,

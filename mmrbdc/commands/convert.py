@@ -8,8 +8,9 @@ DeiT file as well. To and back gives the same bits. None of the libraries need b
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from .arguments import CommandParser
+from .arguments import CommandParser, check_writable
 
 # Written out, since their tables import torch, and --help should not; a test compares.
 LIBRARIES = ("mmpretrain", "timm", "torchvision", "huggingface")
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--prefix", help="what stands in front of the backbone's names, if it is not found"
     )
     args = parser.parse_args(argv)
+    check_writable("OUT", Path(args.target).parent)
     from mmrbdc.weights.libraries import convert_file
 
     done = convert_file(

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import CommandParser
+from .arguments import CommandParser, check_writable
 
 # Written out, since the growth operators import torch, and --help should not; a test compares.
 OPERATORS = (
@@ -85,6 +85,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Grow, print what was done, write."""
     args = parse_args(argv)
+    check_writable("--out", Path(args.out).parent)
+    if args.report:
+        check_writable("--report", Path(args.report).parent)
     from mmrbdc.growth import get_operator, import_operators
 
     import_operators(args.imports, "--imports")

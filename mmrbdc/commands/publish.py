@@ -8,7 +8,7 @@ training FLOPs, accuracy and versions, as far as the checkpoint knows them.
 
 from collections.abc import Sequence
 
-from .arguments import CommandParser
+from .arguments import CommandParser, check_writable
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--prefix", help="what stands in front of the backbone's names, if it is not found"
     )
     args = parser.parse_args(argv)
+    check_writable("--out", args.out)
     from mmrbdc.weights.libraries import release_backbone
 
     release = release_backbone(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmrbdc.shipped import shipped_root
 
-from .arguments import CommandParser, add_config_options
+from .arguments import CommandParser, add_config_options, check_writable
 
 ROOT = shipped_root()
 WIDTH = 140
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--report-only", action="store_true", help="run nothing")
     add_config_options(parser, "override the recipe")
     args = parser.parse_args(argv)
+    if args.out:
+        check_writable("--out", args.out)
     from mmrbdc.analysis.study import read_study
     from mmrbdc.datasets import check_config_data
     from mmrbdc.studies.grid import read_grid

@@ -10,8 +10,9 @@ result format) and its throughput there too, for tools/compare.py.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
-from .arguments import CommandParser, add_run_arguments
+from .arguments import CommandParser, add_run_arguments, check_writable
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,6 +39,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the config, test, print and store the figures."""
     args = parse_args(argv)
+    if args.out:
+        check_writable("--out", Path(args.out).parent)
     from mmrbdc.engine.launch import load_config, prepare_config, test
 
     cfg = prepare_config(
