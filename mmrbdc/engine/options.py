@@ -56,12 +56,15 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             raise ValueError(f"--cfg-options {key}: the config has no {root!r}; {hint}")
         if root not in read:
             held = [path for name in sorted(read & set(cfg)) for path in _holding(cfg, name, root)]
-            more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+            telling = not isinstance(cfg[root], int | float)  # many keys hold a 2
+            named = [path for path in held if telling or path.rpartition(".")[2] == root]
+            others = [path for path in held if path not in named]
             raise ValueError(
                 f"--cfg-options {key}: {root!r} is a name that the config's files use among "
                 "themselves; by now its value has been copied to where it is read"
-                + (f" ({', '.join(held[:_SHOWN])}{more})" if held else "")
+                + (f" ({_some(named)})" if named else "")
                 + ". Set it there, or in the file"
+                + (f". The same value, perhaps by chance, have {_some(others)}" if others else "")
             )
     for key, value in options.items():
         if isinstance(value, Typed):
@@ -90,6 +93,11 @@ def _held(cfg: Config, key: str) -> Any:
                 return _held(cfg, ".".join(parts[2:]))
             return "" if key in _TEXT_KEYS else None
     return "" if node is None and key in _TEXT_KEYS else node
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{', '.join(paths[:_SHOWN])}{more}"
 
 
 def _holding(cfg: Config, name: str, root: str) -> list[str]:

@@ -38,11 +38,49 @@ def test_a_name_that_only_files_use_is_refused_and_its_places_are_named():
     cfg.max_epochs = 36
     cfg.train_cfg = dict(max_epochs=36)
     cfg.param_scheduler = [dict(end=1), dict(begin=1, end=36)]
-    with pytest.raises(ValueError, match=r"param_scheduler.1.end, train_cfg.max_epochs\)"):
+    with pytest.raises(
+        ValueError, match=r"is read \(train_cfg.max_epochs\). Set it there"
+    ) as error:
         merge_options(cfg, {"max_epochs": 12})
+    assert str(error.value).endswith("perhaps by chance, have param_scheduler.1.end")
     assert cfg.max_epochs == 36
     merge_options(cfg, {"train_cfg.max_epochs": 12, "sync_bn": "torch"})
     assert cfg.train_cfg.max_epochs == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "places"),
+    [
+        ("max_epochs", 2, {"train_cfg.max_epochs": 2}),
+        ("num_classes", 7, {"model.head.num_classes": 7, "model.aux.1.num_classes": 7}),
+        ("with_mask", True, {"model.with_mask": True}),
+        ("base_lr", 0.5, {}),
+    ],
+)
+def test_a_number_that_stands_elsewhere_may_be_chance(name, value, places):
+    """What has another name is told apart; a user who sets it all would change the model."""
+    cfg = config()
+    cfg.model.update(aux=[{}, {}], head=dict(depth=2, convs=7, pre=True, momentum=0.5))
+    for key, copied in places.items():
+        cfg.merge_from_dict({key: copied})
+    cfg[name] = value
+    with pytest.raises(ValueError) as error:
+        merge_options(cfg, {name: value})
+    first, chance = str(error.value).split(". The same value, perhaps by chance, have ")
+    assert all(place in first for place in places) and "model.head." in chance
+    assert not set(places) & set(chance.split(", "))
+
+
+@pytest.mark.parametrize(
+    "value", ["data/cells", ("hex nut", "bolt"), [dict(type="LoadImageFromFile")]]
+)
+def test_a_value_that_tells_is_its_places_own(value):
+    cfg = config()
+    cfg.shared = value
+    cfg.train_dataloader.update(dataset=dict(other=value))
+    with pytest.raises(ValueError, match=r"\(train_dataloader.dataset.other\)") as error:
+        merge_options(cfg, {"shared": 1})
+    assert "chance" not in str(error.value)
 
 
 def test_a_key_may_be_new_below_a_known_one():
