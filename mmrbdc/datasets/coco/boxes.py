@@ -11,15 +11,33 @@ TOLERANCE = 1.0
 """Pixels by which a box may reach over the border of its image: annotators round."""
 OVERHANG = 0.02
 """Share of the image's side by which it may do so with a remark."""
+_LARGE = 4
+"""Pixels: in images with a shorter side, boxes within the first pixel are no wonder."""
 
 
 def judge_boxes(table: Table, rows: list[dict[str, Any]], found: Findings) -> None:
     """Judge where boxes lie, and tell of those that MMDetection does not train on.
 
-    Boxes outside of their image are no longer ``sound`` afterwards.
+    Boxes outside of their image, or parts of it, are no longer ``sound`` afterwards.
     """
     x, y, width, height = table.boxes.T
     size = table.image_sizes[table.image] if len(table.image) else np.zeros((0, 2))
+    if _all_normalised(table, size):
+        _note(
+            table,
+            rows,
+            table.sound.copy(),
+            "bbox",
+            "and all boxes of the file lie within 0 to 1: they look divided by the image's size, "
+            "as YOLO has them; COCO's bbox is x, y of the upper left corner, width and height in "
+            "pixels",
+            "multiply by the image's width and height; where the first two numbers are the box's "
+            "centre, then take half of width and height off them",
+            found,
+            is_error=True,
+        )
+        table.sound[:] = False
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         over = np.stack(
             [np.maximum(-x, x + width - size[:, 0]), np.maximum(-y, y + height - size[:, 1])], 1
@@ -63,6 +81,17 @@ def _again(table: Table) -> np.ndarray:
     again = np.zeros(len(table.ids), bool)
     again[single[order[1:][same]]] = True
     return again
+
+
+def _all_normalised(table: Table, size: np.ndarray) -> bool:
+    """Whether no box reaches beyond the first pixel of its image, and some are parts of it."""
+    boxes = table.boxes[table.sound]
+    return bool(
+        len(boxes)
+        and (np.abs(boxes) <= 1).all()
+        and (boxes != np.round(boxes)).any()
+        and (size[table.sound] > _LARGE).all()
+    )
 
 
 def _note(
