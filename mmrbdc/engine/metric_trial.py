@@ -57,9 +57,13 @@ def check_metrics(cfg: Mapping[str, Any], *splits: str) -> None:
                 except Exception as error:  # a metric can refuse in any way
                     told = error.args[0] if isinstance(error, KeyError) and error.args else error
                     text = " ".join(str(told).split()).rstrip(".") or type(error).__name__
+                    name = type_name(evaluator)
+                    text = text.removeprefix(f"{name}: ")
+                    if isinstance(error, OSError):
+                        text = f"it cannot be built: {type(error).__name__}: {text}"
                     raise DataError(
-                        f"{key} ({type_name(evaluator)}): {text}; correct it in the config or with "
-                        f"--cfg-options {key}.ARGUMENT=VALUE"
+                        f"{key} ({name}): {text}; correct {key} in the config, or its arguments "
+                        "with --cfg-options"
                     ) from error
 
 

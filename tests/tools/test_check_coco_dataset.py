@@ -54,7 +54,8 @@ def test_a_clean_set_is_counted(check, scenes, capsys):
     ("evaluator", "words"),
     [
         ("metric='masks'", "val_evaluator (CocoMetric): metric should be one of"),
-        ("max_dets=0", "val_evaluator (CocoMetric): CocoMetric: max_dets=0"),
+        ("max_dets=0", "val_evaluator (CocoMetric): max_dets=0"),
+        ("max_dets='many'", "val_evaluator (CocoMetric): max_dets='many'"),
         ("proposal_nums=(1, 10)", "does not have that number"),
         ("ann_file=None", "--cfg-options val_evaluator.ann_file={root}/annotations/instances_val"),
     ],

@@ -143,9 +143,10 @@ def config_limits(cfg: Mapping[str, Any], *splits: str) -> tuple[Limit, ...]:
     counted: dict[int, list[str]] = {}
     for split in scored:
         for key, evaluator in coco_evaluators(cfg, split):
-            counted.setdefault(evaluator.get("max_dets", COCO_MAX_DETS), []).append(
-                f"{key}.max_dets"
-            )
+            limit = evaluator.get("max_dets", COCO_MAX_DETS)
+            if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+                continue  # the evaluator refuses it
+            counted.setdefault(limit, []).append(f"{key}.max_dets")
     return (*limits, *(ap_limit(most, *keys) for most, keys in counted.items()))
 
 
