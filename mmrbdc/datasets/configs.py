@@ -1,5 +1,6 @@
 """Where a config says its data are, and the words of errors about a place without data."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,11 @@ def stated_classes(dataset: Mapping) -> tuple[str, ...] | None:
         DataError: text that is no file of names, as ``("cell")`` is without a comma; or what is no
             text among the names.
     """
-    classes = (dataset.get("metainfo") or {}).get("classes") or dataset.get("classes")
+    classes = (dataset.get("metainfo") or {}).get("classes")
+    if classes is None:
+        classes = dataset.get("classes")
+        if isinstance(classes, str):
+            classes = os.path.expanduser(classes)  # as MMPretrain does
     if classes is None:
         return None
     if isinstance(classes, str):

@@ -244,6 +244,61 @@ def test_image_lists_that_are_wrong(tmp_path, content, message):
         check_config_data(config)
 
 
+@pytest.mark.parametrize(
+    "names, content, words",
+    [
+        (dict(classes=("x", "y")), "a.png 0\nb.png 2\n",
+         [".dataset.classes names 2 classes ('x', 'y')", "3 names are needed"]),
+        (dict(metainfo=dict(classes=["x"])), "a.png 0\nb.png 4\n",
+         [".dataset.metainfo.classes names 1 class ('x')", "5 names are needed"]),
+        (dict(classes=("x", "y")), "a.png 1\nb.png 2\n", ["take 1 from each number"]),
+        (dict(type="ImageNet"), "a.png 0\nb.png 1000\n",
+         ["type 'ImageNet' names 1000 classes", "take type='CustomDataset' and name them"]),
+    ],
+)  # fmt: skip
+def test_numbers_without_a_name_ask_for_names(tmp_path, names, content, words):
+    """The key is that of the config, and no number is advised in the place of names."""
+    tree(tmp_path, "a.png", "b.png")
+    (tmp_path / "list.txt").write_text(content)
+    config = config_of(tmp_path, 3, train="")
+    config["train_dataloader"]["dataset"].update(ann_file="list.txt", **names)
+    with pytest.raises(DataError) as error:
+        check_config_data(config)
+    message = str(error.value)
+    assert all(word in message for word in words) and "classes=" not in message
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        (dict(classes="cell"), "classes is the text 'cell'.* classes = \\('cell',\\)"),
+        (dict(metainfo=dict(classes="my cell")), "classes is the text 'my cell'"),
+        (dict(classes=2), "classes must be a tuple of names, got 2"),
+        (dict(metainfo=dict(classes=("a", 1))), "classes must be a tuple of names"),
+        (dict(data_root=[1, 2]), r"data_root=\[1, 2\].*TypeError"),
+        (dict(extensions=3), "extensions=3.*TypeError"),
+        (dict(data_rot="x"), "unexpected keyword argument 'data_rot'"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_name_their_data_set(tmp_path, changed, words):
+    tree(tmp_path, "t/one/a.png")
+    config = config_of(tmp_path, 1, train="t")
+    config["train_dataloader"]["dataset"].update(changed)
+    with pytest.raises(ValueError, match=f"^train_dataloader.dataset: .*{words}"):
+        check_config_data(config)
+
+
+def test_a_file_of_names_is_read(tmp_path, monkeypatch):
+    """Beside a text that is none; a place below ~ as MMPretrain reads it."""
+    tree(tmp_path, "t/one/a.png", "t/two/b.png")
+    (tmp_path / "names.txt").write_text("one\ntwo\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for names in ("~/names.txt", str(tmp_path / "names.txt"), ["one", "two"]):
+        config = config_of(tmp_path, 2, train="t")
+        config["train_dataloader"]["dataset"]["classes"] = names
+        assert check_config_data(config) == []
+
+
 def test_numbers_that_may_start_at_one_are_said(tmp_path):
     tree(tmp_path, "a.png", "b.png")
     (tmp_path / "list.txt").write_text("a.png 1\nb.png 2\nb.png 2\n")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.configs import empty, missing, quoted
+from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.datasets.configs import empty, missing, quoted, stated_classes
 from mmrbdc.datasets.errors import DataError, NoDataError
 from mmrbdc.datasets.folders.dataset import CustomDataset, ours_for
 from mmrbdc.datasets.folders.listing import classes_remark, missing_images
@@ -18,16 +19,23 @@ def open_folders(key: str, config: Mapping) -> CustomDataset | None:
         config: of a data set for which ``ours_for`` has one.
 
     Raises:
-        DataError: folder or list are not there, or arguments do not go together.
+        DataError: folder or list are not there, arguments do not go together, or class names are
+            none.
+        ConfigError: an argument of the wrong kind.
     """
     kind = ours_for(config.get("type"))
     assert kind is not None
     skipped = ("type", "_scope_", "pipeline", "lazy_init")
     arguments: dict[str, Any] = {k: v for k, v in config.items() if k not in skipped}
     try:
-        dataset = kind(**arguments, pipeline=[], lazy_init=True)
-    except AssertionError as error:
+        stated_classes(config)
+    except DataError as error:
         raise DataError(f"{key}: {error}") from error
+    with told_as_config_error(key, arguments):
+        try:
+            dataset = kind(**arguments, pipeline=[], lazy_init=True)
+        except AssertionError as error:
+            raise DataError(f"{key}: {error}") from error
     if not dataset.is_local:
         return None
     if not Path(dataset.img_prefix).is_dir():
@@ -57,7 +65,7 @@ def check_folders(
     if dataset is None:
         return None, []
     if dataset.ann_file:
-        return None, _check_list(key, dataset, num_classes)
+        return None, _check_list(key, dataset, num_classes, _names_key(key, config))
     try:
         listing = dataset.list_folder()
     except NoDataError as error:
@@ -77,7 +85,16 @@ def check_folders(
     return listing.classes if dataset.with_label else None, remarks
 
 
-def _check_list(key: str, dataset: CustomDataset, num_classes: Mapping[str, int]) -> list[str]:
+def _names_key(key: str, config: Mapping) -> str | None:
+    """Where the config names classes; None where the data set's type does."""
+    if (config.get("metainfo") or {}).get("classes") is not None:
+        return f"{key}.metainfo.classes"
+    return f"{key}.classes" if config.get("classes") is not None else None
+
+
+def _check_list(
+    key: str, dataset: CustomDataset, num_classes: Mapping[str, int], names_key: str | None
+) -> list[str]:
     path = dataset.ann_file
     try:
         samples = dataset.read_list()
@@ -100,7 +117,7 @@ def _check_list(key: str, dataset: CustomDataset, num_classes: Mapping[str, int]
     if not labels:
         return remarks
     if dataset.CLASSES is not None:
-        num_classes = {f"{key}.metainfo.classes": len(dataset.CLASSES), **num_classes}
+        _check_named(key, dataset, labels, names_key)
     for stated, count in num_classes.items():
         if min(labels) == 1 and max(labels) == count:
             raise DataError(
@@ -118,3 +135,24 @@ def _check_list(key: str, dataset: CustomDataset, num_classes: Mapping[str, int]
             "from each: MMPretrain counts from 0"
         )
     return remarks
+
+
+def _check_named(key: str, dataset: CustomDataset, labels: set[int], names_key: str | None) -> None:
+    """Check that every number in a list has a name."""
+    count, highest = len(dataset.CLASSES), max(labels)
+    if highest < count:
+        return
+    where = names_key or f"type {type(dataset).__name__!r}"
+    told = (
+        f"{key}: '{dataset.ann_file}' has class number {highest}, and {where} names {count} "
+        f"class{'es' * (count != 1)} ({quoted(dataset.CLASSES)})"
+    )
+    if min(labels) == 1 and highest == count:
+        raise DataError(
+            f"{told}: MMPretrain counts from 0 to {count - 1}, so take 1 from each number"
+        )
+    how = "add those that are missing" if names_key else "take type='CustomDataset' and name them"
+    raise DataError(
+        f"{told}: numbers count from 0, so {highest + 1} names are needed; {how}, or correct the "
+        "list"
+    )
