@@ -117,15 +117,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines += folder_lines(found, errors)
         wrong = len(errors) + sum(len(report.errors) for report in found)
     else:
-        looked = look_at_files(args) if cfg is None else inspect_config(cfg, fast=args.fast)
-        reports, errors = looked
-        if cfg is not None:
+        remarks: list[str] = []
+        if cfg is None:
+            reports, errors = look_at_files(args)
+        else:
+            reports, errors, remarks = inspect_config(cfg, fast=args.fast)
             errors += count_errors(cfg, images_of_splits(cfg, reports))
             errors = errors or scoring_errors(cfg)
         screen.print(counts_table(reports))
         if cfg is None:
             lines += ["for the config:", *class_lines(reports), ""]
-        lines += finding_lines(reports, errors)
+        lines += finding_lines(reports, errors, remarks)
         if any(report.split.images is None for report in reports):
             lines.append("note: no --images, so no image was looked at")
         wrong = all_errors(reports, errors)

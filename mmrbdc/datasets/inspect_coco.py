@@ -138,7 +138,9 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
     ]
 
 
-def inspect_config(cfg: Mapping, *, fast: bool = False) -> tuple[list[SplitReport], list[str]]:
+def inspect_config(
+    cfg: Mapping, *, fast: bool = False
+) -> tuple[list[SplitReport], list[str], list[str]]:
     """Read all splits of a config, and ask last what the start of a training or a test asks.
 
     Args:
@@ -146,18 +148,21 @@ def inspect_config(cfg: Mapping, *, fast: bool = False) -> tuple[list[SplitRepor
         fast: read the images' headers only.
 
     Returns:
-        As of :func:`inspect`; without errors, training and testing start.
+        As of :func:`inspect`, and what the start would tell that no report has; without errors,
+        training and testing start.
 
     Raises:
         DataError: an annotation file is missing or not in COCO's format at all.
     """
     reports, errors = inspect([replace(split, fast=fast) for split in splits_of_config(cfg)])
+    remarks: list[str] = []
     if not errors and not any(report.errors for report in reports):
+        told = {remark for report in reports for remark in report.remarks}
         try:
-            check_config_data(cfg)
+            remarks = [line for line in check_config_data(cfg) if line not in told]
         except DataError as error:
             errors.append(str(error))
-    return reports, errors
+    return reports, errors, remarks
 
 
 def images_of_splits(cfg: Mapping, reports: Sequence[SplitReport]) -> dict[str, int]:

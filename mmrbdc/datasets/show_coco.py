@@ -31,14 +31,16 @@ def class_lines(reports: Sequence[SplitReport]) -> list[str]:
     return [f"classes = (\n{names})"]
 
 
-def finding_lines(reports: Sequence[SplitReport], errors: Sequence[str]) -> list[str]:
-    """What is wrong, split by split, and what is worth knowing."""
+def finding_lines(
+    reports: Sequence[SplitReport], errors: Sequence[str], remarks: Sequence[str] = ()
+) -> list[str]:
+    """What is wrong, split by split, and what is worth knowing, of splits and beyond them."""
     lines = [f"error: {error}" for error in errors]
     for report in reports:
         lines += [f"error: {report.split.name}: {error}" for error in report.errors]
     for report in reports:
         lines += [f"note: {report.split.name}: {remark}" for remark in report.remarks]
-    return lines
+    return lines + [f"note: {remark}" for remark in remarks]
 
 
 def all_errors(reports: Sequence[SplitReport], errors: Sequence[str]) -> int:

@@ -7,7 +7,8 @@ import pytest
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from small_coco import CLASSES, changed, small, write
+from PIL import Image
+from small_coco import CLASSES, changed, corners, small, write
 
 from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.coco import config as coco_config
@@ -108,7 +109,7 @@ def test_launch_asks_before_anything_is_built(place):
 
 def test_the_check_finds_what_the_start_refuses(place):
     """The images are none here, so its errors are more; with them right it asks the same."""
-    reports, _ = inspect_config(config(place))
+    reports, _, _ = inspect_config(config(place))
     assert any("cannot be decoded" in error for error in reports[0].errors)
 
 
@@ -176,7 +177,8 @@ def test_images_that_are_too_small_are_told(place):
     content["images"][0].update(width=60, height=100)
     rows = content["annotations"]
     content["annotations"] = [row for row in rows if row["image_id"] != 10]
-    content["annotations"].append(rows[0] | dict(id=99, image_id=10, segmentation=[[3] * 6]))
+    one = rows[0] | dict(id=99, image_id=10, segmentation=[corners(rows[0]["bbox"])])
+    content["annotations"].append(one)
     write(place, content, "train.json")
     (remark,) = check_config_data(config(place, filter_cfg=dict(min_size=50)))
     assert "5 images of" in remark and "filter_cfg.min_size=50" in remark
@@ -334,6 +336,39 @@ def test_subclasses_that_read_the_same_files_are_judged(place):
             DATASETS.module_dict.pop(kind)
 
 
+@pytest.mark.parametrize(
+    ("split", "changes", "words"),
+    [
+        ("val", dict(indices=4), "2 of 6 images of"),
+        ("test", dict(indices=[0, 1, 2, 3, 4]), "1 of 6 images of"),
+        ("train", dict(pipeline=[dict(LOAD, poly2mask=False)]), "which poly2mask=False does not"),
+        ("train", dict(ann_file="large.json", filter_cfg=dict(min_size=50)), "filter_cfg.min_size"),
+    ],
+)
+def test_the_check_tells_what_the_start_tells(place, split, changes, words):
+    """And nothing twice: what a report has is not told again."""
+    for number, name in enumerate(("train", "val")):
+        for image in range(6):
+            shade = (9 * image, 90 * number, 5)
+            Image.new("RGB", (60, 40), shade).save(place / name / f"{image}.png")
+    content = small()
+    content["annotations"].append(content["annotations"][0] | dict(id=99))
+    content["images"].append(dict(id=99, file_name="6.png", width=60, height=50))
+    content["annotations"].append(content["annotations"][1] | dict(id=100, image_id=99))
+    content["annotations"][-1]["segmentation"] = [corners(content["annotations"][-1]["bbox"])]
+    write(place, content, "large.json")
+    Image.new("RGB", (60, 50), (3, 2, 200)).save(place / "train/6.png")
+    cfg = config(place)
+    cfg[f"{split}_dataloader"].dataset.update(changes)
+    told = check_config_data(cfg)
+    reports, errors, remarks = inspect_config(cfg)
+    assert errors == [] and not any(report.errors for report in reports)
+    assert len([line for line in remarks if words in line]) == 1
+    lines = [*remarks, *(line for report in reports for line in report.remarks)]
+    assert set(told) <= set(lines)
+    assert sum("as another annotation" in line for line in lines) == ("ann_file" in changes)
+
+
 @pytest.mark.parametrize("as_class", [True, False])
 @pytest.mark.parametrize("names", [CLASSES, CLASSES[1:], ("bee",)])
 def test_a_type_of_ones_own_is_judged_with_its_own_classes(place, names, as_class):
@@ -380,7 +415,7 @@ def test_classes_that_stand_twice(place, classes):
     cfg = config(place, metainfo=dict(classes=classes))
     message = refused(cfg)
     assert "train_dataloader.dataset: the config names classes more than once: " in message
-    reports, _ = inspect_config(cfg)
+    reports, _, _ = inspect_config(cfg)
     assert message.partition(": ")[2] in reports[0].errors and "order" not in message
 
 
