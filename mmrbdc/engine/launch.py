@@ -16,6 +16,7 @@ from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.engine.amp import fit_amp_to_device
 from mmrbdc.engine.batch import batch_warnings, count_accumulated
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
+from mmrbdc.engine.class_order import BegunClassesHook, check_tested_classes
 from mmrbdc.engine.detector_test import (
     PREDICTIONS,
     ThroughputHook,
@@ -167,6 +168,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     with stock_files_readable():
         runner = TrainingRunner.from_cfg(cfg)
         runner.register_hook(ReadingHook())
+        runner.register_hook(BegunClassesHook())
         warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
         try_optimizer(runner)
         keep_record(runner, entry)
@@ -280,7 +282,9 @@ def _test_run(
     runner.register_hook(throughput)
     runner.register_hook(ReadingHook())
     load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
-    for line in [*remarks, *check_test_loader(runner)]:
+    remarks += check_test_loader(runner)
+    remarks += check_tested_classes(str(checkpoint.path), checkpoint.meta, runner)
+    for line in remarks:
         runner.logger.warning(line)
     with loading_errors_in_words(lambda: "testing"):
         return runner.test()

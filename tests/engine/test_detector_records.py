@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmrbdc.analysis import analyse, collect
@@ -11,6 +12,7 @@ from mmrbdc.analysis.detection import LOADED
 from mmrbdc.datasets.scenes import make_scenes
 from mmrbdc.engine.launch import load_config, prepare_config, train
 from mmrbdc.engine.launch import test as run_test
+from mmrbdc.weights import WeightsError
 from mmrbdc.weights.read import file_sha256
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +103,37 @@ def test_a_run_from_anothers_epoch_file_is_no_random_one():
     assert rows["first"].method == "random"
     assert (rows["second"].method, rows["second"].name) == (LOADED, "first/epoch_1")
     assert len(analyse(collect([Path("first"), Path("second")]), resamples=5).groups) == 2
+
+
+def other_classes(tmp_path, change):
+    """The trained detector's file, whose meta has other classes."""
+    content = torch.load("first/epoch_1.pth", weights_only=True)
+    classes = content["meta"]["dataset_meta"]["classes"]
+    content["meta"]["dataset_meta"]["classes"] = change(list(classes))
+    torch.save(content, tmp_path / "other.pth")
+    return str(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(
+    "change", [lambda names: names[::-1], lambda names: [*names[:-2], names[-1], names[-2]]]
+)
+def test_a_checkpoint_with_classes_in_another_order_is_not_tested(tmp_path, change):
+    path = other_classes(tmp_path, change)
+    with pytest.raises(WeightsError, match="other.pth: it has its classes in another order"):
+        run_test(config(tmp_path / "work"), path)
+    assert not (tmp_path / "work/test.json").exists()
+
+
+def test_a_checkpoint_with_other_names_is_tested_and_it_is_told(tmp_path):
+    path = other_classes(tmp_path, lambda names: ["zero", *names[1:]])
+    run_test(config(tmp_path / "work"), path)
+    (log,) = (tmp_path / "work").glob("*/*.log")
+    assert "1 of its 10 classes have other names than in the data: number 0 is" in log.read_text()
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_a_run_that_begins_from_other_classes_says_so(tmp_path, turned):
+    path = other_classes(tmp_path, lambda names: names[::-1] if turned else names)
+    train(config(tmp_path / "work", load_from=path))
+    (log,) = (tmp_path / "work").glob("*/*.log")
+    assert ("load_from: it has its classes in another order" in log.read_text()) == turned
