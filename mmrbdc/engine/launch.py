@@ -26,6 +26,7 @@ from mmrbdc.engine.detector_test import (
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
 from mmrbdc.engine.image_size import check_canvas
+from mmrbdc.engine.load_from import read_load_from
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
 from mmrbdc.engine.lock import lock_folder
 from mmrbdc.engine.metric_trial import check_metrics
@@ -165,8 +166,10 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     lock_folder(cfg.work_dir)
     count_accumulated(cfg)
     entry = enter_run(cfg)
+    beginning = read_load_from(cfg)
     with stock_files_readable():
         runner = TrainingRunner.from_cfg(cfg)
+        runner.beginning = beginning
         runner.register_hook(ReadingHook())
         runner.register_hook(BegunClassesHook())
         warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]

@@ -7,15 +7,15 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
 
 from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.engine.load_from import LoadFromRunner
 from mmrbdc.weights import write_text
 
 HOOKS_FILE = "hooks.txt"
 
 
-class TrainingRunner(Runner):
+class TrainingRunner(LoadFromRunner):
     """``Runner`` under whose ``auto_scale_lr`` the logged ``base_lr`` is the scaled one too.
 
     An optimizer of several groups has beside them the settings that a group without options of its

@@ -72,7 +72,23 @@ def read_checkpoint(
     if weights not in (None, "raw", "ema"):
         raise WeightsError(f"weights={weights!r}: choose 'raw' or 'ema'")
     path = Path(path)
-    content = safe_load(path)
+    tensors, meta, which = chosen_weights(safe_load(path), path, weights)
+    return Checkpoint(path, tensors, meta, which, file_sha256(path))
+
+
+def chosen_weights(
+    content: Any, path: Path | str, weights: Literal["raw", "ema"] | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Take the weights out of what a file holds; see :func:`read_checkpoint`.
+
+    Args:
+        content: of the file, as :func:`safe_load` reads it.
+        path: of the file, for errors.
+        weights: as there.
+
+    Returns:
+        Name -> tensor, the file's meta, and ``'raw'`` or ``'ema'``.
+    """
     if not isinstance(content, Mapping):
         raise WeightsError(
             f"{path} is not a checkpoint: it holds a {type(content).__name__}, not a dict of "
@@ -84,7 +100,7 @@ def read_checkpoint(
     state_dict, which = _choose(content, meta, weights, path)
     tensors = _checked_tensors(state_dict, path)
     check_numbers(tensors, path)
-    return Checkpoint(path, tensors, meta, which, file_sha256(path))
+    return tensors, meta, which
 
 
 def read_model(path: str | Path, *, weights: Literal["raw", "ema"] | None = None) -> Checkpoint:
@@ -198,7 +214,7 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
 
 
 def _choose(
-    content: Mapping[str, Any], meta: Mapping[str, Any], weights: str | None, path: Path
+    content: Mapping[str, Any], meta: Mapping[str, Any], weights: str | None, path: Path | str
 ) -> tuple[Any, str]:
     """Return the chosen state dict, still unchecked, and whether it is ``'raw'`` or ``'ema'``."""
     models = _models(content, meta, path)
@@ -218,7 +234,9 @@ def _choose(
     return models[weights], weights
 
 
-def _models(content: Mapping[str, Any], meta: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _models(
+    content: Mapping[str, Any], meta: Mapping[str, Any], path: Path | str
+) -> dict[str, Any]:
     """Return what a file holds by ``'raw'`` and ``'ema'``: one or both."""
     if "state_dict" in content and "ema_state_dict" in content:
         averaged = content["ema_state_dict"]
@@ -238,7 +256,7 @@ def _models(content: Mapping[str, Any], meta: Mapping[str, Any], path: Path) -> 
     return {"raw": content}
 
 
-def _checked_tensors(state_dict: Any, path: Path) -> dict[str, Tensor]:
+def _checked_tensors(state_dict: Any, path: Path | str) -> dict[str, Tensor]:
     if not isinstance(state_dict, Mapping) or not state_dict:
         raise WeightsError(f"{path} is not a checkpoint: no dict of tensors in it, or an empty one")
     for name, value in state_dict.items():

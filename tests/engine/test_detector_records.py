@@ -12,7 +12,7 @@ from mmrbdc.analysis.detection import LOADED
 from mmrbdc.datasets.scenes import make_scenes
 from mmrbdc.engine.launch import load_config, prepare_config, train
 from mmrbdc.engine.launch import test as run_test
-from mmrbdc.weights import WeightsError
+from mmrbdc.weights import WeightsError, read_checkpoint
 from mmrbdc.weights.read import file_sha256
 
 ROOT = Path(__file__).parents[2]
@@ -93,8 +93,11 @@ def test_a_run_from_anothers_epoch_file_is_no_random_one():
     )
     file = "first/epoch_1.pth"
     train(config("second", load_from=file))
-    entered = {"path": file, "sha256": file_sha256(file)}
-    assert record("second/load_report.json")["load_from"] == entered
+    entered = record("second/load_report.json")["load_from"]
+    assert (entered["path"], entered["sha256"]) == (file, file_sha256(file))
+    fit = entered["load"]
+    assert fit["matched"] == len(read_checkpoint(file).state_dict)
+    assert not (fit["other_shape"] or fit["missing"] or fit["unused"])
     train(config("second", resume=True, load_from=file))
     assert record("second/load_report.json")["load_from"] == entered
     run_test(config("second"))
@@ -137,3 +140,20 @@ def test_a_run_that_begins_from_other_classes_says_so(tmp_path, turned):
     train(config(tmp_path / "work", load_from=path))
     (log,) = (tmp_path / "work").glob("*/*.log")
     assert ("load_from: it has its classes in another order" in log.read_text()) == turned
+
+
+def test_heads_of_other_classes_start_anew_and_are_named(tmp_path):
+    """As a detector of COCO's 80 classes is fine-tuned on others; in the log and in the report."""
+    content = torch.load("first/epoch_1.pth", weights_only=True)
+    heads = [name for name in content["state_dict"] if "fc_cls" in name or "fc_reg" in name]
+    for name in heads:
+        content["state_dict"][name] = torch.zeros(7, *content["state_dict"][name].shape[1:])
+    torch.save(content, tmp_path / "other.pth")
+    work_dir = tmp_path / "run"
+    train(config(work_dir, load_from=str(tmp_path / "other.pth")))
+    fit = record(work_dir / "load_report.json")["load_from"]["load"]
+    assert sorted(fit["other_shape"]) == sorted(heads) and len(heads) == 4
+    assert all(theirs[0] == 7 != ours[0] for theirs, ours in fit["other_shape"].values())
+    (log,) = work_dir.glob("*/*.log")
+    (line,) = [line for line in log.read_text().splitlines() if " load_from: " in line]
+    assert "WARNING" in line and "4 of another shape" in line and heads[0] in line

@@ -29,7 +29,8 @@ class LoadReportHook(Hook):
     path and hash, and ``load`` the counts; a backbone with random weights gives
     ``{"checkpoint": null}``. ``policy`` says what of a ResNet trains, ``load_from`` (path and
     hash) which file filled the whole model before the first step, if any did: the config's
-    ``load_from``, or a checkpoint of another run that was resumed here. Written after
+    ``load_from``, or a checkpoint of another run that was resumed here; ``load_from.load`` counts
+    the tensors of it that were loaded and names those that were not. Written after
     initialisation, before the first step; resuming a run keeps its ``load_from``.
 
     Before training and before a test, mean, std and channel order of the detector are compared with
@@ -121,4 +122,9 @@ def _entered(runner: Runner, report: Path) -> dict[str, Any] | None:
         return json.loads(report.read_text()).get("load_from") if report.is_file() else None
     if not given:
         return None
-    return {"path": str(given), "sha256": file_sha256(given) if Path(given).is_file() else None}
+    fit = getattr(runner, "fit", None)
+    return {
+        "path": str(given),
+        "sha256": file_sha256(given) if Path(given).is_file() else None,
+        "load": fit.to_dict() if fit is not None else None,
+    }
