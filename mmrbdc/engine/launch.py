@@ -24,6 +24,7 @@ from mmrbdc.engine.detector_test import (
     keep_predictions,
 )
 from mmrbdc.engine.distributed import prepare_distributed
+from mmrbdc.engine.finite import FiniteLossHook
 from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
 from mmrbdc.engine.image_size import check_canvas
 from mmrbdc.engine.load_from import read_load_from
@@ -172,6 +173,8 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         runner.beginning = beginning
         runner.register_hook(ReadingHook())
         runner.register_hook(BegunClassesHook())
+        if not any(isinstance(hook, FiniteLossHook) for hook in runner.hooks):
+            runner.register_hook(FiniteLossHook())
         warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
         try_optimizer(runner)
         keep_record(runner, entry)

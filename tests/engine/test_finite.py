@@ -1,10 +1,18 @@
 """A loss that is no number ends the run, named."""
 
+import itertools
+from types import SimpleNamespace
+
 import pytest
 import torch
-from tiny_runs import one_stage, stage_run, train
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from tiny_runs import ITERS_PER_EPOCH, MODELS, one_stage, stage_run, staged, train
 
-from mmrbdc.engine.finite import NonFiniteLoss
+from mmrbdc.engine import launch
+from mmrbdc.engine.finite import FiniteLossHook, NonFiniteLoss
+
+_numbers = itertools.count()
 
 
 def poisoned(images, tmp_path, value, hooks):
@@ -72,3 +80,82 @@ def test_a_step_that_is_no_number_is_left_out_for_its_member_alone(images, tmp_p
 def test_more_than_the_limit_stops_the_run(images, tmp_path):
     with pytest.raises(NonFiniteLoss, match="member 1: .* in 2 steps"):
         spoiled(images, tmp_path, 1, (2, 4))
+
+
+@HOOKS.register_module()
+class Spoil(Hook):
+    """Makes a weight ``value`` at the end of iteration ``at``."""
+
+    def __init__(self, at, value):
+        self.at, self.value = at, value
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.at:
+            with torch.no_grad():
+                runner.model.head.layers.head.weight[0, 0] = self.value
+
+
+def plain(images, place, at, value, checkpoint="CheckpointHook"):
+    """Train a config that is not staged as tools/train.py does; no hook of it looks at losses."""
+    cfg = staged(images, place)
+    for key in ("protocol", "stages", "runner_type"):
+        cfg.pop(key)
+    cfg.work_dir = str(place)
+    cfg.model = MODELS["deit"]
+    for split in ("train", "val", "test"):
+        collate = dict(type="default_collate")
+        cfg[f"{split}_dataloader"].update(collate_fn=collate, persistent_workers=False)
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=9)
+    cfg.param_scheduler = None
+    cfg.default_hooks = dict(checkpoint=dict(type=checkpoint, interval=1))
+    cfg.custom_hooks = [dict(type="Spoil", at=at, value=value)]
+    cfg.experiment_name = f"finite{next(_numbers)}"
+    launch.train(launch.prepare_config(cfg))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_run_of_one_model_stops_too(images, tmp_path, value):
+    """Every run that tools/train.py starts, whatever its config names."""
+    at = ITERS_PER_EPOCH + 1
+    with pytest.raises(NonFiniteLoss, match=rf"^loss is (nan|inf) at iteration {at + 1} \(epoch 2"):
+        plain(images, tmp_path, at, value)
+    assert [path.name for path in tmp_path.glob("*.pth")] == ["epoch_1.pth"]
+
+
+@pytest.mark.parametrize("checkpoint", ["CheckpointHook", "mmrbdc.CheckpointHook"])
+def test_weights_that_are_no_numbers_are_not_saved(images, tmp_path, checkpoint):
+    """Of the last step before a checkpoint no loss was computed."""
+    found = r"after 3 iterations, not written: head\.layers\.head\.weight has 1 NaN.*no checkpoint"
+    with pytest.raises(NonFiniteLoss, match=found):
+        plain(images, tmp_path, ITERS_PER_EPOCH, float("nan"), checkpoint)
+    assert not list(tmp_path.rglob("*.pth*"))
+
+
+def losses(*, scaler, outputs, times):
+    """What a run of one model does at ``times`` such losses in a row."""
+    wrapper = SimpleNamespace(loss_scaler=torch.amp.GradScaler("cpu", enabled=scaler))
+    runner = SimpleNamespace(optim_wrapper=wrapper, iter=0, epoch=0, hooks=[])
+    hook = FiniteLossHook()
+    for _ in range(times):
+        hook.after_train_iter(runner, 0, outputs=outputs)
+    hook.after_train_iter(runner, 0, outputs=dict(loss=1.0))
+
+
+WRONG = dict(acc=1.0, loss_bbox=torch.tensor(float("-inf")), loss=float("nan"))
+
+
+def test_a_scaler_of_losses_may_leave_a_few_out():
+    for times in (1, 19):
+        losses(scaler=True, outputs=WRONG, times=times)
+    with pytest.raises(NonFiniteLoss, match=r"loss_bbox is -inf at iteration 1 "):
+        losses(scaler=True, outputs=WRONG, times=20)
+
+
+def test_twin_without_one_the_first_stops():
+    with pytest.raises(NonFiniteLoss, match="loss_bbox is -inf"):
+        losses(scaler=False, outputs=WRONG, times=1)
+
+
+def test_other_figures_may_be_no_numbers():
+    """An accuracy among no positive boxes."""
+    losses(scaler=False, outputs=dict(acc=float("nan"), loss_cls=0.5), times=1)
