@@ -54,7 +54,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
             message = f"cannot read the image {path}: {error}"
             if not self.ignore_empty:
                 raise DataError(
-                    f"{message}; mend or remove the file, or set ignore_empty=True in "
+                    f"{message}; {_how_to_go_on(results)}, or set ignore_empty=True in "
                     "LoadImageFromFile to draw another image in its place"
                 ) from error
             warnings.warn(f"{message}; another image is drawn in its place", stacklevel=2)
@@ -127,6 +127,16 @@ def _check_stated_size(results: Mapping[str, Any], image: np.ndarray) -> None:
         f"width {stated[0]} and height {stated[1]}, so that their boxes and masks lie elsewhere in "
         "it; correct width, height and the image's annotations, or bring the picture to that size"
     )
+
+
+def _how_to_go_on(results: Mapping[str, Any]) -> str:
+    """What to do about an image that cannot be read, by where it is listed."""
+    if "img_id" in results:  # COCO's; a file that is gone is still looked for
+        return (
+            "mend the file, or take the image out of the annotation file: its entry of 'images' "
+            f"(id {results['img_id']}) and the annotations with this image_id"
+        )
+    return "mend or remove the file (with its line, where a list names it)"
 
 
 def reason_of(error: Exception) -> str:

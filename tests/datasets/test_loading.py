@@ -125,3 +125,17 @@ def test_a_good_file_is_read_as_mmcv_reads_it(folder):
     path = dict(img_path=str(folder / "a" / "1.png"))
     ours, theirs = LoadImageFromFile()(dict(path)), Stock()(dict(path))
     assert np.array_equal(ours.pop("img"), theirs.pop("img")) and ours == theirs
+
+
+@pytest.mark.parametrize("img_id", [0, 7])
+def test_of_annotations_the_entry_has_to_go(tmp_path, img_id):
+    """Without its file an image in COCO's annotations is still looked for."""
+    sample = dict(img_path=str(tmp_path / "gone.png"), img_id=img_id)
+    with pytest.raises(DataError, match=rf"its entry of 'images' \(id {img_id}\) and the annot"):
+        LoadImageFromFile()(sample)
+
+
+def test_twin_a_file_of_a_folder_can_be_removed(folder):
+    with pytest.raises(DataError, match="mend or remove the file") as found:
+        dataset(folder)[2]
+    assert "'images'" not in str(found.value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmrbdc.datasets.coco.index import refusal
 from mmrbdc.datasets.coco.judge import judge
+from mmrbdc.datasets.coco.pictures import missing_files
 from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.coco.training import Kept, what_is_kept
@@ -49,6 +50,8 @@ class CocoUse:
         filter_cfg: MMDetection's ``filter_empty_gt`` and ``min_size``.
         polygons_only: whether masks stay polygons.
         indices: the part of the images that is taken; None for all.
+        reads_files: whether the images are read as files of this machine.
+        passes_over: whether another image is drawn in the place of one that cannot be read.
     """
 
     key: str
@@ -60,6 +63,8 @@ class CocoUse:
     filter_cfg: Mapping[str, Any] = field(default_factory=dict)
     polygons_only: bool = False
     indices: Any = None
+    reads_files: bool = False
+    passes_over: bool = False
 
     @property
     def is_here(self) -> bool:
@@ -139,6 +144,7 @@ class CocoOfConfig:
                 raise DataError(empty(key, f"folder '{folder}' is empty", folder))
         self._check_classes(key, path, use.classes, table)
         self._check_kept(use, table)
+        self._check_pictures(use, table)
         return use.classes
 
     def check_training(self, loader: str) -> None:
@@ -231,6 +237,26 @@ class CocoOfConfig:
                 f"{use.key}: {kept.small_images:,} images of '{use.ann_file}' are left out: a "
                 f"side has fewer than filter_cfg.min_size={use.filter_cfg.get('min_size')} pixels"
             )
+
+    def _check_pictures(self, use: CocoUse, table: Table) -> None:
+        """Look whether the files of the images that are kept are there."""
+        if not use.reads_files or is_remote(use.images):
+            return
+        rows = self._kept[use.key].rows
+        gone = missing_files(use.images, [table.file_names[row] for row in rows])
+        if not gone:
+            return
+        what = (
+            f"{use.key}: {len(gone):,} of {len(rows):,} images of '{use.ann_file}' are not in "
+            f"'{use.images}' ({quoted(gone)})"
+        )
+        if use.passes_over and not use.test_mode:
+            self.remarks.append(f"{what}; other images are drawn in their place")
+            return
+        raise DataError(
+            f"{what}; put them there, correct {use.key}.data_prefix.img, or take them out of the "
+            "annotations: their entries of 'images' and the annotations with their ids"
+        )
 
     def _check_evaluator(self, key: str, evaluator: Mapping, uses: list[CocoUse]) -> None:
         path = evaluator["ann_file"]
@@ -338,6 +364,7 @@ def use_of(key: str, dataset: Mapping) -> CocoUse:
     prefix = dataset.get("data_prefix") or {}
     prefix = prefix.get("img", "") if isinstance(prefix, Mapping) else prefix
     steps = [step for step in dataset.get("pipeline") or () if isinstance(step, Mapping)]
+    readers = [step for step in steps if type_name(step) == "LoadImageFromFile"]
     return CocoUse(
         key=key,
         ann_file=joined(root, dataset.get("ann_file") or ""),
@@ -350,6 +377,12 @@ def use_of(key: str, dataset: Mapping) -> CocoUse:
         test_mode=bool(dataset.get("test_mode")),
         filter_cfg=dataset.get("filter_cfg") or {},
         indices=dataset.get("indices"),
+        reads_files=any(
+            not step.get("file_client_args")
+            and (step.get("backend_args") or {}).get("backend", "local") == "local"
+            for step in readers
+        ),
+        passes_over=any(step.get("ignore_empty") for step in readers),
     )
 
 
