@@ -20,7 +20,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
     """MMCV's transform; a file that cannot be read or decoded stops the run and is named.
 
     With ``ignore_empty=True`` a warning names it and the data set draws another sample in its
-    place (training only).
+    place, where it trains. A validation or test scores all images, so there it stops too.
 
     Args:
         max_pixels: a picture that claims more is refused before it is decoded.
@@ -33,6 +33,8 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
 
     ignore_empty: bool
     max_pixels = MAX_PIXELS
+    training = True
+    """Whether a training loop reads; :func:`mmrbdc.datasets.reading.read_by_rules` says so."""
 
     def __init__(self, *args: Any, max_pixels: int = MAX_PIXELS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,11 +54,9 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
             image = self.decode(self.read(path))
         except DataError as error:
             message = f"cannot read the image {path}: {error}"
-            if not self.ignore_empty:
-                raise DataError(
-                    f"{message}; {_how_to_go_on(results)}, or set ignore_empty=True in "
-                    "LoadImageFromFile to draw another image in its place"
-                ) from error
+            if not (self.ignore_empty and self.training):
+                way = f"{_how_to_go_on(results)}{self._other_way()}"
+                raise DataError(f"{message}; {way}") from error
             warnings.warn(f"{message}; another image is drawn in its place", stacklevel=2)
             return None
         _check_stated_size(results, image)
@@ -65,6 +65,15 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         results["img"] = image
         results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results
+
+    def _other_way(self) -> str:
+        if self.training:
+            return (
+                ", or set ignore_empty=True in LoadImageFromFile to draw another image in its place"
+            )
+        if self.ignore_empty:
+            return " (ignore_empty=True holds in training only: a score is of all images)"
+        return ""
 
     def read(self, path: str) -> bytes:
         """The file's bytes.

@@ -35,13 +35,19 @@ _OF_THE_PICTURE = (
 class NamingCompose(Compose):
     """A pipeline whose errors name the picture.
 
+    Args:
+        transforms: which are there already.
+        training: whether another picture may be drawn where a transform gives nothing.
+
     Raises:
-        DataError: a transform cannot work on a picture; it says which, and on which.
+        DataError: a transform cannot work on a picture, or gives nothing for one that is to be
+            scored; it says which, and on which.
     """
 
-    def __init__(self, transforms: Sequence[Any]) -> None:
+    def __init__(self, transforms: Sequence[Any], training: bool = True) -> None:
         super().__init__(None)
         self.transforms = list(transforms)
+        self.training = training
 
     def __call__(self, data: dict) -> dict | None:
         """Apply all transforms; None where one gives nothing."""
@@ -60,6 +66,12 @@ class NamingCompose(Compose):
                     f"{reason_of(error)}; mend "
                     "or remove the file, or change the pipeline"
                 ) from error
+            if data is None and not self.training:
+                raise DataError(
+                    f"{type(transform).__name__} gives nothing for "
+                    f"{'a sample' if path is None else f'the image {path}'}{size}, which is to be "
+                    "scored, and no other can take its place; change the pipeline"
+                )
             if data is None:
                 return None
         return data
@@ -94,11 +106,12 @@ def build_dataset(config: Mapping) -> Any:
     return dataset
 
 
-def read_by_rules(dataset: Any) -> int:
+def read_by_rules(dataset: Any, *, training: bool = True) -> int:
     """Exchange MMCV's loader for ours in a built data set, and name files in what fails.
 
     Args:
         dataset: changed in place, and what it wraps.
+        training: whether it trains; what validates or tests never draws one sample for another.
 
     Returns:
         How many loaders were exchanged.
@@ -106,32 +119,40 @@ def read_by_rules(dataset: Any) -> int:
     exchanged = 0
     pipeline = getattr(dataset, "pipeline", None)
     if isinstance(pipeline, Compose):
-        exchanged += _exchange(pipeline)
+        exchanged += _exchange(pipeline, training)
         if type(pipeline) is Compose:
-            dataset.pipeline = NamingCompose(pipeline.transforms)
+            dataset.pipeline = NamingCompose(pipeline.transforms, training)
+        elif isinstance(pipeline, NamingCompose):
+            pipeline.training = training
     views: Any = getattr(dataset, "views", None)
     if isinstance(getattr(views, "augment", None), Compose):
         views.augment = NamingCompose(views.augment.transforms)
     inner = [getattr(dataset, "dataset", None), *(getattr(dataset, "datasets", None) or [])]
-    return exchanged + sum(read_by_rules(one) for one in inner if one is not None)
+    return exchanged + sum(
+        read_by_rules(one, training=training) for one in inner if one is not None
+    )
 
 
-def _exchange(holder: Any) -> int:
+def _exchange(holder: Any, training: bool) -> int:
     """Exchange loaders in a pipeline, and in transforms that hold transforms."""
     exchanged = 0
     transforms = getattr(holder, "transforms", None)
     if isinstance(transforms, Compose):
-        return _exchange(transforms)
+        return _exchange(transforms, training)
     if not isinstance(transforms, list):
         return 0
     for number, transform in enumerate(transforms):
         if type(transform) is MMCVLoadImageFromFile:
-            transforms[number] = LoadImageFromFile.like(transform)
+            transforms[number] = transform = LoadImageFromFile.like(transform)
             exchanged += 1
+        if isinstance(transform, LoadImageFromFile):
+            transform.training = training
+        elif isinstance(transform, MMCVLoadImageFromFile):
+            transform.ignore_empty = transform.ignore_empty and training
         elif isinstance(transform, list):
-            exchanged += _exchange(Compose(transform))
+            exchanged += _exchange(Compose(transform), training)
         else:
-            exchanged += _exchange(transform)
+            exchanged += _exchange(transform, training)
     return exchanged
 
 

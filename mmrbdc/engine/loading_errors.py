@@ -31,10 +31,10 @@ class ReadingHook(Hook):
     def before_run(self, runner: Any) -> None:
         """Exchange the loaders; the data sets are built, their workers are not started."""
         exchanged = 0
-        for name in ("_train_loop", "_val_loop", "_test_loop"):
-            dataloader = getattr(getattr(runner, name), "dataloader", None)
+        for split in LOADERS:
+            dataloader = getattr(getattr(runner, f"_{split}_loop"), "dataloader", None)
             if dataloader is not None:
-                exchanged += read_by_rules(dataloader.dataset)
+                exchanged += read_by_rules(dataloader.dataset, training=split == "train")
         if exchanged:
             runner.logger.info(
                 "pictures are read by mmrbdc.LoadImageFromFile: MMCV's, but a file that cannot be "

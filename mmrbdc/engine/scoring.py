@@ -30,7 +30,7 @@ def score(siblings: Siblings, cfg: Config, split: str = "val") -> dict[str, floa
     evaluator = Evaluator(metrics)
     evaluator.dataset_meta = loader.dataset.metainfo
     siblings.to(get_device()).eval()
-    read_by_rules(loader.dataset)
+    read_by_rules(loader.dataset, training=False)
     place = f"scoring on the {split} split"
     with torch.no_grad(), loading_errors_in_words(lambda: place):
         for batch in loader:

@@ -1,16 +1,22 @@
 """An image that cannot be read is named."""
 
+import copy
 import json
+import warnings
 
 import cv2
 import numpy as np
 import pytest
+from mmcv.transforms import BaseTransform
+from mmcv.transforms import LoadImageFromFile as Stock
 from mmdet.registry import DATASETS as DETECTION_DATASETS
 from mmdet.utils import register_all_modules
+from mmengine.dataset import Compose
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from mmrbdc.datasets import DataError, LoadImageFromFile
+from mmrbdc.datasets.reading import read_by_rules
 
 register_all_modules(init_default_scope=False)
 DAMAGED = {"empty": b"", "text": b"not an image", "half": None}
@@ -119,9 +125,62 @@ def test_a_picture_of_the_size_that_its_annotations_say(tmp_path, size, stated, 
     assert sample["data_samples"].ori_shape == stated[::-1]
 
 
-def test_a_good_file_is_read_as_mmcv_reads_it(folder):
-    from mmcv.transforms import LoadImageFromFile as Stock
+class OfOnesOwn(Stock):
+    """Inherits ``ignore_empty``; MMCV's raises over text in any case."""
 
+    def transform(self, results):
+        try:
+            return super().transform(results)
+        except (OSError, AssertionError):
+            if self.ignore_empty:
+                return None
+            raise
+
+
+class Skips(BaseTransform):
+    """A pipeline's own way to draw another image."""
+
+    def transform(self, results):
+        return None if results["img"].max() == 20 else results
+
+
+@pytest.mark.parametrize("steps", ["ours", "stock", "own", "filter"])
+def test_what_is_scored_is_never_drawn_anew(steps, folder):
+    first = {
+        "ours": LoadImageFromFile(ignore_empty=True),
+        "stock": Stock(ignore_empty=True),
+        "own": OfOnesOwn(ignore_empty=True),
+    }
+    load = [first.get(steps, LoadImageFromFile())]
+    if steps == "filter":
+        cv2.imwrite(str(folder / "a" / "2.png"), np.full((8, 8, 3), 20, np.uint8))
+        load.append(Skips())
+
+    def built(training):
+        data = dataset(folder)
+        data.pipeline = Compose(copy.deepcopy(load))
+        read_by_rules(data, training=training)
+        return data
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert built(True)[2]["img"].max() != 20, "the twin that trains does draw another"
+    with pytest.raises(DataError, match=r"2\.png") as error:
+        built(False)[2]
+    told = str(error.value)
+    assert ("ignore_empty=True holds in training only" in told) == (steps in ("ours", "stock"))
+    assert "set ignore_empty" not in told
+
+
+def test_no_advice_to_ignore_what_is_scored(folder):
+    data = dataset(folder)
+    read_by_rules(data, training=False)
+    with pytest.raises(DataError) as error:
+        data[2]
+    assert "mend or remove the file" in str(error.value) and "ignore_empty" not in str(error.value)
+
+
+def test_a_good_file_is_read_as_mmcv_reads_it(folder):
     path = dict(img_path=str(folder / "a" / "1.png"))
     ours, theirs = LoadImageFromFile()(dict(path)), Stock()(dict(path))
     assert np.array_equal(ours.pop("img"), theirs.pop("img")) and ours == theirs

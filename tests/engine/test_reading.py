@@ -37,10 +37,14 @@ def test_a_detector_names_the_picture(split, workers, tmp_path):
     make_scenes(tmp_path, counts=dict(train=2, val=2, test=2))
     bad = sorted((tmp_path / split).iterdir())[0]
     bad.write_bytes(bad.read_bytes()[:60])
+    config = detector(tmp_path, workers)
+    if split == "val":
+        config.val_dataloader.dataset.pipeline[0].ignore_empty = True
     with pytest.raises(DataError) as found:
-        train(detector(tmp_path, workers))
+        train(config)
     assert str(found.value).startswith(f"cannot read the image {bad}: the file begins as PNG")
     assert "\n" not in str(found.value)
+    assert ("holds in training only" in str(found.value)) == (split == "val")
 
 
 def test_a_transform_that_fails_names_the_picture(tmp_path):
