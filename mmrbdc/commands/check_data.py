@@ -104,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.datasets.inspect_coco import images_of_splits, inspect_config
     from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
     from mmrbdc.engine.first_step import count_errors
+    from mmrbdc.engine.loop_parts import loop_errors
     from mmrbdc.engine.metric_trial import scoring_errors
     from mmrbdc.terminal import console, shown
 
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines = []
     if cfg is not None and reads_folders(cfg):
         found, errors = inspect_folders(cfg, fast=args.fast)
-        errors = errors or scoring_errors(cfg)
+        errors = errors or loop_errors(cfg) or scoring_errors(cfg)
         screen.print(images_table(found))
         lines += folder_lines(found, errors)
         wrong = len(errors) + sum(len(report.errors) for report in found)
@@ -123,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             reports, errors, remarks = inspect_config(cfg, fast=args.fast)
             errors += count_errors(cfg, images_of_splits(cfg, reports))
-            errors = errors or scoring_errors(cfg)
+            errors = errors or loop_errors(cfg) or scoring_errors(cfg)
         screen.print(counts_table(reports))
         if cfg is None:
             lines += ["for the config:", *class_lines(reports), ""]

@@ -22,11 +22,13 @@ from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.folders.check import check_folders
 from mmrbdc.datasets.folders.dataset import ours_for
 from mmrbdc.datasets.numbering import FILE_ORDER, SORTED, numbering_problem
+from mmrbdc.datasets.pipelines import check_pipelines
 
 
 def check_config_data(cfg: Mapping) -> list[str]:
-    """Check all loaders of a config: see ``check_data``, that the splits have the same classes, and
-    that evaluators score against annotations of the images that are tested.
+    """Check all loaders of a config: see ``check_data``, that the splits have the same classes,
+    that evaluators score against annotations of the images that are tested, and that a detector's
+    pipelines load what it learns from.
 
     Args:
         cfg: An MMEngine config with ``model`` and any of ``{train,val,test}_dataloader``. Every
@@ -58,6 +60,7 @@ def check_config_data(cfg: Mapping) -> list[str]:
                 option = f"{key}.ann_file"
                 raise DataError(missing(option, "file", Path(ann_file), option))
     coco.check_evaluators()
+    check_pipelines(cfg)
     return remarks + coco.remarks
 
 

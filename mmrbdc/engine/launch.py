@@ -30,6 +30,7 @@ from mmrbdc.engine.image_size import check_canvas
 from mmrbdc.engine.load_from import read_load_from
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
 from mmrbdc.engine.lock import lock_folder
+from mmrbdc.engine.loop_parts import check_loops
 from mmrbdc.engine.metric_trial import check_metrics
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
@@ -150,6 +151,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         raise ValueError(
             f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
         )
+    check_loops(cfg, "train")
     check_ops(cfg)
     check_parts(cfg, *_TO_TRAIN)
     import_custom(cfg)
@@ -229,6 +231,7 @@ def test(
         file = Path(checkpoint or runner.work_dir / f"{runner.name}.pth")
         facts = {"checkpoint": {"path": str(file), "sha256": file_sha256(file)}}
     else:
+        check_loops(cfg, "test", splits=("test",))
         content = _checkpoint_to_test(cfg, checkpoint, weights)
         name = PREDICTIONS if path.stem == "test" else f"{path.stem}.{PREDICTIONS}"
         keep_predictions(cfg, path.parent / name)

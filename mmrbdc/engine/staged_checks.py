@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmrbdc.engine.calibrate import plain_training_set
 from mmrbdc.engine.first_step import check_topk
 from mmrbdc.engine.joint_norm import set_norm_blend
+from mmrbdc.engine.loop_parts import check_loops
 from mmrbdc.engine.metric_trial import check_metrics
 from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.engine.settings import check_settings
@@ -23,6 +24,7 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
         ConfigError, PlanError, GrowthError, ValueError: what is wrong with it.
     """
     check_settings(cfg)
+    check_loops(cfg, splits=("val",))
     _check_evaluator(cfg)
     check_topk(cfg, "val", "test")
     check_metrics(cfg, "val", "test")
