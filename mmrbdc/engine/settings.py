@@ -23,8 +23,13 @@ _LEAST = {
     "optim_wrapper.accumulative_counts": 1,
     "default_hooks.logger.interval": 1,
     "randomness.seed": 0,
+    "data_preprocessor.pad_size_divisor": 1,
+    "model.data_preprocessor.pad_size_divisor": 1,
 }
 """Whole numbers, and the least that each may be."""
+
+_SHARES = ("model.backbone.drop_path_rate", "model.backbone.drop_rate")
+"""Shares that are left out at random."""
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -49,6 +54,11 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
     seed = _at(cfg, "randomness.seed")
     if seed is not None and seed > _LARGEST_SEED:
         raise ConfigError(f"randomness.seed={seed} is beyond {_LARGEST_SEED}, the largest seed")
+    for key in _SHARES:
+        share = _at(cfg, key)
+        number = isinstance(share, Real) and not isinstance(share, bool)
+        if share is not None and not (number and 0 <= share < 1):
+            raise ConfigError(f"{key}={share!r} is no number from 0 to below 1; correct it")
     level = cfg.get("log_level")
     if isinstance(level, str) and not isinstance(logging.getLevelName(level), int):
         raise ConfigError(f"log_level={level!r} is none of {', '.join(_LEVELS)}")
