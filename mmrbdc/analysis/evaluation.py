@@ -48,12 +48,14 @@ class Evaluation:
         images: their folder; None where it is not known.
         predictions: ``'bbox'`` and ``'segm'`` -> COCO result file, as far as there is one.
         classes: names of the categories that were scored; None for all.
+        keeps: keys of the detector's config -> proposals or detections of an image that it keeps.
     """
 
     annotations: File
     images: Path | None
     predictions: Mapping[IoUType, File]
     classes: tuple[str, ...] | None = None
+    keeps: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def read(cls, test: Record, work_dir: Path) -> "Evaluation | None":
@@ -68,7 +70,11 @@ class Evaluation:
             return None
         images = Path(test.text("images")) if test.has("images") else None
         classes = test.texts("classes") if test.has("classes") else None
-        return cls(_file(test.record("annotations")), images, predictions, classes)
+        keeps: tuple[tuple[str, int], ...] = ()
+        if test.has("keeps"):
+            numbers = test.record("keeps")
+            keeps = tuple((key, numbers.integer(key, 1)) for key in numbers.fields)
+        return cls(_file(test.record("annotations")), images, predictions, classes, keeps)
 
 
 def _file(record: Record) -> File:

@@ -9,6 +9,8 @@ from mmrbdc.datasets.coco.limits import (
     COCO_MAX_DETS,
     crowded,
     cut_detections,
+    kept_limit,
+    limit_remarks,
     what_is_left_out,
 )
 
@@ -143,10 +145,14 @@ def score_predictions(
         matches[scored[row]] = own
     kinds = {row.name: set(own) for row, own in matches.items()}
     remarks += without_common_kind(kinds)
-    beyond = crowded(read.coco.anns.values(), max_dets, per_class=True)
+    objects, images = list(read.coco.anns.values()), len(read.image_ids)
+    limits = {
+        kept_limit(*pair): None for row in wanted for pair in comparison.evaluations[row].keeps
+    }
+    beyond = crowded(objects, max_dets, per_class=True)
     if beyond is not None:
-        images = len(read.image_ids)
-        remarks.append(what_is_left_out(beyond, images, cut, detections, max_dets))
+        remarks.append(what_is_left_out(beyond, images, cut, detections, max_dets, limits))
+    remarks += limit_remarks(objects, images, limits)
     return Scored(read, scored, matches, tuple(remarks), max_dets, cut, detections)
 
 

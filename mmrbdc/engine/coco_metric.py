@@ -16,7 +16,14 @@ from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
 from mmrbdc.datasets.coco.index import index, quietly
-from mmrbdc.datasets.coco.limits import COCO_MAX_DETS, crowded, cut_detections, what_is_left_out
+from mmrbdc.datasets.coco.limits import (
+    COCO_MAX_DETS,
+    Limit,
+    crowded,
+    cut_detections,
+    limit_remarks,
+    what_is_left_out,
+)
 from mmrbdc.registry import METRICS
 
 _STOCK_PROPOSALS = (100, 300, 1000)
@@ -50,6 +57,9 @@ class CocoMetric(StockCocoMetric):
             name in ``metric_items``; ``iou_thrs`` that are none;
             ``format_only`` without ``outfile_prefix``.
     """
+
+    limits: tuple[Limit, ...] = ()
+    """How many objects an image the detector can find, as far as somebody has said it."""
 
     metrics: list[str]
     outfile_prefix: str | None
@@ -137,9 +147,15 @@ class CocoMetric(StockCocoMetric):
                 if not self.format_only:
                     for kind in scored:
                         found |= self._scores(kind, Path(f"{self.outfile_prefix}.{kind}.json"))
+                    self._tell_limits()
             finally:
                 self.metrics, self.outfile_prefix = asked, prefix
         return found
+
+    def _tell_limits(self) -> None:
+        """Warn where images have more objects than the detector keeps."""
+        for line in limit_remarks(self._objects(), len(self.img_ids), self.limits):
+            MMLogger.get_current_instance().warning(line)
 
     def _scores(self, kind: str, path: Path) -> dict[str, float]:
         logger = MMLogger.get_current_instance()
@@ -177,7 +193,9 @@ class CocoMetric(StockCocoMetric):
         if beyond or cut:
             # Cut detections alone are COCO's rule; objects that cannot be found are not expected.
             level = logging.WARNING if beyond else logging.INFO
-            told = what_is_left_out(beyond, images, cut, len(detections), self.max_dets)
+            told = what_is_left_out(
+                beyond, images, cut, len(detections), self.max_dets, self.limits
+            )
             logger.log(level, f"{kind}: {told}")
         return found
 

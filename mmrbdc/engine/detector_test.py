@@ -12,7 +12,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmrbdc.datasets.coco.limits import coco_evaluators
+from mmrbdc.datasets.coco.limits import coco_evaluators, detector_limits
 from mmrbdc.datasets.configs import stated_classes
 from mmrbdc.registry import DATASETS, HOOKS
 from mmrbdc.weights.read import file_sha256
@@ -86,7 +86,8 @@ def keep_predictions(cfg: Config, prefix: Path) -> None:
 
 def evaluation_facts(cfg: Config) -> dict[str, Any]:
     """Where the images, annotations and predictions of a finished test are, the files with hashes,
-    which classes were scored, and how many detections an image and class AP counted.
+    which classes were scored, how many detections an image and class AP counted, and how many the
+    detector keeps (``keeps``: key in the config -> number).
 
     Empty for a test without a COCO evaluator.
     """
@@ -99,6 +100,8 @@ def evaluation_facts(cfg: Config) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if (max_dets := scored_max_dets(evaluator)) is not None:
         facts["max_dets"] = max_dets
+    limits = detector_limits(cfg, "test")
+    facts["keeps"] = {key: limit.most for limit in limits for key in limit.keys}
     if evaluator.get("ann_file"):
         facts["annotations"] = _file(Path(evaluator["ann_file"]))
     dataset = cfg.test_dataloader.dataset

@@ -5,7 +5,7 @@ from typing import Any
 from mmdet.evaluation import CocoMetric as StockCocoMetric
 from mmengine.config import Config
 
-from mmrbdc.datasets.coco.limits import COCO_MAX_DETS
+from mmrbdc.datasets.coco.limits import COCO_MAX_DETS, detector_limits
 from mmrbdc.datasets.configs import find_evaluators
 from mmrbdc.engine.coco_metric import CocoMetric
 from mmrbdc.registry import METRICS
@@ -58,6 +58,19 @@ def use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> lis
             f"(default {COCO_MAX_DETS}) detections an image and class",
         )
     return lines
+
+
+def tell_detector_limits(loop: Any, cfg: Config, split: str) -> None:
+    """Let the metrics of a built loop know how many objects an image the detector keeps.
+
+    Args:
+        loop: of validation or test; None where there is none.
+        cfg: its config.
+        split: ``'val'`` or ``'test'``.
+    """
+    for metric in loop.evaluator.metrics if loop is not None else ():
+        if isinstance(metric, CocoMetric):
+            metric.limits = detector_limits(cfg, split)
 
 
 def scored_max_dets(evaluator: dict[str, Any]) -> int | None:

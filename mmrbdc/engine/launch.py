@@ -178,6 +178,7 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         if not any(isinstance(hook, FiniteLossHook) for hook in runner.hooks):
             runner.register_hook(FiniteLossHook())
         warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
+        _tell_detector_limits(runner.val_loop, cfg, "val")
         try_optimizer(runner)
         keep_record(runner, entry)
         for line in notes:
@@ -295,6 +296,7 @@ def _test_run(
     remarks += check_tested_classes(str(checkpoint.path), checkpoint.meta, runner)
     for line in remarks:
         runner.logger.warning(line)
+    _tell_detector_limits(runner.test_loop, cfg, "test")
     with loading_errors_in_words(lambda: "testing"):
         return runner.test()
 
@@ -308,6 +310,14 @@ def _use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> li
     if max_dets is not None:
         raise ValueError(f"--max-dets {max_dets}: {NO_OPS}")
     return []
+
+
+def _tell_detector_limits(loop: Any, cfg: Config, split: str) -> None:
+    """:func:`mmrbdc.engine.evaluators.tell_detector_limits`, where boxes are scored at all."""
+    if has_ops():
+        from mmrbdc.engine.evaluators import tell_detector_limits
+
+        tell_detector_limits(loop, cfg, split)
 
 
 def _use_own_datasets(cfg: Config) -> list[str]:

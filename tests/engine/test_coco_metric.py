@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,15 @@ from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmrbdc.datasets.coco.limits import COCO_MAX_DETS, config_limits, crowded, limit_remarks
+from mmrbdc.datasets.coco.limits import (
+    COCO_MAX_DETS,
+    config_limits,
+    crowded,
+    limit_remarks,
+    what_is_left_out,
+)
 from mmrbdc.engine.coco_metric import CocoMetric
-from mmrbdc.engine.evaluators import scored_max_dets, use_one_limit
+from mmrbdc.engine.evaluators import scored_max_dets, tell_detector_limits, use_one_limit
 from mmrbdc.registry import METRICS
 
 SIZE = 400
@@ -295,3 +302,34 @@ def test_the_options_that_raise_a_limit_are_named():
     assert "model.detector.test_cfg.rcnn.max_per_img=100" in rcnn
     (ap,) = limit_remarks([dict(r, category_id=1) for r in rows], 3, config_limits(cfg, "test"))[2:]
     assert "test_evaluator.0.max_dets=100" in ap
+
+
+@pytest.mark.parametrize("objects, told", [(30, []), (45, ["rpn"]), (120, ["rpn", "rcnn"])])
+def test_what_the_detector_keeps_is_told_beside_the_score(objects, told, caplog):
+    """With every key that has to be raised; the AP's own limit does not hide the detector's."""
+    cfg = Config(
+        dict(model=dict(test_cfg=dict(rpn=dict(max_per_img=40), rcnn=dict(max_per_img=99))))
+    )
+    metric = CocoMetric.__new__(CocoMetric)
+    metric.limits = ()
+    loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[object(), metric]))
+    tell_detector_limits(loop, cfg, "val")
+    tell_detector_limits(None, cfg, "test")  # a run that is not validated
+    rows = [dict(image_id=1, category_id=1) for _ in range(objects)]
+    metric.img_ids, metric._objects = [1, 2], lambda: rows
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        metric._tell_limits()
+    finally:
+        logger.removeHandler(caplog.handler)
+    lines = [record.getMessage() for record in caplog.records]
+    room = 200 if objects > 100 else 100
+    assert len(lines) == len(told)
+    for line, part in zip(lines, told, strict=True):
+        assert f"model.test_cfg.{part}.max_per_img={room} makes room" in line
+    beyond = crowded(rows, 20, per_class=True)
+    advice = what_is_left_out(beyond, 2, 0, 0, 20, metric.limits)
+    asked = [part for part in ("rpn", "rcnn") if f"model.test_cfg.{part}.max_per_img=" in advice]
+    assert asked == (["rpn", "rcnn"] if objects >= 30 else [])
+    assert "max_per_img of model.test_cfg" in what_is_left_out(beyond, 2, 0, 0, 20)

@@ -18,6 +18,8 @@ _STEP = 100
 _KEPT = {"max_per_img", "num_queries"}
 """Names under which MMDetection's heads say how many proposals or detections an image may have."""
 
+_KEPT_BY = "max_per_img of model.test_cfg, or of its parts rpn and rcnn"
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -87,7 +89,12 @@ def cut_detections(detections: Iterable[Mapping[str, Any]], max_dets: int) -> in
 
 
 def what_is_left_out(
-    beyond: Crowded | None, images: int, cut: int, detections: int, max_dets: int
+    beyond: Crowded | None,
+    images: int,
+    cut: int,
+    detections: int,
+    max_dets: int,
+    limits: Iterable[Limit] = (),
 ) -> str:
     """Say in a sentence what an AP of ``max_dets`` detections an image and class leaves out.
 
@@ -97,18 +104,21 @@ def what_is_left_out(
         cut: detections that are not counted.
         detections: how many there are.
         max_dets: detections an image and class that AP counts.
+        limits: of the detector, as far as they are known.
     """
     not_counted = f"{cut:,} of {detections:,} detections are not counted" if cut else ""
     if beyond is None:
         return f"AP counts the best {max_dets} detections of an image and class, {not_counted}"
+    room = _room(beyond)
+    options = [f"{key}={room}" for limit in limits for key in limit.keys if limit.most < room]
+    keep = f": --cfg-options {' '.join(options)}" if options else f" ({_KEPT_BY})"
     return (
         f"AP counts {max_dets} detections an image and class, and {beyond.images:,} of {images:,} "
         f"images have more objects of one class (up to {beyond.most:,}): {beyond.beyond:,} objects "
         "cannot be found, so that even perfect boxes score below 100"
         + (f"; {not_counted}" if cut else "")
-        + f". Score with --max-dets {_room(beyond)} in tools/test.py and tools/compare.py "
-        f"(val_evaluator.max_dets={_room(beyond)} in training), and let the detector keep as many: "
-        "model.test_cfg, max_per_img"
+        + f". Score with --max-dets {room} in tools/test.py and tools/compare.py "
+        f"(val_evaluator.max_dets={room} in training), and let the detector keep as many{keep}"
     )
 
 
@@ -121,6 +131,16 @@ def ap_limit(max_dets: int, *keys: str) -> Limit:
     """Return the limit of COCO's AP."""
     what = f"the {max_dets} detections an image and class that COCO's AP counts"
     return Limit(what, max_dets, per_class=True, keys=keys)
+
+
+def detector_limits(cfg: Mapping[str, Any], split: str) -> tuple[Limit, ...]:
+    """Return those limits of :func:`config_limits` that are the detector's own."""
+    return tuple(limit for limit in config_limits(cfg, split) if not limit.per_class)
+
+
+def kept_limit(key: str, most: int) -> Limit:
+    """Return the limit of a detector that an option of its config sets."""
+    return Limit(_named(key), most, per_class=False, keys=(key,))
 
 
 def config_limits(cfg: Mapping[str, Any], *splits: str) -> tuple[Limit, ...]:
@@ -136,7 +156,7 @@ def config_limits(cfg: Mapping[str, Any], *splits: str) -> tuple[Limit, ...]:
         *(["test_cfg"] if not scored else []),
     ]
     limits = [
-        Limit(_named(key), most, per_class=False, keys=(key,))
+        kept_limit(key, most)
         for key, most in _kept(cfg.get("model") or {}, "model")
         if not set(passed_over) & set(key.split("."))
     ]
