@@ -79,7 +79,7 @@ def test_an_optimizer_wrapper_that_couples_members_is_refused(cfg, wrapper, mess
 
 
 def test_lamb_is_refused_while_it_clips_all_members_together(cfg):
-    cfg.optim_wrapper.optimizer = dict(type="Lamb", lr=1e-3)
+    cfg.optim_wrapper.optimizer = dict(type="Lamb", lr=1e-3, weight_decay=0.02)
     with pytest.raises(PlanError, match="max_grad_norm=1e30"):
         stage_run(cfg)
     cfg.optim_wrapper.optimizer.max_grad_norm = 1e30
