@@ -85,7 +85,7 @@ def _parameters(kind: type) -> set[str]:
     names: set[str] = set()
     for owner in inspect.getmro(kind):
         if "__init__" in vars(owner):
-            parameters = inspect.signature(owner.__init__).parameters.values()
+            parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
             names |= {parameter.name for parameter in parameters}
             if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
                 break
