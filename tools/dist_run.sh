@@ -8,6 +8,14 @@ fi
 here="$(cd "$(dirname "$0")" && pwd)"
 script=$1 config=$2 processes=$3
 shift 3
+case $processes in
+    gpu | cpu | auto) ;;
+    0* | *[!0-9]* | "")
+        echo "error: PROCESSES is '$processes', not how many to start, one a GPU, from 1:" \
+            "tools/dist_${script%.py}.sh $config 8" >&2
+        exit 2
+        ;;
+esac
 python="${PYTHON:-python}"
 for name in MASTER_ADDR PORT; do
     if [ "${NNODES:-1}" -gt 1 ] && [ -z "${!name:-}" ]; then

@@ -49,6 +49,20 @@ def test_several_machines_without_a_meeting_point(name):
     assert done.returncode == 2 and name in done.stderr and not done.stdout
 
 
+@pytest.mark.parametrize("kind", ["train", "test"])
+@pytest.mark.parametrize("number", ["two", "0", "-1", "2.0", "1e1", "--seed", "", "4 "])
+def test_processes_that_are_no_number(kind, number):
+    done = run(f"dist_{kind}.sh", "config.py", number)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith(f"error: PROCESSES is '{number}'")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", ["1", "10", "gpu"])
+def test_processes_that_are_one(number):
+    assert f"--nproc_per_node={number}" in run("dist_train.sh", "config.py", number).stdout
+
+
 def test_too_few_arguments():
     done = run("dist_train.sh", "config.py")
     assert done.returncode == 2 and "usage: tools/dist_train.sh CONFIG PROCESSES" in done.stderr
