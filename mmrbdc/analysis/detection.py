@@ -112,11 +112,14 @@ class DetectorRun:
 
 
 def _scores(test: Record) -> dict[str, float]:
-    """Read AP; without any box AP, which MMDetection leaves out where nothing was found, fail."""
+    """Read AP; without any box AP, which MMDetection's metric leaves out where nothing was found,
+    fail.
+    """
     if not test.has("bbox_mAP"):
         raise test.error(
-            "'bbox_mAP' is missing: either the detector found nothing at all (train it longer or "
-            "with a lower lr), or the test has no CocoMetric with metric 'bbox'"
+            "'bbox_mAP' is missing: either the detector found nothing at all (MMDetection's "
+            "metric leaves AP out then; test again, ours notes 0), or the test has no CocoMetric "
+            "with metric 'bbox'"
         )
     found = {
         field: test.number(field, -1 if field.endswith(_SIZES) else 0, 1)

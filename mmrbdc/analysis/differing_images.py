@@ -63,7 +63,10 @@ def _of_one_kind(findings: Findings, found: Sequence[Group], images: Path | None
     kind: IoUType = "segm" if has_masks else "bbox"
     of_kind = {label: matches[row][kind] for label, row in runs.items() if kind in matches[row]}
     (first, ours), *others = of_kind.items()
-    drawn = {label: read_predictions(m.path, annotations, kind) for label, m in of_kind.items()}
+    drawn = {
+        label: read_predictions(m.path, annotations, kind, may_be_empty=True)
+        for label, m in of_kind.items()
+    }
     pictures: list[Picture] = []
     shown: set[int] = set()
     for second, theirs in others:

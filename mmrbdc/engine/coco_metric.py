@@ -15,7 +15,7 @@ from mmengine.fileio import get_local_path, load
 from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
-from mmrbdc.datasets.coco.index import index, quietly
+from mmrbdc.datasets.coco.index import index, index_detections, quietly
 from mmrbdc.datasets.coco.limits import (
     COCO_MAX_DETS,
     Limit,
@@ -133,8 +133,8 @@ class CocoMetric(StockCocoMetric):
         """Score what was kept of all images.
 
         Returns:
-            ``bbox_mAP`` and so on, 0 to 1 with three decimals, -1 where there is nothing to find;
-            without those of a kind of which nothing was found.
+            ``bbox_mAP`` and so on, 0 to 1 with three decimals, -1 where there is nothing to find.
+            They are 0 where nothing was found, and MMDetection's metric then has none.
         """
         asked, prefix = self.metrics, self.outfile_prefix
         scored = self._scored
@@ -163,8 +163,7 @@ class CocoMetric(StockCocoMetric):
             raise ValueError(f"CocoMetric: metric={kind!r}, but the detector predicts no masks")
         detections = load(path)
         if not detections:
-            logger.error(f"{kind}: the detector found nothing on any image, there is no AP")
-            return {}
+            logger.error(f"{kind}: the detector found nothing on any image: AP is 0")
         if kind == "segm":  # else the area of small, medium and large would be the box's
             for detection in detections:
                 detection.pop("bbox", None)
@@ -173,7 +172,7 @@ class CocoMetric(StockCocoMetric):
         api = self._coco_api
         with quietly():
             evaluator = (COCOevalMP if self.use_mp_eval else COCOeval)(
-                api, api.loadRes(detections), kind
+                api, index_detections(api, detections), kind
             )
             evaluator.params.catIds, evaluator.params.imgIds = self.cat_ids, self.img_ids
             evaluator.params.iouThrs = self.iou_thrs

@@ -223,7 +223,7 @@ def keep_predictions(detector, annotations, detections, *, images=None):
     for kind in ("bbox", "segm"):
         path = Path(detector) / f"predictions.{kind}.json"
         write_json(path, detections)
-        found = match(read, read_predictions(path, read, kind), kind).scores()
+        found = match(read, read_predictions(path, read, kind, may_be_empty=True), kind).scores()
         scores |= {f"{kind}_{score}": round(value, 3) for score, value in found.items()}
         files[kind] = {"path": str(path), "sha256": _sha256(path)}
     record = {

@@ -23,6 +23,7 @@ from mmrbdc.analysis import (
     write_report,
 )
 from mmrbdc.analysis.coco import match, paired_bootstrap, read_annotations, read_predictions
+from mmrbdc.analysis.over_images import score_predictions
 from mmrbdc.analysis.saved import differences
 from mmrbdc.analysis.table import WIDTH as COLUMNS
 
@@ -113,6 +114,16 @@ def test_a_detector_that_found_nothing_says_so(tmp_path):
     edit_json(path / "test.json", lambda t: t.pop("bbox_mAP"))
     with pytest.raises(AnalysisError, match="found nothing at all"):
         collect([path])
+
+
+def test_a_detector_that_found_nothing_is_a_row_with_ap_0_beside_the_others(tmp_path):
+    paths = [make_run(tmp_path, "rbdc"), make_run(tmp_path, "random")]
+    keep_predictions(paths[1], tmp_path / "annotations.json", [], images=tmp_path / "images")
+    comparison = collect(paths)
+    scored = score_predictions(comparison, comparison.rows)
+    found = {row.method: row for row in scored.rows.values()}
+    assert found["random"].bbox_mAP == found["random"].segm_mAP == 0.0
+    assert found["rbdc"].bbox_mAP > 0.1
 
 
 def test_another_librarys_backbone_has_its_name_and_unknown_cost(tmp_path):

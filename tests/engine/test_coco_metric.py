@@ -333,3 +333,32 @@ def test_what_the_detector_keeps_is_told_beside_the_score(objects, told, caplog)
     asked = [part for part in ("rpn", "rcnn") if f"model.test_cfg.{part}.max_per_img=" in advice]
     assert asked == (["rpn", "rcnn"] if objects >= 30 else [])
     assert "max_per_img of model.test_cfg" in what_is_left_out(beyond, 2, 0, 0, 20)
+
+
+@pytest.mark.parametrize("kinds", ["bbox", ["bbox", "segm"]])
+def test_a_detector_that_finds_nothing_has_ap_0(tmp_path, kinds):
+    """The stock metric (the twin) has no figure, as if nobody had tested."""
+    data = crowd_of_boxes([(4, 2), (3, 1)])
+    for row in data["annotations"]:
+        x, y, w, h = row["bbox"]
+        row |= dict(segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]], iscrowd=0)
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(data))
+    samples = [
+        dict(
+            img_id=image["id"],
+            ori_shape=(SIZE, SIZE),
+            pred_instances=dict(
+                bboxes=torch.empty(0, 4),
+                scores=torch.empty(0),
+                labels=torch.empty(0, dtype=torch.int64),
+                masks=torch.empty(0, SIZE, SIZE, dtype=torch.bool),
+            ),
+        )
+        for image in data["images"]
+    ]
+    found = evaluate(CocoMetric(str(path), metric=kinds, classwise=True), samples)
+    for kind in [kinds] if isinstance(kinds, str) else kinds:
+        assert found[f"coco/{kind}_mAP"] == found[f"coco/{kind}_mAP_50"] == 0.0
+    assert set(found.values()) <= {0.0, -1.0}
+    assert evaluate(StockCocoMetric(str(path), metric=kinds), samples) == {}

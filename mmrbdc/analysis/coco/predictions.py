@@ -9,6 +9,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from mmrbdc.datasets.coco import quietly, rle_pixels
+from mmrbdc.datasets.coco.index import index_detections
 
 from ..errors import AnalysisError
 from .annotations import Annotations
@@ -39,12 +40,22 @@ class Predictions:
 
 
 def read_predictions(
-    path: str | Path, annotations: Annotations, iou_type: IoUType = "bbox"
+    path: str | Path,
+    annotations: Annotations,
+    iou_type: IoUType = "bbox",
+    *,
+    may_be_empty: bool = False,
 ) -> Predictions:
     """Read a COCO result file, as ``CocoMetric`` of MMDetection writes it.
 
     A mask's area is the number of its pixels even where the file also has its box, as in
     MMDetection; this matters for AP of small, medium and large objects.
+
+    Args:
+        path: of the file.
+        annotations: of the images that were tested.
+        iou_type: whether its boxes or its masks are read.
+        may_be_empty: whether it may have no detection, as where a test is known to have ended.
 
     Raises:
         AnalysisError: the file is no such thing or has no detection; some are on images or of
@@ -58,7 +69,7 @@ def read_predictions(
     content, _ = read_json(path, _CONTENT)
     if not isinstance(content, list):
         raise AnalysisError(f"{path} should hold {_CONTENT}, got {shown(content)}")
-    if not content:
+    if not content and not may_be_empty:
         raise AnalysisError(
             f"{path} has no predictions at all; a detector that finds nothing on {annotations.path}"
             " is not trained, or the test stopped early: test it again"
@@ -74,10 +85,10 @@ def read_predictions(
             raise AnalysisError(f"{path}, [{number}]: {problem}")
         if iou_type == "segm":
             detection.pop("bbox", None)
-    if iou_type == "bbox":
+    if iou_type == "bbox" and content:
         _check_format(path, annotations, content)
     with quietly():
-        coco = annotations.coco.loadRes(content)
+        coco = index_detections(annotations.coco, content)
     return Predictions(path, iou_type, annotations, coco)
 
 

@@ -78,6 +78,21 @@ def fill(coco: Index, verdict: Verdict, classes: Collection[str] | None = None) 
     return coco
 
 
+def index_detections(coco: COCO, detections: list[dict[str, Any]]) -> COCO:
+    """``coco.loadRes``, which also takes no detections at all: none is found then, and AP is 0.
+
+    Args:
+        coco: of the annotations.
+        detections: in COCO's result format; changed in place.
+    """
+    if detections:
+        return coco.loadRes(detections)
+    none = type(coco)()
+    none.dataset = {**coco.dataset, "annotations": []}
+    none.createIndex()
+    return none
+
+
 def uniform(verdict: Verdict) -> list[dict[str, Any]]:
     """Make the entries of a file without errors uniform, in place; return its annotations.
 
