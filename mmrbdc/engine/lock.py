@@ -30,12 +30,19 @@ def lock_folder(folder: str | Path, *, shared: bool = False) -> None:
 
     Raises:
         Locked: another process holds it; the message says which.
+        NotADirectoryError, PermissionError, OSError: it cannot be made or written in.
     """
     path = Path(folder).resolve() / ".lock"
     if not is_main_process() or path in _held:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+")  # noqa: SIM115, held until the process ends
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+")  # noqa: SIM115, held until the process ends
+    except OSError as error:
+        raise type(error)(
+            f"the folder {folder} cannot be made or written in "
+            f"({error.strerror}: {error.filename}); name another one with --work-dir"
+        ) from error
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -69,3 +69,14 @@ def test_a_process_may_ask_twice(tmp_path):
     lock_folder(tmp_path)
     unlock_folder(tmp_path)
     unlock_folder(tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "run", "a/b"])
+def test_a_folder_that_cannot_be_made_is_told_with_its_option(tmp_path, below):
+    file = tmp_path / "config.py"
+    file.write_text("")
+    with pytest.raises(OSError, match=r"^the folder .*config\.py.* --work-dir$"):
+        lock_folder(file / below)
+    assert file.read_text() == ""
+    lock_folder(tmp_path / "new" / below)
+    unlock_folder(tmp_path / "new" / below)
