@@ -57,7 +57,10 @@ OPTIM_WRAPPER_CONSTRUCTORS = ScopedRegistry(
     locations=["mmrbdc.engine"],
 )
 METRICS = ScopedRegistry(
-    "metric", parent=MMENGINE_METRICS, scope="mmrbdc", locations=["mmrbdc.engine"]
+    "metric",
+    parent=MMENGINE_METRICS,
+    scope="mmrbdc",
+    locations=["mmrbdc.engine", *(["mmrbdc.engine.coco_metric"] if has_ops() else [])],
 )
 WEIGHT_INITIALIZERS = ScopedRegistry(
     "weight initializer",

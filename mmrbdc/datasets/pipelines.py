@@ -104,7 +104,9 @@ def _check_packed(key: str, kinds: list[tuple[str, Mapping, Any]], needed: tuple
         )
     for place, step in packing:
         keys = step.get("meta_keys")
-        lost = [] if keys is None else [name for name in needed if name not in keys]
+        if keys is None:
+            continue
+        lost = [name for name in needed if name not in keys]
         if lost:
             raise DataError(
                 f"{place}.meta_keys has no {' and no '.join(map(repr, lost))}, and the model or "

@@ -1,4 +1,7 @@
-"""MMEngine's side: the staged runner, its hooks, loop, initialiser and optimizer wrapper."""
+"""MMEngine's side: the staged runner, its hooks, loop, initialiser and optimizer wrapper.
+
+``coco_metric`` is not imported here: it needs MMDetection, and planning and pretraining do not.
+"""
 
 from mmrbdc.engine.amp import BFloat16OptimWrapper
 from mmrbdc.engine.buffers import AverageBuffersHook
@@ -20,16 +23,11 @@ from mmrbdc.engine.progress import ProgressHook
 from mmrbdc.engine.staged_runner import StagedRunner
 from mmrbdc.engine.train_record import TrainRecordHook
 from mmrbdc.engine.wall_clock import WallClockHook
-from mmrbdc.ops import has_ops
-
-if has_ops():  # MMDetection's, which asks for mmcv's ops
-    from mmrbdc.engine.coco_metric import CocoMetric
 
 __all__ = [
     "AverageBuffersHook",
     "BFloat16OptimWrapper",
     "CheckpointHook",
-    "CocoMetric",
     "DetectorCostHook",
     "FiniteLossHook",
     "Grown",

@@ -45,10 +45,10 @@ def class_problem(theirs: Sequence[str], ours: Sequence[str]) -> tuple[str | Non
     other = [(n, *pair) for n, pair in enumerate(pairs) if pair[0] != pair[1]]
     if not other:
         return None, None
-    number, learned, here = other[0]
+    number, learned, given = other[0]
     return None, (
         f"{len(other):,} of its {len(theirs):,} classes have other names than in the data: number "
-        f"{number} is {learned!r} there and {here!r} in the data"
+        f"{number} is {learned!r} there and {given!r} in the data"
     )
 
 

@@ -96,7 +96,7 @@ class CocoMetric(StockCocoMetric):
                 f"proposal_nums={tuple(proposal_nums)} does not have that number; set "
                 f"max_dets={max(proposal_nums)} to score by so many, or leave proposal_nums out"
             )
-        self.iou_thrs = np.atleast_1d(np.asarray(self.iou_thrs, dtype=float))
+        self.iou_thrs: Any = np.atleast_1d(np.asarray(self.iou_thrs, dtype=np.float64))
         if not ((self.iou_thrs > 0) & (self.iou_thrs <= 1)).all():
             raise ValueError(
                 f"CocoMetric: iou_thrs={self.iou_thrs.tolist()}; thresholds of IoU lie above 0 and "

@@ -51,14 +51,14 @@ _TO_TRAIN = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
 _TO_TEST = ("model", "test_dataloader", "test_evaluator", "test_cfg")
 
 
-def load_config(path: str) -> Config:
+def load_config(path: str | Path) -> Config:
     """Read a config file, or one that is shipped (see :func:`mmrbdc.shipped.find_config`).
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it cannot be read.
     """
-    file = find_config(path)
+    file = find_config(str(path))
     if file is None:
         raise FileNotFoundError(
             f"no config file {path}, here or among those that are shipped, in "

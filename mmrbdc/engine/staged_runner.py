@@ -354,11 +354,8 @@ class StagedRunner:
         close_run(runner)
         barrier()
         if is_main_process():
-            write_json(self.work_dir / "ledger.json", self._ledger())
+            write_json(self.work_dir / "ledger.json", read_ledger(self.stages))
         barrier()
-
-    def _ledger(self) -> dict[str, Any]:
-        return read_ledger(self.stages)
 
     def _spent_before(self, setup: StageSetup) -> float:
         return sum(entry["flops"] for entry in read_ledger(self.stages[: setup.index])["stages"])
@@ -368,7 +365,7 @@ class StagedRunner:
         final = read_checkpoint(last.member(0))
         stem = self.work_dir / self.name
         if is_main_process():
-            ledger = self._ledger()
+            ledger = read_ledger(self.stages)
             write_json(self.work_dir / "ledger.json", ledger)
             meta = dict(
                 final.meta,
