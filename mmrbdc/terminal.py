@@ -27,12 +27,13 @@ def shown(text: str, keep: str = "") -> str:
     return _UNSEEN.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
-def console(width: int | None = None) -> "Console":
+def console(width: int | None = None, *, stderr: bool = False) -> "Console":
     """The terminal, where text is text: no markup, no emoji codes, no highlighting.
 
     Args:
         width: columns; the terminal's own by default.
+        stderr: whether to write to standard error.
     """
     from rich.console import Console
 
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    return Console(width=width, markup=False, emoji=False, highlight=False, stderr=stderr)

@@ -57,6 +57,9 @@ NASTY = {
     "null": "a\x00b",
 }
 
+CONTROLS = ("lines", "escape", "half a pair", "null")
+"""No names of categories: the judge of annotations refuses them."""
+
 COMPARED = ("closing", "tags", "lines", "emoji", "long", "half a pair")
 
 names = st.one_of(st.sampled_from(list(NASTY.values())), st.text(st.characters(), max_size=40))
@@ -203,10 +206,14 @@ def dataset(folder, name):
     return folder / "annotations.json"
 
 
+def category_of(kind):
+    return "nut" if kind in CONTROLS else NASTY[kind]
+
+
 @pytest.mark.parametrize("kind", COMPARED)
 def test_compare_and_its_report_show_the_methods_name(kind, tmp_path, capsys):
     name = NASTY[kind]
-    file = dataset(tmp_path, name)
+    file = dataset(tmp_path, category_of(kind))
     arguments = ["--annotations", file, "--resamples", "5", "--out", tmp_path / "out"]
     pairs = [f"{name}={tmp_path / 'a.json'}", f"plain={tmp_path / 'b.json'}"]
     arguments += ["--predictions", *pairs, "--images", tmp_path]
@@ -222,7 +229,14 @@ def test_compare_and_its_report_show_the_methods_name(kind, tmp_path, capsys):
     assert name.encode(errors="backslashreplace").decode().split("\n")[0] in csv
 
 
-@pytest.mark.parametrize("kind", [kind for kind in NASTY if kind != "half a pair"])
+@pytest.mark.parametrize("kind", CONTROLS)
+def test_a_category_that_cannot_be_printed_is_refused_in_letters(kind, tmp_path):
+    with pytest.raises(DataError, match="can be printed") as error:
+        check_data.main([str(dataset(tmp_path, NASTY[kind]))])
+    assert ascii(NASTY[kind])[1:-1] in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NASTY if kind not in CONTROLS])
 def test_the_check_shows_the_classes_name(kind, tmp_path, capsys):
     file = dataset(tmp_path, NASTY[kind])
     with pytest.MonkeyPatch.context() as patch:
@@ -236,7 +250,7 @@ def test_the_check_shows_the_classes_name(kind, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", NASTY)
 def test_pictures_are_drawn_with_any_name(kind, tmp_path):
-    file = dataset(tmp_path, NASTY[kind])
+    file = dataset(tmp_path, category_of(kind))
     annotations = read_annotations(file)
     found = {NASTY[kind]: read_predictions(tmp_path / "a.json", annotations, "bbox")}
     image_id = json.loads(file.read_text())["annotations"][0]["image_id"]

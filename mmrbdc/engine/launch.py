@@ -151,15 +151,15 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
         raise ValueError(
             f"--stage and --member choose parts of a protocol, and {cfg.filename} has no stages"
         )
-    check_loops(cfg, "train")
     check_ops(cfg)
     check_parts(cfg, *_TO_TRAIN)
+    check_loops(cfg, "train")
     import_custom(cfg)
+    check_canvas(cfg)
     check_settings(cfg)
     fit_amp_to_device(cfg)
     _export_members_here(cfg)
     check_transferred_files(cfg.model)
-    check_canvas(cfg)
     check_topk(cfg, "val", "test")
     notes = _use_one_limit(cfg, "val", "test")
     remarks = check_config_data(cfg)

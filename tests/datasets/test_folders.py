@@ -165,11 +165,15 @@ def test_names_that_look_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("train", "val", "message"),
     [
-        ("bolt ", "bolt", r"only in train_dataloader: 'bolt ' \(nearest: 'bolt'\)"),
-        ("Nut", "nut", r"only in train_dataloader: 'Nut' \(nearest: 'nut'\)"),
-        ("washer", "washr", r"only in val_dataloader: 'washr' \(nearest: 'washer'\)"),
+        ("bolt ", "bolt", r"only in train_dataloader.dataset: 'bolt ' \(nearest: 'bolt'\)"),
+        ("Nut", "nut", r"only in train_dataloader.dataset: 'Nut' \(nearest: 'nut'\)"),
+        ("washer", "washr", r"only in val_dataloader.dataset: 'washr' \(nearest: 'washer'\)"),
         ("Caf\u00e9", "Cafe\u0301", r"looks like 'Cafe\\u0301', but is written in other Unicode"),
-        ("gear", "spring", r"only in train_dataloader: 'gear', only in val_dataloader: 'spring'"),
+        (
+            "gear",
+            "spring",
+            r"only in train_dataloader.dataset: 'gear', only in val_dataloader.dataset: 'spring'",
+        ),
     ],
 )
 def test_splits_with_other_folders_name_the_odd_one(tmp_path, train, val, message):
@@ -181,7 +185,7 @@ def test_splits_with_other_folders_name_the_odd_one(tmp_path, train, val, messag
             check_config_data(config_of(tmp_path, classes))
         assert "num_classes" not in str(error.value)
     tree(tmp_path, "val/extra/a.png")
-    with pytest.raises(DataError, match="only in val_dataloader: .*'extra'"):
+    with pytest.raises(DataError, match="only in val_dataloader.dataset: .*'extra'"):
         check_config_data(config_of(tmp_path, 3))
 
 

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from mmrbdc.datasets.errors import DataError
+from mmrbdc.config_errors import ConfigError
 from mmrbdc.engine.metric_trial import check_metrics, scoring_errors
 
 MASKS = dict(roi_head=dict(mask_head=dict(type="FCNMaskHead")))
@@ -42,7 +42,7 @@ def classifier(**evaluator):
         (classifier(type="SingleLabelMetric", average="weighted"), "average"),
         (classifier(type="SingleLabelMetric", items=["accuracy"]), "accuracy"),
         (classifier(type="MultiLabelMetric", average="samples"), "average"),
-        (classifier(type="Acuracy"), "Acuracy is not in the"),
+        (classifier(type="Acuracy"), "type 'Acuracy' names no metric"),
         (classifier(topk=1), "it has no type, only topk"),
     ],
 )
@@ -96,5 +96,6 @@ class OfAUser:
 def test_metrics_of_a_user_are_built_in_lists_and_evaluators(split):
     good, bad = (dict(type="OfAUser", words=words) for words in ("good", "bad"))
     check_metrics({f"{split}_evaluator": [good, dict(type="Evaluator", metrics=[good])]}, split)
-    with pytest.raises(DataError, match=rf"{split}_evaluator.1.metrics.0 \(OfAUser\): bad words"):
+    told = rf"{split}_evaluator.1.metrics.0: OfAUser\(words='bad'\) fails: .*bad words"
+    with pytest.raises(ConfigError, match=told):
         check_metrics({f"{split}_evaluator": [good, dict(metrics=[bad])]}, split)

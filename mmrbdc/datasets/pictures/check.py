@@ -13,13 +13,13 @@ from typing import Any, cast
 import cv2
 import numpy as np
 from mmengine.registry import TRANSFORMS, DefaultScope
-from rich.console import Console
 from rich.progress import track
 
 from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.loading import LoadImageFromFile, reason_of
 from mmrbdc.datasets.pictures.header import kind_of, read_header
+from mmrbdc.terminal import console
 
 STRIP = 50
 """How many times longer than wide a picture is that is told of as a strip."""
@@ -133,7 +133,7 @@ def check_pictures(paths: Sequence[str], examination: Examination) -> list[Pictu
         "pictures",
         total=len(paths),
         transient=True,
-        console=Console(stderr=True),
+        console=console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
     by_number = dict(found)

@@ -102,6 +102,8 @@ def test_launch_asks_before_anything_is_built(place):
     write(place, changed("categories", name="bee"), "val.json")
     cfg = config(place)
     cfg.work_dir = str(place / "work")
+    cfg.merge_from_dict(dict(train_cfg=dict(by_epoch=True, max_epochs=1), optim_wrapper=dict()))
+    cfg.merge_from_dict(dict(val_cfg=dict(), test_cfg=dict()))
     with pytest.raises(DataError, match="category 3: 'name' is 'bee', the name of category 1"):
         launch.train(cfg)
     assert not (place / "work").exists()
