@@ -199,7 +199,7 @@ def test_coco_classes_must_be_in_the_file(scenes):
 
 
 def packed(*meta_keys):
-    return {"type": "PackDetInputs", "meta_keys": ("img_id", "ori_shape", *meta_keys)}
+    return {"type": "PackDetInputs", "meta_keys": ("img_id", "img_shape", "ori_shape", *meta_keys)}
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
