@@ -48,7 +48,7 @@ def test_help_and_a_mistyped_option_answer_at_once(tool):
 
 
 def test_the_tools_are_all_that_there_are():
-    assert len(TOOLS) == 12
+    assert len(TOOLS) == 13
 
 
 def test_what_is_written_out_for_help_is_what_there_is():

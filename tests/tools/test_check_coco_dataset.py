@@ -53,9 +53,9 @@ def test_a_clean_set_is_counted(check, scenes, capsys):
 @pytest.mark.parametrize(
     ("evaluator", "words"),
     [
-        ("metric='masks'", "val_evaluator (CocoMetric): metric should be one of"),
-        ("max_dets=0", "val_evaluator (CocoMetric): max_dets=0"),
-        ("max_dets='many'", "val_evaluator (CocoMetric): max_dets='many'"),
+        ("metric='masks'", "metric should be one of"),
+        ("max_dets=0", "max_dets=0"),
+        ("max_dets='many'", "max_dets='many'"),
         ("proposal_nums=(1, 10)", "does not have that number"),
         ("ann_file=None", "--cfg-options val_evaluator.ann_file={root}/annotations/instances_val"),
     ],
@@ -76,6 +76,7 @@ def test_what_an_evaluator_refuses_is_said(check, scenes, capsys, evaluator, wor
         check([str(path)])
     printed = capsys.readouterr().out
     assert exited.value.code == 1 and words.format(root=scenes) in printed
+    assert "error: val_evaluator" in printed
     assert "1 thing to mend" in printed
 
 
@@ -148,6 +149,7 @@ def test_more_objects_than_can_be_found_are_told(check, scenes, capsys, objects,
     more = f"""
 val_evaluator = dict(type='CocoMetric', ann_file='{file}')
 test_evaluator = dict(type='mmrbdc.CocoMetric', ann_file='{file}', max_dets=100)
+train_cfg = optim_wrapper = val_cfg = test_cfg = dict(type="one")
 model = dict(
     train_cfg=dict(rpn_proposal=dict(max_per_img=1)),
     test_cfg=dict(rpn=dict(max_per_img=200), rcnn=dict(max_per_img=100)))
