@@ -258,6 +258,22 @@ class Deadly(Examination):
         return super().__call__(path)
 
 
+def test_pictures_are_looked_at_where_opencv_has_threads_already(tmp_path):
+    """A fork has none of its parent's; the parent keeps as many as it had."""
+    paths = [str(tmp_path / f"{i}.png") for i in range(80)]
+    for path in paths:
+        with open(path, "wb") as file:
+            file.write(SIMPLE["a.png"])
+    threads = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(4)
+        cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (15, 15), 3)
+        assert [picture.error for picture in check_pictures(paths, Examination())] == [None] * 80
+        assert cv2.getNumThreads() == 4
+    finally:
+        cv2.setNumThreads(threads)
+
+
 def test_a_picture_that_kills_its_decoder_is_found(tmp_path):
     paths = [str(tmp_path / f"{i}.png") for i in range(80)]
     for path in paths:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -200,8 +200,21 @@ def _in_processes(
         send.close()
         running[receive] = (process, numbers)
 
-    for first in range(count):
-        start(range(first, len(paths), count))
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # a fork does not have OpenCV's threads, and would wait for them
+    try:
+        for first in range(count):
+            start(range(first, len(paths), count))
+        yield from _received(running, paths, start)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _received(
+    running: dict[Connection, tuple[BaseProcess, Sequence[int]]],
+    paths: Sequence[str],
+    start: Callable[[Sequence[int]], None],
+) -> Iterator[tuple[int, Picture]]:
     while running:
         for ready in wait(list(running)):
             receive = cast(Connection, ready)
@@ -226,7 +239,6 @@ _FORK = multiprocessing.get_context("fork")  # as PyTorch's data workers on Linu
 def _work(
     paths: Sequence[str], numbers: Sequence[int], examination: Examination, send: Connection
 ) -> None:
-    cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     for number in numbers:
         send.send(examination(paths[number]))
