@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.coco.config import is_coco, order_problem, repeated_classes, use_of
 from mmrbdc.datasets.coco.index import refuse
 from mmrbdc.datasets.coco.judge import judge
 from mmrbdc.datasets.coco.limits import (
@@ -28,6 +27,7 @@ from mmrbdc.datasets.coco.limits import (
 from mmrbdc.datasets.coco.pictures import check_files
 from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.coco.table import Table
+from mmrbdc.datasets.coco.uses import is_coco, order_problem, repeated_classes, use_of
 from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.numbering import FILE_ORDER, numbering_problem
