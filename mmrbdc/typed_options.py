@@ -10,6 +10,7 @@ even where the config holds text, and takes text where it holds a number.
 import argparse
 import ast
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +48,18 @@ class Typed:
             )
         try:
             value = _read(self.text, split=isinstance(current, list | tuple))
+        except _Dict:
+            several = isinstance(current, list) and any(isinstance(part, dict) for part in current)
+            how = f"a dict is set part by part, with dots: {key}{'.0' * several}.PART=VALUE"
+            if not several and self.text.strip()[:1] in "[(":
+                how = "a new list of dicts is written in a config file"
+            raise ValueError(f"--cfg-options {key}: {how}") from None
         except ValueError as error:
-            raise ValueError(f"--cfg-options {key}: {error}".replace("KEY", key)) from None
+            raise ValueError(f"--cfg-options {key}: {error}") from None
         if not self.literal and _is_of_numbers(current) and self._is_a_word(value):
             raise ValueError(
                 f"--cfg-options {key}: the config holds {current!r} there, got {self.text!r}, "
-                f"which is text; if text is meant: {key}:={self.text}"
+                f"which is text; if text is meant: {shlex.quote(f'{key}:={self.text}')}"
             )
         return value
 
@@ -70,6 +77,10 @@ def _is_of_numbers(current: object) -> bool:
     if isinstance(current, list | tuple):
         return bool(current) and all(isinstance(item, int | float) for item in current)
     return isinstance(current, int | float)
+
+
+class _Dict(ValueError):
+    """A dict was typed."""
 
 
 class ConfigOptions(argparse.Action):
@@ -98,10 +109,7 @@ def _read(text: str, *, split: bool = False, depth: int = 0) -> Any:
     """A value without a known type; ``split`` makes a list of text with commas."""
     bare = text.strip()
     if re.match(r"dict\s*\(|\{", bare):
-        raise ValueError(
-            "a dict is set part by part, with dots: KEY.PART=VALUE"
-            + (", in a list KEY.0.PART=VALUE" if depth else "")
-        )
+        raise _Dict
     if depth > _DEEPEST:
         raise ValueError(f"more than {_DEEPEST} brackets inside each other")
     quoted = _quoted(bare)

@@ -108,7 +108,10 @@ def test_values_without_text_in_the_config(word, value):
 @pytest.mark.parametrize(
     "word, message",
     [
-        ("stages=[dict(members=1, width=1)]", "with dots: stages.PART=VALUE, in a list stages.0."),
+        ("stages=[dict(members=1, width=1)]", "with dots: stages.0.PART=VALUE"),
+        ("stages=dict(members=1)", "with dots: stages.0.PART=VALUE"),
+        ("model.neck.out_indices=dict(a=1)", "with dots: model.neck.out_indices.PART=VALUE"),
+        ("model.new=[{}, {}]", "model.new: a new list of dicts is written in a config file"),
         ("model.head={'scale': 1}", "with dots: model.head.PART=VALUE"),
         ("model.neck.out_indices=[(1, 2]", "brackets do not match in"),
         ("model.neck.out_indices=['a, 2]", "quotes do not match in"),

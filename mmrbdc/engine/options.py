@@ -42,13 +42,15 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
     Raises:
         ValueError: an option whose first part neither the config nor MMEngine's Runner knows, or
             is a name that the config's files use among themselves (``max_epochs``), whose value
-            has been copied by then; one that reaches past the end of a list; or a value that
-            cannot be read.
+            has been copied by then; one that reaches past the end of a list, or into what has no
+            parts; or a value that cannot be read.
     """
     options = dict(options or {})
     read = _RUNNER_KEYS | set(_STAGED_KEYS)
     known = sorted(read | set(cfg))
     for key in options:
+        if "" in key.split("."):
+            raise ValueError(f"--cfg-options {key}: one of its parts is empty; take out a dot")
         root = key.split(".")[0]
         if root not in known:
             close = difflib.get_close_matches(root, known, n=1)
@@ -67,15 +69,40 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
                 + (f". The same value, perhaps by chance, have {_some(others)}" if others else "")
             )
     for key, value in options.items():
+        _check_place(cfg, key)
         if isinstance(value, Typed):
             options[key] = value = value.value(key, _held(cfg, key))
-        try:
-            cfg.merge_from_dict({key: value})
-        except (KeyError, TypeError) as error:
-            reason = error.args[0] if error.args else error
-            raise ValueError(f"--cfg-options {key}: {reason}") from error
+        cfg.merge_from_dict({key: value})
     if options:
         cfg.cfg_options = options
+
+
+def _check_place(cfg: Config, key: str) -> None:
+    """Check that what the config holds on the way to a key has parts, of such a name."""
+    node: Any = cfg
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        place = ".".join(parts[:depth])
+        held = f"--cfg-options {key}: the config holds"
+        if isinstance(node, dict | Config):
+            if part not in node:
+                return
+            node = node[part]
+        elif not isinstance(node, list | tuple):
+            raise ValueError(
+                f"{held} {node!r} at {place}, which has no parts; a dict in its place is written "
+                "in a config file"
+            )
+        elif isinstance(node, tuple) or not any(isinstance(entry, dict | list) for entry in node):
+            kind = type(node).__name__
+            raise ValueError(f"{held} a {kind} at {place}, which is set as a whole: {place}=VALUE")
+        elif not part.isdigit() or int(part) >= len(node) or depth == len(parts) - 1:
+            raise ValueError(
+                f"{held} a list of {len(node)} at {place}; the parts of each are set by its "
+                f"number, the first by {place}.0.PART=VALUE"
+            )
+        else:
+            node = node[int(part)]
 
 
 def _held(cfg: Config, key: str) -> Any:

@@ -95,13 +95,31 @@ def test_a_key_may_be_new_below_a_known_one():
         ("train_dataloder.batch_size", "did you mean 'train_dataloader'?"),
         ("modle.backbone.depth", "did you mean 'model'?"),
         ("zzz", "known: model, stages, train_dataloader"),
-        ("stages.2.epochs", "--cfg-options"),
-        ("stages.first.epochs", "--cfg-options"),
+        ("stages.2.epochs", "a list of 2 at stages; the parts of each are set by its number"),
+        ("stages.first.epochs", "the first by stages.0.PART=VALUE"),
+        ("stages.epochs", "the first by stages.0.PART=VALUE"),
+        ("stages.1", "the first by stages.0.PART=VALUE"),
+        ("model.backbone.depth.a.b", "holds 18 at model.backbone.depth, which has no parts"),
+        ("model..backbone", "one of its parts is empty"),
+        ("train_dataloader.batch_size.", "one of its parts is empty"),
+        ("model.backbone.out.0", "a list at model.backbone.out, which is set as a whole"),
+        ("model.backbone.sizes.1", "a tuple at model.backbone.sizes, which is set as a whole"),
+        ("model.backbone.norm.type", "holds None at model.backbone.norm, which has no parts"),
     ],
 )
 def test_an_unknown_option_is_refused_and_nothing_is_merged(key, message):
     cfg = config()
+    cfg.model.backbone.update(out=[0, 1], sizes=(8, 16), norm=None)
+    before = cfg.to_dict()
     with pytest.raises(ValueError) as error:
         merge_options(cfg, {key: 1})
     assert message in str(error.value) and "\n" not in str(error.value)
-    assert cfg.to_dict() == config().to_dict()
+    assert cfg.to_dict() == before
+
+
+def test_parts_of_lists_in_lists_are_reached():
+    cfg = config()
+    cfg.model.steps = [[dict(type="A"), dict(type="B")], dict(type="C")]
+    merge_options(cfg, {"model.steps.0.1.scale": 2, "model.steps.1.scale": 3})
+    assert cfg.model.steps[0][1] == dict(type="B", scale=2)
+    assert cfg.model.steps[1] == dict(type="C", scale=3)
