@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+from urllib.error import URLError
 
 from mmrbdc.ops import lacks_ops
 
@@ -16,6 +17,7 @@ _OF_CONSTRUCTORS = (
     LookupError,
     RuntimeError,
     TypeError,
+    URLError,
 )
 """What a class raises over arguments that it did not expect."""
 
@@ -39,9 +41,9 @@ class ConfigError(ValueError):
 def told_as_config_error(
     part: str, config: Any = None, *, within: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """Name the part of a config in what fails while objects are built from it.
+    """Name the part of a config in what fails while objects are built from it, and tried.
 
-    Only the building of objects belongs inside: there a ``TypeError`` is, as a rule, a value of
+    Only that belongs inside: there a ``TypeError`` is, as a rule, a value of
     the wrong kind in the config. ``MMRBDC_TRACEBACK=1`` shows where it was raised (:mod:`.cli`).
 
     Args:
@@ -51,7 +53,7 @@ def told_as_config_error(
 
     Raises:
         ConfigError: in place of what constructors raise. Errors of ours, which name their place,
-            and those of the machine (memory, network) stay as they are.
+            and those of the machine (memory, processes) stay as they are.
     """
     try:
         yield
@@ -59,7 +61,8 @@ def told_as_config_error(
         place = _place(error, part, within)
         if type(error) not in _IN_WORDS or place.split(".")[0] in str(error):
             raise
-        raise ConfigError(f"{place}: {error}; correct the config or --cfg-options") from error
+        text = " ".join(line.strip() for line in str(error).splitlines()).rstrip(".")
+        raise ConfigError(f"{place}: {text}; correct the config or --cfg-options") from error
     except _OF_CONSTRUCTORS as error:
         if lacks_ops(error) or type(error).__name__ in _OF_THE_MACHINE:
             raise

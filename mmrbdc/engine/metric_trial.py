@@ -18,10 +18,9 @@ from mmengine.fileio import dump
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from mmrbdc.config_errors import ConfigError, told_as_config_error
+from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.datasets.coco.index import quietly
-from mmrbdc.datasets.configs import find_evaluators, type_name
-from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.configs import find_evaluators
 from mmrbdc.engine.first_step import check_topk
 from mmrbdc.ops import has_ops
 
@@ -47,28 +46,16 @@ def check_metrics(cfg: Mapping[str, Any], *splits: str) -> None:
         splits: ``'val'``, ``'test'``.
 
     Raises:
-        ConfigError: it cannot be built; names it.
-        DataError: it cannot score; names it and says what it refuses.
+        ConfigError: it cannot be built, or cannot score; names it and says what it refuses.
     """
     for split in splits:
         for key, evaluator in find_evaluators(cfg, split):
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    with _silent():
-                        _try(key, evaluator, cfg, Path(folder))
-                except ConfigError:
-                    raise
-                except Exception as error:  # a metric can refuse in any way
-                    told = error.args[0] if isinstance(error, KeyError) and error.args else error
-                    text = " ".join(str(told).split()).rstrip(".") or type(error).__name__
-                    name = type_name(evaluator)
-                    text = text.removeprefix(f"{name}: ")
-                    if isinstance(error, OSError):
-                        text = f"it cannot be built: {type(error).__name__}: {text}"
-                    raise DataError(
-                        f"{key} ({name}): {text}; correct {key} in the config, or its arguments "
-                        "with --cfg-options"
-                    ) from error
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                _silent(),
+                told_as_config_error(key, evaluator),
+            ):
+                _try(evaluator, cfg, Path(folder))
 
 
 def scoring_errors(cfg: Config) -> list[str]:
@@ -88,13 +75,13 @@ def scoring_errors(cfg: Config) -> list[str]:
     return []
 
 
-def _try(key: str, evaluator: Mapping[str, Any], cfg: Mapping[str, Any], folder: Path) -> None:
+def _try(evaluator: Mapping[str, Any], cfg: Mapping[str, Any], folder: Path) -> None:
     if not evaluator.get("type"):
         raise ValueError(f"it has no type, only {', '.join(map(str, evaluator)) or 'nothing'}")
     ours = evaluator["type"] == _OURS
     config = _on_made_up_image(evaluator, folder) if ours else dict(evaluator)
     scoped = METRICS.switch_scope_and_registry(cfg.get("default_scope"))
-    with scoped as registry, told_as_config_error(key, evaluator):
+    with scoped as registry:
         metric: BaseMetric = registry.build(config)
     if metric.collect_device not in _DEVICES:
         raise ValueError(f"collect_device={metric.collect_device!r}, known are 'cpu' and 'gpu'")
