@@ -68,7 +68,7 @@ def test_what_is_written_out_for_help_is_what_there_is():
         ("train", ["c.py", "--work-dri", "x"], "there is no --work-dri, did you mean --work-dir?"),
         ("test", ["c.py", "--weigths=ema"], "there is no --weigths, did you mean --weights?"),
         ("plan", ["--jsno"], "required: config; there is no --jsno, did you mean --json?"),
-        ("compare", ["--xyzzy"], "there is no --xyzzy\n"),
+        ("compare", ["--xyzzy"], "unrecognized arguments: --xyzzy\n"),
         ("grow", ["--parens", "a", "--out", "b"], "did you mean --parents?"),
     ],
 )

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ class CommandParser(argparse.ArgumentParser):
         command = f"mmrbdc {name}" if name else None
         script, description = sys.argv[0], description or ""
         if command and script.endswith(".py") and "tools" in os.path.abspath(script).split(os.sep):
-            description = description.replace(command, f"python {script}")
+            description = description.replace(command, shlex.join(["python", script]))
             command = os.path.basename(script)
         super().__init__(
             prog=command,
@@ -51,8 +52,9 @@ class CommandParser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if not name.startswith("--") or any(option.startswith(name) for option in known):
                 continue
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hints += f"; there is no {name}" + (f", did you mean {close[0]}?" if close else "")
+            close = difflib.get_close_matches(name[2:], [option[2:] for option in known], n=1)
+            said = f"; there is no {name}" if name not in message or close else ""
+            hints += said + (f", did you mean --{close[0]}?" if close else "")
         super().error(message + hints)
 
 

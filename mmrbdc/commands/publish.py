@@ -7,15 +7,20 @@ training FLOPs, accuracy and versions, as far as the checkpoint knows them.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from .arguments import CommandParser, check_writable
+
+_SUFFIXES = (".pth", ".pt", ".safetensors", ".json")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, write, report."""
     parser = CommandParser("publish", __doc__)
     parser.add_argument("checkpoint", metavar="FILE", help="a run's final file, or any other")
-    parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
+    parser.add_argument(
+        "--out", default=".", metavar="DIR", help="folder for the files (default: here)"
+    )
     parser.add_argument("--name", help="NAME (default: the one in the file, else the file's)")
     parser.add_argument(
         "--weights", choices=("raw", "ema"), help="which weights to take from a file with both"
@@ -24,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--prefix", help="what stands in front of the backbone's names, if it is not found"
     )
     args = parser.parse_args(argv)
+    if Path(args.out).suffix in _SUFFIXES and not Path(args.out).is_dir():
+        raise ValueError(
+            f"--out {args.out} would be a folder, and is called like a file; name the folder that "
+            f"the three files go into, and give their name with --name {Path(args.out).stem}"
+        )
     check_writable("--out", args.out)
     from mmrbdc.weights.libraries import release_backbone
 
