@@ -1,6 +1,9 @@
 """Configs by the name ``mmrbdc::``, and the wheel alone: what is found from any folder."""
 
+import ast
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +20,7 @@ import mmrbdc
 from mmrbdc.__main__ import COMMANDS, main
 from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.scope import drop_scope
-from mmrbdc.shipped import find_config, shipped_root
+from mmrbdc.shipped import command, find_config, near_configs, shipped_root
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
@@ -36,6 +39,15 @@ def write(folder, base, more=""):
     path = folder / "mine.py"
     path.write_text(f"_base_ = {base!r}\n{more}")
     return str(path)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """As if there were no checkout: the folder of what is shipped, in a wheel."""
+    folder = tmp_path / "site packages" / ".mim"
+    (folder / "configs").mkdir(parents=True)
+    monkeypatch.setattr("mmrbdc.shipped._CONFIGS", folder / "configs")
+    return folder
 
 
 def test_a_checkout_links_to_all_that_is_shipped():
@@ -61,6 +73,80 @@ def test_what_is_not_there_is_not_found(name, tmp_path, monkeypatch):
     assert find_config(name) is None
     with pytest.raises(FileNotFoundError, match="here or among those that are shipped, in "):
         load_config(name)
+
+
+WORDS = ["a b/c.py", "it's.py", "$HOME", "a&b", "[x].py", "`ls`", "Übung 1", "*", "#1", "", "~/a"]
+
+
+@pytest.mark.parametrize("words", [WORDS, WORDS[::-1], ["work_dirs/a-b_1,2=3:4@5%+.py", 7]])
+def test_a_shell_reads_a_printed_command_as_it_was_meant(words):
+    read = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {command('train', *words)}"], capture_output=True, text=True
+    ).stdout.splitlines()
+    assert read == ["python", "tools/train.py", *map(str, words)]
+
+
+def test_quotes_stand_only_where_they_must():
+    """The twin: what a shell leaves alone is shown as it is."""
+    assert (
+        command("test", "a/b.py", "--max-dets", 300) == "python tools/test.py a/b.py --max-dets 300"
+    )
+
+
+@pytest.mark.parametrize(
+    "name, script",
+    [
+        ("train", "train.py"),
+        ("check-data", "misc/check_data.py"),
+        ("convert", "model_converters/convert.py"),
+        ("publish", "publish_model.py"),
+        ("make_demo_data.py", "make_demo_data.py"),
+    ],
+)
+def test_who_has_no_checkout_is_told_of_mmrbdc(name, script, request):
+    assert command(name) == f"python tools/{script}" and (ROOT / "tools" / script).is_file()
+    folder = request.getfixturevalue("installed")
+    told = shlex.split(command(name, "x y.py"))
+    begin = ["mmrbdc", name] if name in COMMANDS else ["python", str(folder / "tools" / script)]
+    assert told == [*begin, "x y.py"]
+
+
+def test_no_message_writes_a_command_out():
+    """Texts outside of docstrings; what shell words are made of is made in one place."""
+    place = Path(mmrbdc.__file__).parent
+    found = {}
+    for file in place.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        about = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) else None
+            shown = isinstance(text, str) and id(node) not in about
+            if shown and re.search(r"tools/[\w/]*\.py|\bmmrbdc (train|test|plan|grow) ", text):
+                found.setdefault(file.relative_to(place).as_posix(), []).append(text)
+    # What a study starts is no text for a shell.
+    assert found.pop("studies/run.py") == ["tools/train.py", "tools/test.py"]
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "name, near",
+    [
+        ("resnet-micro_scratch_digits.py", "baselines/resnet-micro_scratch_digits.py"),
+        ("rbdc/resnet-micro_scratch_digits.py", "baselines/resnet-micro_scratch_digits.py"),
+        ("mmrbdc::rbdc/deit-b_2stp_in1k.py", "rbdc/deit-b_2step_in1k.py"),
+        ("configs/rbcd/deit-b_2step_in1k.py", "rbdc/deit-b_2step_in1k.py"),
+        ("deit-b_2step_in1K.py", "rbdc/deit-b_2step_in1k.py"),
+    ],
+)
+def test_a_config_of_another_folder_or_a_slip_is_recognised(name, near):
+    assert near_configs(name)[0] == near
+    with pytest.raises(FileNotFoundError, match=f"did you mean (mmrbdc::)?{near}"):
+        load_config(name)
+
+
+@pytest.mark.parametrize("name", ["xyzzy", "q.py", "/a/b/c.yml"])
+def test_what_is_like_no_config_is_left_alone(name):
+    assert near_configs(name) == []
 
 
 FOLDERS = ["baselines/resnet-micro_scratch_digits.py", NAME,

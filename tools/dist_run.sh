@@ -12,7 +12,7 @@ case $processes in
     gpu | cpu | auto) ;;
     0* | *[!0-9]* | "")
         echo "error: PROCESSES is '$processes', not how many to start, one a GPU, from 1:" \
-            "tools/dist_${script%.py}.sh $config 8" >&2
+            "tools/dist_${script%.py}.sh $(printf %q "$config") 8" >&2
         exit 2
         ;;
 esac

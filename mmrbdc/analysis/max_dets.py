@@ -1,6 +1,7 @@
 """The number of detections an image and class that the APs of a comparison count."""
 
 from mmrbdc.datasets.coco.limits import COCO_MAX_DETS
+from mmrbdc.shipped import command
 
 from .errors import AnalysisError
 from .over_images import counted
@@ -45,6 +46,6 @@ def agreed_max_dets(comparison: Comparison, asked: int | None, *, rescored: bool
         raise AnalysisError(
             f"--max-dets {asked}: the AP of {fixed[0].detector_dir} counts {counted(fixed[0])} "
             "detections an image and class, and without its predictions it cannot be scored again; "
-            f"test it with tools/test.py ... --max-dets {asked}"
+            f"test it with {command('test', '...', '--max-dets', asked)}"
         )
     return asked

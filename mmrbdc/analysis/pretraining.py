@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmrbdc.shipped import command
+
 from .errors import AnalysisError
 from .files import Record, read_record, read_records
 
-TRAINED_BY = "tools/train.py"
-TESTED_BY = "tools/test.py"
+TRAINED_BY = command("train")
+TESTED_BY = command("test")
 _RELATIVE_TOLERANCE = 1e-6
 
 

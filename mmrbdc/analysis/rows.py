@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.shipped import command
+
 from .detection import DetectorRun
 from .errors import AnalysisError
 from .evaluation import Evaluation
@@ -265,7 +267,7 @@ def _check_annotations(detectors: Sequence[DetectorRun]) -> None:
             raise AnalysisError(
                 f"{other.path} was tested on {other.evaluation.annotations.path} and "
                 f"{detector.path} on {detector.evaluation.annotations.path}, which are different "
-                "annotations; test both on the same with tools/test.py"
+                "annotations; test both on the same with " + command("test")
             )
         assert first[1].evaluation is not None
         ours, theirs = first[1].evaluation.classes, detector.evaluation.classes
@@ -285,7 +287,7 @@ def _check_splits(rows: Sequence[Row]) -> None:
         if len(splits) > 1:
             where = ", ".join(f"{path} on {split!r}" for split, path in sorted(splits.items()))
             raise AnalysisError(
-                f"scored on different splits: {where}; score all with the same tools/test.py"
+                f"scored on different splits: {where}; score all with the same " + command("test")
             )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mmrbdc.shipped import command
+
 from .errors import AnalysisError
 from .files import read_record
 from .pretraining import TRAINED_BY
@@ -29,7 +31,7 @@ def find_runs(work_dirs: Sequence[Path]) -> list[Path]:
         inside = list(_below(path))
         if not inside:
             raise AnalysisError(
-                f"{path} holds no run: neither plan.json (a pretraining by tools/train.py) nor "
+                f"{path} holds no run: neither plan.json (a pretraining by {TRAINED_BY}) nor "
                 "test.json, wall.json or load_report.json (a detector)"
             )
         found |= {run.resolve(): run for run in inside}
@@ -70,7 +72,7 @@ def _command(run: Path) -> str:
         dumped = sorted(run.glob("*.py"), key=lambda path: path.stat().st_mtime)
         config = str(dumped[-1]) if dumped else "CONFIG"
         finished = (run / "wall.json").exists()
-    test = f"python tools/test.py {config} --work-dir {run}"
+    test = command("test", config, "--work-dir", run)
     if finished:
         return test
-    return f"python tools/train.py {config} --work-dir {run} --resume && {test}"
+    return f"{command('train', config, '--work-dir', run, '--resume')} && {test}"

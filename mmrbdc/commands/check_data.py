@@ -55,12 +55,14 @@ def read_config(args: argparse.Namespace) -> "Config | None":
     from mmrbdc.datasets.errors import DataError
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.options import merge_options
+    from mmrbdc.engine.settings import refuse_study
 
     if not args.files[0].endswith(".py"):
         return None
     if len(args.files) > 1 or args.images or args.renumber:
         raise DataError("give one config, which says where its images are, and nothing else")
     cfg = load_config(args.files[0])
+    refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
     return cfg
 

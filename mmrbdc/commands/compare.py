@@ -41,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--annotations",
         type=Path,
         metavar="FILE",
-        help="COCO annotations of the test images (default: those that tools/test.py used)",
+        help="COCO annotations of the test images (default: those that the tests used)",
     )
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the test images, for the pictures"

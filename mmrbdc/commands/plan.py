@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.model_cost import plan_inputs
     from mmrbdc.engine.options import merge_options
+    from mmrbdc.engine.settings import refuse_study
     from mmrbdc.engine.target_checks import check_target
     from mmrbdc.plan import (
         PlanError,
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.ratio is not None and args.budget is None:
         raise PlanError(f"--ratio {args.ratio:g} needs --budget, the share that is to be spent")
     cfg = load_config(args.config)
+    refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
     protocol = parse_protocol(cfg, name=Path(args.config).stem)
     check_target(cfg, protocol)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.shipped import shipped_tool
+from mmrbdc.shipped import command
 
 LOADERS = ("train", "val", "test")
 _READERS = {
@@ -124,5 +124,5 @@ def empty(key: str, what: str, path: Path) -> str:
 
 def _how_to_get(path: Path) -> str:
     if DEMO_FOLDERS & set(path.parts):
-        return f"make the demo data with `python {shipped_tool('make_demo_data.py')}`"
+        return f"make the demo data with `{command('make_demo_data.py')}`"
     return "put or link the data there"

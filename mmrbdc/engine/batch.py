@@ -3,6 +3,8 @@
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 
+from mmrbdc.shipped import command
+
 
 def real_batch(cfg: Config) -> int:
     """Samples behind one optimizer step: batch size x processes x accumulated batches."""
@@ -39,8 +41,8 @@ def data_warnings(
         return []
     return [
         f"an epoch of this data set has {samples:,} samples, protocol.train_samples says "
-        f"{declared:,}: lengths and FLOPs follow the data (python tools/plan.py {config} --samples "
-        f"{samples} shows the plan)"
+        f"{declared:,}: lengths and FLOPs follow the data "
+        f"({command('plan', config, '--samples', samples)} shows the plan)"
     ]
 
 

@@ -12,6 +12,7 @@ from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.families import Architecture, architecture_from_dict
 from mmrbdc.growth import Context, GrowthResult, centre_stream, get_operator, grow, scale_stream
 from mmrbdc.registry import WEIGHT_INITIALIZERS
+from mmrbdc.shipped import command
 from mmrbdc.weights import Checkpoint, WeightsError, load_strict, read_checkpoint
 
 
@@ -148,13 +149,15 @@ class Grown:
         if get_operator(self.operator).parents == "one":
             raise WeightsError(
                 f"the operator '{self.operator}' makes a child of any width; give Grown the "
-                "child's: architecture=dict(family=..., ...), or use tools/grow.py with --config"
+                "child's: architecture=dict(family=..., ...), or use "
+                f"`{command('grow', '--config', 'CONFIG')}`"
             )
         for checkpoint in checkpoints:
             if "architecture" not in checkpoint.meta:
                 raise WeightsError(
                     f"{checkpoint.path} does not say its architecture; give Grown the child's: "
-                    "architecture=dict(family=..., ...), or use tools/grow.py with --config"
+                    "architecture=dict(family=..., ...), or use "
+                    f"`{command('grow', '--config', 'CONFIG')}`"
                 )
         parents = [architecture_from_dict(c.meta["architecture"]) for c in checkpoints]
         return parents[0].scaled(sum(p.width for p in parents) / parents[0].width)

@@ -1,6 +1,7 @@
 """From a config and a command line to a run, staged or not."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from mmrbdc.engine.amp import fit_amp_to_device
 from mmrbdc.engine.batch import batch_warnings, count_accumulated
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.class_order import BegunClassesHook, check_tested_classes
+from mmrbdc.engine.config_bases import check_bases, did_you_mean
 from mmrbdc.engine.detector_test import (
     PREDICTIONS,
     ThroughputHook,
@@ -35,19 +37,28 @@ from mmrbdc.engine.metric_trial import check_metrics
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
 from mmrbdc.engine.scope import drop_scope
-from mmrbdc.engine.settings import check_parts, check_settings, import_custom
+from mmrbdc.engine.settings import check_parts, check_settings, import_custom, refuse_study
 from mmrbdc.engine.training_runner import TrainingRunner
 from mmrbdc.engine.trial import try_optimizer
 from mmrbdc.engine.vis_backends import check_vis_backends
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.ops import NO_OPS, check_ops, has_ops
-from mmrbdc.shipped import find_config, shipped_root
+from mmrbdc.shipped import command, find_config, shipped_root
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
 from mmrbdc.weights.read import file_sha256
 from mmrbdc.weights.stock import stock_files_readable
 
 _TO_TRAIN = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
+_LAUNCHERS = {
+    "pytorch": (
+        ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+        "`torchrun --nproc_per_node=N -m mmrbdc ...`",
+    ),
+    "slurm": (("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST"), "srun"),
+    "mpi": (("OMPI_COMM_WORLD_LOCAL_RANK", "MASTER_ADDR"), "mpirun -x MASTER_ADDR=HOST"),
+}
+"""What each launcher needs, and what sets it."""
 _TO_TEST = ("model", "test_dataloader", "test_evaluator", "test_cfg")
 
 
@@ -55,19 +66,20 @@ def load_config(path: str | Path) -> Config:
     """Read a config file, or one that is shipped (see :func:`mmrbdc.shipped.find_config`).
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is none, or a base of it is not there.
         ValueError: it cannot be read.
     """
     file = find_config(str(path))
     if file is None:
         raise FileNotFoundError(
             f"no config file {path}, here or among those that are shipped, in "
-            f"{shipped_root() / 'configs'}"
+            f"{shipped_root() / 'configs'}{did_you_mean(str(path))}"
         )
+    check_bases(file)
     try:
         cfg = Config.fromfile(str(file))
-    except OSError:
-        raise
+    except OSError as error:
+        raise type(error)(f"config {path}: {error}") from error
     except Exception as error:  # a config is code, it can fail in any way
         raise ValueError(f"config {path}: {type(error).__name__}: {error}{_hint(error)}") from error
     drop_scope(cfg)
@@ -105,16 +117,20 @@ def prepare_config(
     """Apply what a command line says to a loaded config; ``options`` are ``--cfg-options``.
 
     Raises:
-        ValueError: an unknown option, or ``auto_scale_lr`` for a config without a base batch size.
+        ValueError: an unknown option, ``auto_scale_lr`` for a config without a base batch size,
+            or a launcher that did not start this process.
     """
+    refuse_study(cfg)
     merge_options(cfg, options)
     name = Path(cfg.filename).stem if cfg.filename else "run"
+    _check_launcher(launcher)
     cfg.work_dir = work_dir or cfg.get("work_dir") or f"work_dirs/{name}"
     cfg.resume = resume
     cfg.launcher = launcher
     if seed is not None:
         cfg.randomness = dict(cfg.get("randomness", {}), seed=seed)
     if amp:
+        check_parts(cfg, "optim_wrapper")
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.dtype = "bfloat16"
     if not validate:
@@ -123,7 +139,7 @@ def prepare_config(
         kept = {k: v for k, v in cfg.get("cfg_options", {}).items() if not k.startswith("val_")}
         cfg.cfg_options = kept
     if auto_scale_lr:
-        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
+        if "base_batch_size" not in (cfg.get("auto_scale_lr") or {}):
             raise ValueError(
                 f"--auto-scale-lr: {cfg.filename} has no auto_scale_lr.base_batch_size, the batch "
                 "that its lr is meant for; set it with "
@@ -131,6 +147,17 @@ def prepare_config(
             )
         cfg.auto_scale_lr.enable = True
     return cfg
+
+
+def _check_launcher(launcher: str) -> None:
+    """Check that a launcher's variables are there, as its processes have them."""
+    needed, how = _LAUNCHERS.get(launcher, ((), ""))
+    lost = [name for name in needed if name not in os.environ]
+    if lost:
+        raise ValueError(
+            f"--launcher {launcher} needs {', '.join(lost)} in the environment, which nothing has "
+            f"set; start the processes with {how}, or leave --launcher out for one process"
+        )
 
 
 def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None = None) -> None:
@@ -255,8 +282,8 @@ def _checkpoint_to_test(
     path = Path(checkpoint) if checkpoint else _newest(cfg)
     if path is None:
         raise FileNotFoundError(
-            f"{cfg.work_dir} holds no checkpoint; train first: python tools/train.py "
-            f"{cfg.filename} --work-dir {cfg.work_dir}"
+            f"{cfg.work_dir} holds no checkpoint; train first: "
+            + command("train", cfg.filename, "--work-dir", cfg.work_dir)
         )
     return read_checkpoint(path, weights=weights)
 

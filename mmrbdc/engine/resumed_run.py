@@ -5,6 +5,7 @@ and what its log says of its beginning and of an end before its end.
 import json
 import logging
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ def enter_run(cfg: Config) -> Entry:
             f"({source.name if source else ''}); it differs in{listed(changed)}\n"
             "--resume goes on with a run as it is: give it the config and options that it was "
             "started with. To train on in another way, or longer, begin a run from its weights: "
-            f"another --work-dir with --cfg-options load_from={entry.newest}"
+            f"another --work-dir with --cfg-options {shlex.quote(f'load_from={entry.newest}')}"
         )
     if other := changed_files(entry.begun, entry.files, folder):
         raise ValueError(other)

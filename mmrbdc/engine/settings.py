@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from mmrbdc.config_errors import ConfigError
+from mmrbdc.shipped import command
 
 _LEAST = {
     "train_dataloader.batch_size": 1,
@@ -66,6 +67,19 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
         preprocessor = _at(cfg, key)
         if isinstance(preprocessor, Mapping):
             _check_normalisation(key, preprocessor, _at(cfg, "model.backbone.in_channels"))
+
+
+def refuse_study(cfg: Config) -> None:
+    """Refuse a config that is no run but a study of many (see :mod:`mmrbdc.studies.grid`).
+
+    Raises:
+        ConfigError: says what runs a study.
+    """
+    if "study" in cfg and "model" not in cfg:
+        raise ConfigError(
+            f"{cfg.filename or 'the config'} is a study of several runs, and none itself: "
+            f"{command('study', cfg.filename or 'CONFIG')} runs it"
+        )
 
 
 def check_parts(cfg: Config, *names: str) -> None:

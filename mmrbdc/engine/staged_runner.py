@@ -44,6 +44,7 @@ from mmrbdc.models.siblings import Siblings
 from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
 from mmrbdc.registry import RUNNERS
 from mmrbdc.seeding import derive_seed
+from mmrbdc.shipped import command
 from mmrbdc.weights import load_strict, publish, read_checkpoint, read_model, write_json
 
 # MMEngine finds scopes, message hubs, logs and visualizers by a name and, at best, the second.
@@ -172,8 +173,8 @@ class StagedRunner:
         path = Path(checkpoint) if checkpoint else self.work_dir / f"{self.name}.pth"
         if not path.is_file():
             raise PlanError(
-                f"{path} does not exist; make it with: python tools/train.py "
-                f"{self.cfg.filename or '<this config>'} --work-dir {self.work_dir}"
+                f"{path} does not exist; make it with: "
+                + command("train", self.cfg.filename or "CONFIG", "--work-dir", self.work_dir)
             )
         prepare_distributed(self.cfg)
         run = test_config(

@@ -11,6 +11,7 @@ from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.families.base import type_name
 from mmrbdc.growth import Layout, get_operator
 from mmrbdc.plan import PlanError, Protocol, Stage
+from mmrbdc.shipped import command
 
 
 def check_target(cfg: Config, protocol: Protocol) -> Architecture:
@@ -77,7 +78,7 @@ def _check_trainable(architecture: Architecture, family: str) -> None:
         )
     if getattr(architecture, "distilled", False):
         raise PlanError(
-            "DistilledVisionTransformer couples (tools/grow.py) but is not trained here: "
+            f"DistilledVisionTransformer couples ({command('grow')}) but is not trained here: "
             "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
             "VisionTransformerClsHead"
         )

@@ -27,6 +27,7 @@ from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.placement import Placement
 from mmrbdc.growth.report import GrowthReport, make_report
 from mmrbdc.growth.templates import has_templates, template_layout
+from mmrbdc.shipped import command
 
 StateDict = Mapping[str, Tensor]
 
@@ -97,7 +98,8 @@ class Operator:
             raise GrowthError(
                 f"{who} holds plain weights, and '{self.name}' grows mixtures of templates; train "
                 f"its parents as such: a protocol with protocol.method='{self.name}' leaves them "
-                "in members/ of its first stage (tools/train.py CONFIG --stage 0 trains them alone)"
+                f"in members/ of its first stage ({command('train', 'CONFIG', '--stage', 0)} "
+                "trains them alone)"
             )
         return template_layout(layout).space_sizes(parent, who)
 
@@ -230,7 +232,8 @@ def grow(
     if chosen.work is not None and context is None:
         raise GrowthError(
             f"{operator} needs training images and the recipe; use it in a protocol "
-            f"(protocol.method='{operator}'), or give tools/grow.py a whole config as --config"
+            f"(protocol.method='{operator}'), or give {command('grow')} a whole config "
+            "as --config"
         )
     child = chosen.grow(parents, layout, generator=generator, context=context)
     _check_child(child, layout, operator)

@@ -12,6 +12,7 @@ from mmrbdc.datasets.coco.findings import Finding, listed, shown
 from mmrbdc.datasets.coco.judge import Verdict, judge
 from mmrbdc.datasets.coco.reading import read_coco
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.shipped import command
 
 Index = TypeVar("Index", bound=COCO)
 
@@ -52,7 +53,7 @@ def refusal(errors: Collection[Finding]) -> str | None:
     if not errors:
         return None
     first, *others = errors
-    more = f" ({len(others)} more: `python tools/misc/check_data.py` lists all)"
+    more = f" ({len(others)} more: `{command('check-data')}` lists all)"
     return str(first) + (more if others else "")
 
 

@@ -17,10 +17,11 @@ from mmrbdc.datasets.coco.findings import MISSING, SINGULAR, Finding, Findings, 
 from mmrbdc.datasets.coco.masks import judge_masks
 from mmrbdc.datasets.coco.reading import COCO_CONTENT, CocoFile
 from mmrbdc.datasets.coco.table import Table
+from mmrbdc.shipped import command
 
 LARGEST_SIDE = 2**20
 """Pixels of an image's side above which a file is not believed."""
-RENUMBER = "`python tools/misc/check_data.py FILE --renumber NEW_FILE` does it"
+RENUMBER = f"`{command('check-data', 'FILE', '--renumber', 'NEW_FILE')}` does it"
 
 
 @dataclass(frozen=True, eq=False)

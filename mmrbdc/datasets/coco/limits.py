@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmrbdc.datasets.configs import find_evaluators, type_name
+from mmrbdc.shipped import command
 
 COCO_MAX_DETS = 100
 """Detections an image and class that AP counts, unless somebody says otherwise."""
@@ -117,7 +118,7 @@ def what_is_left_out(
         f"images have more objects of one class (up to {beyond.most:,}): {beyond.beyond:,} objects "
         "cannot be found, so that even perfect boxes score below 100"
         + (f"; {not_counted}" if cut else "")
-        + f". Score with --max-dets {room} in tools/test.py and tools/compare.py "
+        + f". Score with --max-dets {room} in {command('test')} and {command('compare')} "
         f"(val_evaluator.max_dets={room} in training), and let the detector keep as many{keep}"
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.registry import WEIGHT_INITIALIZERS
+from mmrbdc.shipped import command
 from mmrbdc.weights import DataRecord, WeightsError, load_strict, read_model
 from mmrbdc.weights.libraries import Recognised, recognise, stored_record
 
@@ -134,7 +135,7 @@ class Transferred:
         if not Path(self.checkpoint).is_file():
             how = "check init_cfg.checkpoint of the backbone"
             if self.made_by:
-                how = f"make it with: python tools/train.py {self.made_by}"
+                how = f"make it with: {command('train', self.made_by)}"
             raise WeightsError(f"the backbone's checkpoint {self.checkpoint} does not exist; {how}")
 
     def __call__(self, module: nn.Module) -> None:
