@@ -77,7 +77,8 @@ def _place(error: BaseException, part: str, within: Mapping[str, str] | None) ->
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error.args[0] if error.args else "").split())
+    told = error.args[0] if isinstance(error, KeyError) and error.args else error
+    text = " ".join(str(told).split())
     if len(text) > 2 * _LONGEST:
         text = f"{text[: 2 * _LONGEST]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

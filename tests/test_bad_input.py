@@ -7,6 +7,7 @@ models/test_backbones_transfer.py.
 
 import os
 import runpy
+import shlex
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -51,17 +52,20 @@ def mistake(mains, tiny, tmp_path, monkeypatch, capsys):
     """Runs a tool into a mistake, and returns what it says.
 
     Every file and folder stays as it is, and none is new, but for suffixes in ``leaves`` and the
-    lock of a work dir, which says who was last in it.
+    lock of a work dir, which says who was last in it. Where the error should stand ``alone``,
+    nothing is printed before it.
     """
     monkeypatch.chdir(tiny.place)
 
-    def run(tool, *argv, leaves=()):
+    def run(tool, *argv, leaves=(), alone=False):
         before = files(tiny.place, tmp_path)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             run_cli(partial(mains[tool], [str(part) for part in argv]))
         assert ended.value.code == 2
-        usage, _, message = capsys.readouterr().err.partition("error: ")
+        printed, errors = capsys.readouterr()
+        assert not alone or not printed
+        usage, _, message = errors.partition("error: ")
         assert not usage or usage.startswith("usage: ")
         assert message and "error: " not in message
         after = files(tiny.place, tmp_path)
@@ -245,6 +249,54 @@ def test_classes_of_scenes_and_heads_differ(mistake, tmp_path, scenes):
     work_dir, option = tmp_path / "run", "model.roi_head.mask_head.num_classes=7"
     message = mistake("train", RANDOM, "--work-dir", work_dir, "--cfg-options", option)
     assert "has 10 classes" in message and "model.roi_head.mask_head.num_classes=10" in message
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "optim_wrapper.optimizer.type=SGDD",
+        "param_scheduler.1.type=CosineLR",
+        "val_dataloader.sampler.type=Sampler1",
+        "train_cfg.max_epochs=0",
+        "model.backbone=None",
+    ],
+)
+def test_what_only_building_tells_stands_alone(mistake, tmp_path, scenes, option):
+    """And not below hundreds of lines of MMEngine's tables."""
+    argv = ["--work-dir", tmp_path / "run", "--cfg-options", option]
+    message = mistake("train", RANDOM, *argv, leaves=(*LOGS, ".json"), alone=True)
+    assert option.split(".")[0].partition("=")[0] in message
+
+
+@pytest.mark.parametrize("tool", ["train", "test", "plan"])
+def test_a_study_is_no_run(mistake, tool):
+    study = CONFIGS / "studies" / "digits_resnet.py"
+    assert f"python tools/study.py {study} runs it" in mistake(tool, study)
+
+
+@pytest.mark.parametrize("launcher, name", [("pytorch", "RANK"), ("slurm", "SLURM_PROCID")])
+@pytest.mark.parametrize("tool", ["train", "test"])
+def test_a_launcher_that_started_nothing(mistake, monkeypatch, tool, launcher, name):
+    monkeypatch.delenv(name, raising=False)
+    message = mistake(tool, STAGED, "--launcher", launcher)
+    assert f"--launcher {launcher} needs {name}" in message and "leave --launcher out" in message
+
+
+def test_a_printed_command_can_be_pasted(mistake, tmp_path):
+    config = tmp_path / "it's mine, [v2]" / "größe $1.py"
+    config.parent.mkdir()
+    config.write_text(f"_base_ = {str(STAGED)!r}\n")
+    message = mistake("test", config)
+    words = shlex.split(message.partition("make it with: ")[2])
+    place = ["--work-dir", f"work_dirs/{config.stem}"]
+    assert words == ["python", "tools/train.py", str(config), *place]
+
+
+@pytest.mark.parametrize("option", ["--amp", "--auto-scale-lr"])
+def test_an_empty_config(mistake, tmp_path, option):
+    config = tmp_path / "empty.py"
+    config.write_text("auto_scale_lr = None\n")
+    assert f"{config} has no " in mistake("train", config, option)
 
 
 @pytest.mark.parametrize("argv", [["--scenes", "0", "1", "1"], ["--digits", "5000", "1", "1"]])

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import CommandParser, add_config_options
+from .arguments import CommandParser, add_config_options, check_writable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -76,6 +76,7 @@ def look_at_files(args: argparse.Namespace) -> "tuple[list[SplitReport], list[st
     if args.renumber:
         if len(args.files) > 1:
             raise DataError(f"--renumber takes one annotation file, got {len(args.files)}")
+        check_writable("--renumber", Path(args.renumber).parent)
         renumber(Path(args.files[0]), Path(args.renumber))
         args.files = [args.renumber]
     folders = args.images or [None]
@@ -85,6 +86,12 @@ def look_at_files(args: argparse.Namespace) -> "tuple[list[SplitReport], list[st
             f"--images names {len(folders)} folders for {len(args.files)} annotation files; give "
             "one for all, or one for each"
         )
+    twice = [file for file in args.files if args.files.count(file) > 1]
+    if twice:
+        raise DataError(f"{twice[0]} is given twice; give each annotation file once")
+    none = [folder for folder in folders if folder and not Path(folder).is_dir()]
+    if none:
+        raise DataError(f"--images {none[0]} is no folder; name that of the images")
     return inspect(
         [
             CocoSplit(

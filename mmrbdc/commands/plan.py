@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.launch import load_config
     from mmrbdc.engine.model_cost import plan_inputs
     from mmrbdc.engine.options import merge_options
-    from mmrbdc.engine.settings import refuse_study
+    from mmrbdc.engine.settings import check_settings, refuse_study
     from mmrbdc.engine.target_checks import check_target
     from mmrbdc.plan import (
         PlanError,
@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args.config)
     refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
+    check_settings(cfg)
     protocol = parse_protocol(cfg, name=Path(args.config).stem)
     check_target(cfg, protocol)
     inputs = plan_inputs(cfg, protocol, samples=args.samples, options=cfg.get("cfg_options"))

@@ -92,7 +92,8 @@ def check_topk(cfg: Mapping[str, Any], *splits: str) -> None:
             if head.get("cal_acc")
         ]
     for key, topk, number in found:
-        ranks = [topk] if isinstance(topk, int) else list(topk or ())
+        ranks = topk if isinstance(topk, list | tuple) else [topk]
+        ranks = [rank for rank in ranks if isinstance(rank, int)]  # others the metric refuses
         if number is None or not ranks or max(ranks) <= number:
             continue
         kept = [rank for rank in ranks if rank <= number] or [1]

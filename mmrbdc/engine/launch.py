@@ -28,6 +28,7 @@ from mmrbdc.engine.detector_test import (
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.finite import FiniteLossHook
 from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
+from mmrbdc.engine.held_output import held_output
 from mmrbdc.engine.image_size import check_canvas
 from mmrbdc.engine.load_from import read_load_from
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
@@ -198,16 +199,17 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
     entry = enter_run(cfg)
     beginning = read_load_from(cfg)
     with stock_files_readable():
-        runner = TrainingRunner.from_cfg(cfg)
-        runner.beginning = beginning
-        runner.register_hook(ReadingHook())
-        runner.register_hook(BegunClassesHook())
-        if not any(isinstance(hook, FiniteLossHook) for hook in runner.hooks):
-            runner.register_hook(FiniteLossHook())
-        warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
-        _tell_detector_limits(runner.val_loop, cfg, "val")
-        try_optimizer(runner)
-        keep_record(runner, entry)
+        with held_output():
+            runner = TrainingRunner.from_cfg(cfg)
+            runner.beginning = beginning
+            runner.register_hook(ReadingHook())
+            runner.register_hook(BegunClassesHook())
+            if not any(isinstance(hook, FiniteLossHook) for hook in runner.hooks):
+                runner.register_hook(FiniteLossHook())
+            warnings = [*batch_warnings(cfg), *remarks, *check_first_step(runner)]
+            _tell_detector_limits(runner.val_loop, cfg, "val")
+            try_optimizer(runner)
+            keep_record(runner, entry)
         for line in notes:
             runner.logger.info(line)
         for line in warnings:
@@ -313,14 +315,15 @@ def _test_run(
         matplotlib.rcParams["text.parse_math"] = False  # a class's name may have dollars
     check_vis_backends(cfg)
     cfg.load_from = None
-    runner = Runner.from_cfg(cfg)
-    for line in notes:
-        runner.logger.info(line)
-    runner.register_hook(throughput)
-    runner.register_hook(ReadingHook())
-    load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
-    remarks += check_test_loader(runner)
-    remarks += check_tested_classes(str(checkpoint.path), checkpoint.meta, runner)
+    with held_output():
+        runner = Runner.from_cfg(cfg)
+        for line in notes:
+            runner.logger.info(line)
+        runner.register_hook(throughput)
+        runner.register_hook(ReadingHook())
+        load_strict(unwrapped(runner.model), checkpoint.state_dict, source=str(checkpoint.path))
+        remarks += check_test_loader(runner)
+        remarks += check_tested_classes(str(checkpoint.path), checkpoint.meta, runner)
     for line in remarks:
         runner.logger.warning(line)
     _tell_detector_limits(runner.test_loop, cfg, "test")

@@ -4,6 +4,7 @@ none.
 
 import logging
 from collections.abc import Mapping, Sequence
+from multiprocessing import get_all_start_methods
 from numbers import Integral, Real
 from typing import Any
 
@@ -26,6 +27,10 @@ _LEAST = {
     "randomness.seed": 0,
     "data_preprocessor.pad_size_divisor": 1,
     "model.data_preprocessor.pad_size_divisor": 1,
+    "model.backbone.arch.num_layers": 1,
+    "model.backbone.arch.embed_dims": 1,
+    "model.backbone.arch.num_heads": 1,
+    "model.backbone.arch.feedforward_channels": 1,
 }
 """Whole numbers, and the least that each may be."""
 
@@ -63,6 +68,10 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
     level = cfg.get("log_level")
     if isinstance(level, str) and not isinstance(logging.getLevelName(level), int):
         raise ConfigError(f"log_level={level!r} is none of {', '.join(_LEVELS)}")
+    method = _at(cfg, "env_cfg.mp_cfg.mp_start_method")
+    if method is not None and method not in get_all_start_methods():
+        known = ", ".join(get_all_start_methods())
+        raise ConfigError(f"env_cfg.mp_cfg.mp_start_method={method!r} is none of {known}")
     for key in ("data_preprocessor", "model.data_preprocessor"):
         preprocessor = _at(cfg, key)
         if isinstance(preprocessor, Mapping):

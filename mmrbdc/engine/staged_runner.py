@@ -172,10 +172,9 @@ class StagedRunner:
         """Metrics on the test split, of the final model or of another file of its architecture."""
         path = Path(checkpoint) if checkpoint else self.work_dir / f"{self.name}.pth"
         if not path.is_file():
-            raise PlanError(
-                f"{path} does not exist; make it with: "
-                + command("train", self.cfg.filename or "CONFIG", "--work-dir", self.work_dir)
-            )
+            trained = command("train", self.cfg.filename or "CONFIG", "--work-dir", self.work_dir)
+            how = "name another file" if checkpoint else f"make it with: {trained}"
+            raise PlanError(f"{path} does not exist; {how}")
         prepare_distributed(self.cfg)
         run = test_config(
             stage_config(self.cfg, self.protocol.stages[-1], self.cfg.get("cfg_options"))

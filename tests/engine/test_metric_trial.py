@@ -1,5 +1,7 @@
 """What evaluators refuse is said in one line before the first step."""
 
+from urllib.error import URLError
+
 import pytest
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -42,6 +44,7 @@ def classifier(**evaluator):
         (classifier(type="SingleLabelMetric", average="weighted"), "average"),
         (classifier(type="SingleLabelMetric", items=["accuracy"]), "accuracy"),
         (classifier(type="MultiLabelMetric", average="samples"), "average"),
+        (classifier(type="Accuracy", topk=1.5), "'float' object is not iterable"),
         (classifier(type="Acuracy"), "type 'Acuracy' names no metric"),
         (classifier(topk=1), "it has no type, only topk"),
     ],
@@ -90,6 +93,25 @@ class OfAUser:
 
     def compute_metrics(self, results):
         raise RuntimeError("not of this world")
+
+
+@METRICS.register_module()
+class OfTheNetwork:
+    """A metric that reads what is elsewhere, and words its errors in lines."""
+
+    collect_device = "cpu"
+
+    def __init__(self, error):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error", [URLError("no such host"), OverflowError("too\n  much"), ValueError("one\n  two.")]
+)
+def test_whatever_a_metric_raises_is_one_line_that_names_it(error):
+    (line,) = scoring_errors(Config(dict(val_evaluator=[dict(type="OfTheNetwork", error=error)])))
+    assert line.startswith("val_evaluator.0: ") and "\n" not in line
+    assert " ".join(str(error).split()).rstrip(".") in line
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

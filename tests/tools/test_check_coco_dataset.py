@@ -120,11 +120,14 @@ def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
     [
         (["a.json", "b.json", "--images", "a", "b", "c"], "3 folders for 2 annotation files"),
         (["a.json"], "a.json is missing"),
+        (["a.json", "b.json", "a.json"], "a.json is given twice"),
+        (["a.json", "b.json", "--images", "configs", "no where"], "--images no where is no folder"),
+        (["a.json", "--renumber", "/dev/null/x.json"], "--renumber: nothing can be written into"),
         (["configs/mask-rcnn_rbdc-r50_coco.py", "a.json"], "one config"),
     ],
 )
 def test_a_wrong_call_is_explained(check, arguments, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(ValueError, match=message):
         check(arguments)
 
 

@@ -1,6 +1,7 @@
 """tools/dist_train.sh and dist_test.sh: what torchrun is asked for, on one machine and several."""
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def test_processes_that_are_no_number(kind, number):
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith(f"error: PROCESSES is '{number}'")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_command_that_is_shown_can_be_pasted():
+    done = run("dist_train.sh", "my configs/a [1].py", "all")
+    words = shlex.split(done.stderr.rpartition(": ")[2])
+    assert words == ["tools/dist_train.sh", "my configs/a [1].py", "8"]
 
 
 @pytest.mark.parametrize("number", ["1", "10", "gpu"])

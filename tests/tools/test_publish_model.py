@@ -146,6 +146,16 @@ def test_what_is_not_known_is_absent_and_said(main, final, tmp_path, capsys):
     assert not {"preprocessing", "dataset_meta"} & json.loads(side_car.read_text()).keys()
 
 
+@pytest.mark.parametrize("name", ["mine.pth", "sub/mine.v2.safetensors", "a.json"])
+def test_a_file_is_no_folder_to_publish_into(main, final, tmp_path, name):
+    with pytest.raises(ValueError, match=r"name the folder .* with --name (mine|a)"):
+        publish(main, final, "--out", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.pth").mkdir()
+    publish(main, final, "--out", tmp_path / "old.pth")  # who has such a folder may fill it
+    assert len(list((tmp_path / "old.pth").iterdir())) == 3
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_not_published(main, tmp_path, value):
     tensors = MODELS["timm-resnet18"].build()[0]
