@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(overview(), file=sys.stderr)
         sys.exit(2)
     else:
-        close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there is {', '.join(COMMANDS)}"
         print(f"error: mmrbdc has no command {name!r}; {hint}", file=sys.stderr)
         sys.exit(2)

@@ -5,7 +5,7 @@
 
 A staged config tests its final model; a detector without a checkpoint argument tests the newest
 checkpoint of its work dir, and leaves its predictions (predictions.bbox.json and .segm.json, COCO's
-result format) and its throughput there too, for tools/compare.py.
+result format) and its throughput there too, for a comparison.
 """
 
 from mmrbdc.cli import run_cli

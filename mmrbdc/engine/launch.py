@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmrbdc.config_errors import ConfigError
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.engine.amp import fit_amp_to_device
@@ -78,11 +79,15 @@ def load_config(path: str | Path) -> Config:
         )
     check_bases(file)
     try:
-        cfg = Config.fromfile(str(file))
+        cfg = Config.fromfile(str(file), import_custom_modules=False)
+        import_custom(cfg)
     except OSError as error:
         raise type(error)(f"config {path}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"config {path}: {error}") from error
     except Exception as error:  # a config is code, it can fail in any way
-        raise ValueError(f"config {path}: {type(error).__name__}: {error}{_hint(error)}") from error
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"config {path}: {told}{_hint(error)}") from error
     drop_scope(cfg)
     # Every checkpoint holds the config as text; formatting it would take a second each time.
     return Config(cfg.to_dict(), filename=cfg.filename, format_python_code=False)

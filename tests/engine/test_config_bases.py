@@ -1,5 +1,6 @@
 """Bases that cannot be read are one line, before MMEngine reads them."""
 
+import sys
 import time
 
 import pytest
@@ -95,6 +96,32 @@ def test_a_file_in_another_encoding_is_named_with_what_to_do(content, words, tmp
         assert "b.py" in message and words in message and "UTF-8" in message
     write(tmp_path, b="x = 1\n# Größe\n")
     assert load_config(config).x == 1
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("custom_imports = dict(imports=['no.such.module'])", "custom_imports: "),
+        ("custom_imports = dict(imports=['json'], allow=1)", "custom_imports: "),
+        ("x = y", "NameError: name 'y' is not defined"),
+        ("raise RuntimeError('one\\n  two')", "RuntimeError: one two"),
+        ("x = (1,\ny = 2", "SyntaxError: "),
+    ],
+)
+def test_what_a_config_raises_is_one_line(text, words, tmp_path):
+    config = write(tmp_path, a="_base_ = 'b.py'", b=text)
+    message = told(config)
+    assert words in message and len(message) < 500
+
+
+def test_modules_of_custom_imports_are_imported(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "module_of_a_base.py").write_text("")
+    config = write(
+        tmp_path, a="_base_ = 'b.py'", b="custom_imports = dict(imports=['module_of_a_base'])"
+    )
+    load_config(config)
+    assert "module_of_a_base" in sys.modules
 
 
 def test_mmengine_alone_says_neither(tmp_path):
