@@ -1,6 +1,7 @@
 """``--cfg-options`` as they are typed: text stays text, the rest is read as what it says."""
 
 import argparse
+import shlex
 
 import pytest
 from hypothesis import given
@@ -123,6 +124,15 @@ def test_what_cannot_be_read_is_one_line(word, message):
     with pytest.raises(ValueError) as error:
         merged(word)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["it's 5 m", "$HOME/[a]", "a;b", "<x>"])
+def test_the_form_that_takes_text_can_be_pasted(text):
+    with pytest.raises(ValueError) as error:
+        merged(f"model.head.scale={text}")
+    told = str(error.value).partition("if text is meant: ")[2]
+    assert shlex.split(told) == [f"model.head.scale:={text}"]
+    assert merged(*shlex.split(told)).model.head.scale == text
 
 
 @pytest.mark.parametrize(

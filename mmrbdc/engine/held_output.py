@@ -54,7 +54,7 @@ def held_output() -> Iterator[None]:
     """
     before = sys.stdout
     held = _Held(before)
-    sys.stdout = held  # type: ignore[assignment]  # all that a stream has, it has
+    sys.stdout = held  # all that a stream has, it has
     shown = True
     try:
         yield
