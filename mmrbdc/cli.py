@@ -28,7 +28,7 @@ def run_cli(main: Callable[[], object]) -> None:
     try:
         main()
     except Exception as error:
-        message = _message(error)
+        message = user_message(error)
         if message is None or os.environ.get("MMRBDC_TRACEBACK") == "1":
             raise
         print(f"error: {shown(message, keep=_LAYOUT)}", file=sys.stderr)
@@ -38,7 +38,7 @@ def run_cli(main: Callable[[], object]) -> None:
         sys.exit(130)
 
 
-def _message(error: Exception) -> str | None:
+def user_message(error: Exception) -> str | None:
     """What to tell a user of a mistake; ``None`` for a bug."""
     if isinstance(error, USER_ERRORS):
         return str(error)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from mmrbdc.cli import USER_ERRORS
+from mmrbdc.cli import user_message
 
 _LONGEST = 10.0
 """Seconds after which a user would rather see that something is done."""
@@ -58,8 +58,8 @@ def held_output() -> Iterator[None]:
     shown = True
     try:
         yield
-    except USER_ERRORS:
-        shown = False
+    except Exception as error:
+        shown = user_message(error) is None
         raise
     finally:
         sys.stdout = before

@@ -23,7 +23,10 @@ def test_it_is_shown_at_the_end_and_a_logger_goes_on(capsys):
     assert capsys.readouterr().out == "step 1\nstep 2\n"
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), DataError("x"), FileNotFoundError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("x"), DataError("x"), FileNotFoundError("x"), KeyError("S is not in the registry")],
+)
 def test_it_is_not_shown_where_one_line_tells_what_is_wrong(error, capsys):
     with pytest.raises(type(error)), held_output():
         print("a table")
@@ -32,7 +35,9 @@ def test_it_is_not_shown_where_one_line_tells_what_is_wrong(error, capsys):
     assert capsys.readouterr().out == "error: x\n"
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), KeyError("a bug"), KeyboardInterrupt(), SystemExit(3)]
+)
 def test_it_is_shown_where_nothing_else_tells(error, capsys):
     """The twin: whoever looks for a bug needs it."""
     with pytest.raises(type(error)), held_output():

@@ -84,7 +84,7 @@ def test_samples_win_over_the_config(main, config, capsys):
         (["--cfg-options", "protocol.train_samples=None"], "train_samples"),
         (["--cfg-options", "protocol.family=resnet"], "protocol.family is 'resnet', but the model"),
         (["--cfg-options", "model.type=TimmClassifier"], "TimmClassifier"),
-        (["--cfg-options", "model.backbone.arch.num_layers:=two"], "^model: .*num_layers='two'"),
+        (["--cfg-options", "model.backbone.arch.num_layers:=two"], "^model.*num_layers='two'"),
         (["--cfg-options", "model.head.num_classes=3.5"], "^model: .*num_classes=3.5"),
     ],
 )
