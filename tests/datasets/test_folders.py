@@ -310,7 +310,7 @@ def test_numbers_that_may_start_at_one_are_said(tmp_path):
     config["train_dataloader"]["dataset"]["ann_file"] = "list.txt"
     repeated, numbers = check_config_data(config)
     assert "no image in" in numbers and "class number 0" in numbers
-    assert "1 images more than once" in repeated
+    assert "1 image more than once" in repeated
 
 
 def test_lists_without_labels(tmp_path):

@@ -195,8 +195,10 @@ def test_an_image_in_both_splits_is_found_by_its_content(train, val, renamed):
     copied = val.folder / ("copy.png" if renamed else "0.png")
     copied.write_bytes((train.folder / "2.png").read_bytes())
     val.content["images"][0]["file_name"] = copied.name
-    _, (error,) = inspect([train.written(), val.written(name="val")])
-    assert error == "train and val share 1 image: '2.png'"
+    reports, errors = inspect([train.written(), val.written(name="val")])
+    told = reports[1].remarks[-1]
+    assert errors == [] and told.startswith("train and val share 1 image: '2.png'; scores on")
+    assert not any("share" in remark for remark in reports[0].remarks)
 
 
 def test_splits_that_number_their_classes_differently(train, val):
@@ -224,8 +226,8 @@ def test_a_config_names_its_splits(train):
     (split,) = splits_of_config(dict(val_dataloader=loader, test_dataloader=loader))
     assert split == train.written(name="val, test")
     both = splits_of_config(dict(train_dataloader=loader, val_dataloader=loader))
-    _, (error,) = inspect(both)  # trained and validated on the same images
-    assert "and val_dataloader.dataset.dataset share 4 images" in error
+    reports, _ = inspect(both)  # trained and validated on the same images
+    assert "and val_dataloader.dataset.dataset share 4 images" in reports[1].remarks[-1]
     del loader["dataset"]["dataset"]["metainfo"]
     (split,) = splits_of_config(dict(val_dataloader=loader))
     assert len(split.classes) == 80

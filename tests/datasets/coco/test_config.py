@@ -11,7 +11,7 @@ from PIL import Image
 from small_coco import CLASSES, changed, corners, small, write
 
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.coco import config as coco_config
+from mmrbdc.datasets.coco import memory
 from mmrbdc.datasets.configs import joined
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.inspect_coco import inspect_config, splits_of_config
@@ -70,8 +70,8 @@ def test_a_sound_config_passes(place):
 
 def test_each_file_is_read_once(place, monkeypatch):
     paths = []
-    read = coco_config.read_coco
-    monkeypatch.setattr(coco_config, "read_coco", lambda path: paths.append(path) or read(path))
+    read = memory.read_coco
+    monkeypatch.setattr(memory, "read_coco", lambda path: paths.append(path) or read(path))
     check_config_data(config(place))
     assert sorted(Path(path).name for path in paths) == ["train.json", "val.json"]
 
@@ -310,7 +310,7 @@ def test_paths_are_joined_as_mmengine_joins_them(root, path):
 
 
 def test_remote_files_are_not_looked_at(place):
-    cfg = config(place, data_root="s3://bucket/")
+    cfg = config(place, data_root="http://host/")
     check_config_data(cfg)
     cfg.val_dataloader.dataset.ann_file = "https://host/val.json"
     cfg.val_evaluator.ann_file = "s3://bucket/val.json"

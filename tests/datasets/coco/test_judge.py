@@ -348,12 +348,12 @@ def test_many_of_a_kind_are_one_line_with_their_ids(tmp_path):
         row["area"] = None
     message = the_error(tmp_path, content)
     assert "annotation 4: 'area' is None" in message
-    assert "(9 such annotations: 4, 5, 6, 7, 8, ...)" in message
+    assert "(9 such annotations: 4, 5, 6, 7, 8, ... 9 in all)" in message
 
 
 def test_the_first_error_says_how_many_there_are(tmp_path):
     content = changed("annotations", 1, area=None, bbox=None, iscrowd=9)
-    with pytest.raises(DataError, match=r"'bbox' is None.* \(2 more: .*check_data"):
+    with pytest.raises(DataError, match=r"'bbox' is None.* \(2 more: .*mmrbdc check-data"):
         index(write(tmp_path, content))
 
 
