@@ -248,8 +248,8 @@ def inspect_split(split: CocoSplit) -> SplitReport:
         DataError: the annotations or the folder of the images are not there, or the annotations not
             in COCO's format at all.
     """
-    if split.images is not None and split.key:
-        check_places(split.key, str(split.ann_file), str(split.images))
+    if split.key:
+        check_places(split.key, str(split.ann_file), split.images)
     elif split.images is not None and not split.images.is_dir():
         raise DataError(
             f"there is no folder '{split.images}'; name the one that holds the images of "

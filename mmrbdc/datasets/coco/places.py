@@ -7,13 +7,13 @@ from mmrbdc.datasets.configs import check_storage, empty, is_remote, missing
 from mmrbdc.datasets.errors import DataError
 
 
-def check_places(key: str, ann_file: str, images: str) -> bool:
+def check_places(key: str, ann_file: str, images: str | Path | None) -> bool:
     """Look for the annotation file and the folder of the images.
 
     Args:
         key: of the data set in the config, for messages.
         ann_file: path of the annotations, joined as MMEngine joins it.
-        images: folder of the images, joined likewise.
+        images: folder of the images, joined likewise; None where it is not looked at.
 
     Returns:
         Whether the annotations are on a disk of this machine; those on other storage are not
@@ -22,12 +22,12 @@ def check_places(key: str, ann_file: str, images: str) -> bool:
     Raises:
         DataError: with the place and the next step.
     """
-    for place in (ann_file, images):
+    for place in (ann_file, str(images or "")):
         if is_remote(place):
             check_storage(key, place)
     if is_remote(ann_file):
         return False
-    path, folder = Path(ann_file), Path(images)
+    path = Path(ann_file)
     if path.is_dir():
         raise DataError(
             f"{key}.ann_file: '{path}' is a folder; name the file of the annotations: "
@@ -38,8 +38,9 @@ def check_places(key: str, ann_file: str, images: str) -> bool:
         raise DataError(missing(key, "file", path, option))
     if path.stat().st_size == 0:
         raise DataError(empty(key, f"'{path}' is empty", path))
-    if is_remote(images):
+    if images is None or is_remote(str(images)):
         return True
+    folder = Path(images)
     if not folder.is_dir():
         raise DataError(missing(key, "folder", folder, f"{key}.data_root"))
     if not any(os.scandir(folder)):
