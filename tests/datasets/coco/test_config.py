@@ -174,6 +174,20 @@ def test_masks_that_are_not_trained_are_told(place):
     assert "no object of" in refused(config(place, pipeline=[load]))
 
 
+def test_images_that_are_trained_on_and_scored_are_told_alike(place):
+    """At the start by their places, in check-data by their content; neither stops."""
+    cfg = config(place)
+    for split in ("val", "test"):
+        cfg[f"{split}_dataloader"].dataset.data_prefix.img = "train/"
+    (line,) = check_config_data(cfg)
+    assert line.startswith("train_dataloader.dataset and val_dataloader.dataset share 6 images: '0")
+    for number in range(6):
+        Image.new("RGB", (60, 40), (number, 0, 0)).save(place / "train" / f"{number}.png")
+    reports, errors, remarks = inspect_config(cfg)
+    assert errors == remarks == [] and not any(report.errors for report in reports)
+    assert [line in report.remarks for report in reports] == [False, True]
+
+
 def test_images_that_are_too_small_are_told(place):
     content = small()
     content["images"][0].update(width=60, height=100)
