@@ -15,7 +15,6 @@ from mmrbdc.datasets.configs import (
     find_evaluators,
     is_remote,
     missing,
-    quoted,
     stated_classes,
 )
 from mmrbdc.datasets.errors import DataError
@@ -23,6 +22,7 @@ from mmrbdc.datasets.folders.check import check_folders
 from mmrbdc.datasets.folders.dataset import ours_for
 from mmrbdc.datasets.numbering import FILE_ORDER, SORTED, numbering_problem
 from mmrbdc.datasets.pipelines import check_pipelines
+from mmrbdc.datasets.wording import counted, quoted
 
 
 def check_config_data(cfg: Mapping) -> list[str]:
@@ -59,6 +59,7 @@ def check_config_data(cfg: Mapping) -> list[str]:
             if ann_file and not is_remote(ann_file) and not Path(ann_file).is_file():
                 option = f"{key}.ann_file"
                 raise DataError(missing(option, "file", Path(ann_file), option))
+    coco.tell_shared()
     coco.check_evaluators()
     check_pipelines(cfg)
     return remarks + coco.remarks
@@ -113,8 +114,6 @@ def _check_loader(
     found: list[_Classes] = []
     remarks: list[str] = []
     for key, dataset in find_datasets(f"{name}.dataset", dataloader["dataset"]):
-        if is_remote(str(dataset.get("data_root", ""))):
-            continue
         if ours_for(dataset.get("type")) is not None:
             classes, lines = check_folders(key, dataset, num_classes)
             remarks += [line for line in lines if line not in remarks]
@@ -146,8 +145,8 @@ def _compare_with_heads(classes: _Classes, num_classes: Mapping[str, int]) -> No
         stated = ", ".join(f"{k}={n}" for k, n in wrong.items())
         options = " ".join(f"{k}={count}" for k in wrong)
         raise DataError(
-            f"{classes.key} has {count} classes ({quoted(classes.names)}), but the config says "
-            f"{stated}; correct the data's place, or set --cfg-options {options}"
+            f"{classes.key} has {counted(count, 'class')} ({quoted(classes.names)}), but the "
+            f"config says {stated}; correct the data's place, or set --cfg-options {options}"
         )
 
 

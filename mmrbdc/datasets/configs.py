@@ -1,11 +1,12 @@
 """Where a config says its data are, and the words of errors about a place without data."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import quoted as quoted
 from mmrbdc.shipped import command
 
 LOADERS = ("train", "val", "test")
@@ -105,16 +106,32 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def quoted(names: Sequence[str], most: int = 5) -> str:
-    """Some names, with what does not show in them escaped."""
-    shown = ", ".join(repr(name) for name in names[:most]) or "none"
-    return f"{shown}, ... {len(names):,} in all" if len(names) > most else shown
+def check_storage(key: str, place: str) -> None:
+    """Ask MMEngine whether it knows the storage of a remote place, of which nothing is read.
+
+    Raises:
+        DataError: it does not, or lacks the package of that storage.
+    """
+    from mmengine.fileio import get_file_backend
+
+    try:
+        get_file_backend(place)
+    except Exception as error:  # what a backend raises depends on it
+        scheme = place.partition("://")[0]
+        reason = " ".join(str(error.args[0] if error.args else error).split())
+        told = f"is not a storage that MMEngine knows: {scheme}://"
+        if not isinstance(error, KeyError):
+            told = f"is on storage that cannot be opened here ({type(error).__name__}: {reason})"
+        raise DataError(
+            f"{key}: '{place}' {told}; name a place on this machine's disks as a plain path"
+        ) from error
 
 
 def missing(key: str, what: str, path: Path, option: str) -> str:
     """Say that a file or folder is not there."""
     where = f"or name another place: --cfg-options {option}=PATH"
-    return f"{key}: there is no {what} '{path}'; {_how_to_get(path)}, {where}"
+    home = " ('~' is not read as the home folder)" if str(path).startswith("~") else ""
+    return f"{key}: there is no {what} '{path}'{home}; {_how_to_get(path)}, {where}"
 
 
 def empty(key: str, what: str, path: Path) -> str:

@@ -6,7 +6,7 @@ every annotation and opens every image, and reports all that it finds.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +16,6 @@ import numpy as np
 
 from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.coco.index import refuse
-from mmrbdc.datasets.coco.judge import judge
 from mmrbdc.datasets.coco.limits import (
     COCO_MAX_DETS,
     Limit,
@@ -24,14 +23,16 @@ from mmrbdc.datasets.coco.limits import (
     config_limits,
     limit_remarks,
 )
-from mmrbdc.datasets.coco.pictures import check_files
-from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.memory import judged
+from mmrbdc.datasets.coco.pictures import check_files, shared_remark
+from mmrbdc.datasets.coco.places import check_places
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.coco.uses import is_coco, order_problem, repeated_classes, use_of
-from mmrbdc.datasets.configs import LOADERS, find_datasets, type_name
+from mmrbdc.datasets.configs import LOADERS, check_storage, find_datasets, is_remote, type_name
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.numbering import FILE_ORDER, numbering_problem
 from mmrbdc.datasets.pictures.check import Examination
+from mmrbdc.datasets.wording import counted, quoted
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class CocoSplit:
         pipeline: config of the data set's, whose loader decodes the images.
         fast: whether to read the images' headers only.
         key: of its first data set in the config; empty without a config.
+        trains: whether training reads it; None where nobody has said.
+        remote: where it is, on storage that is not looked at; empty on a disk of this machine.
     """
 
     name: str
@@ -61,6 +64,8 @@ class CocoSplit:
     pipeline: tuple[Mapping, ...] = field(default=(), compare=False)
     fast: bool = False
     key: str = field(default="", compare=False)
+    trains: bool | None = field(default=None, compare=False)
+    remote: str = ""
 
     @property
     def label(self) -> str:
@@ -84,6 +89,7 @@ class SplitReport:
         errors: what has to be mended.
         remarks: what is worth knowing.
         sizes: of the image files that were found, bytes.
+        counted: whether anything could be counted; where not, all numbers are 0.
     """
 
     split: CocoSplit
@@ -97,6 +103,15 @@ class SplitReport:
     errors: tuple[str, ...]
     remarks: tuple[str, ...]
     sizes: dict[Path, int] = field(repr=False)
+    counted: bool = True
+
+    @classmethod
+    def of_nothing(
+        cls, split: CocoSplit, errors: tuple[str, ...] = (), remarks: tuple[str, ...] = ()
+    ) -> "SplitReport":
+        """The report of a split that was not counted."""
+        none: Counter[str] = Counter()
+        return cls(split, (), 0, 0, 0, 0, none, none, errors, remarks, {}, counted=False)
 
 
 def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
@@ -128,6 +143,8 @@ def splits_of_config(cfg: Mapping) -> list[CocoSplit]:
                 objects=not use.test_mode,
                 pipeline=tuple(dataset.get("pipeline") or ()),
                 key=key,
+                trains=name == "train",
+                remote=next(filter(is_remote, (use.ann_file, use.images)), ""),
             )
             found.setdefault((name == "train", split), []).append(name)
     if not found:
@@ -152,7 +169,7 @@ def inspect_config(
         training and testing start.
 
     Raises:
-        DataError: an annotation file is missing or not in COCO's format at all.
+        DataError: the config names no such data.
     """
     reports, errors = inspect([replace(split, fast=fast) for split in splits_of_config(cfg)])
     remarks: list[str] = []
@@ -174,7 +191,7 @@ def images_of_splits(cfg: Mapping, reports: Sequence[SplitReport]) -> dict[str, 
     """
     counts: dict[str, int] = Counter()
     for report in reports:
-        for name in report.split.name.split(", "):
+        for name in report.split.name.split(", ") if report.counted else ():
             datasets = find_datasets("", cfg[f"{name}_dataloader"]["dataset"])
             filters = [dataset.get("filter_cfg") or {} for _, dataset in datasets]
             filtered = name == "train" and all(f.get("filter_empty_gt") for f in filters)
@@ -186,33 +203,59 @@ def inspect(splits: Sequence[CocoSplit]) -> tuple[list[SplitReport], list[str]]:
     """Read all splits.
 
     Returns:
-        A report of each, and the errors between them: shared images, different classes.
-
-    Raises:
-        DataError: an annotation file is missing or not in COCO's format at all.
+        A report of each, with a remark where two share images, and the errors between them:
+        different classes.
     """
-    reports = [inspect_split(split) for split in splits]
+    reports = [_report(split) for split in splits]
     errors = []
-    for one, other in combinations(reports, 2):
-        names = f"{one.split.label} and {other.split.label}"
+    for (_, one), (place, other) in combinations(enumerate(reports), 2):
+        if not one.counted or not other.counted:
+            continue
         problem = numbering_problem(
             one.split.label, one.classes, other.split.label, other.classes, FILE_ORDER
         )
         if problem:
             errors.append(problem)
+        if one.split.trains is not None and one.split.trains == other.split.trains:
+            continue
         shared = _shared_images(one.sizes, other.sizes)
         if shared:
-            errors.append(f"{names} share {_count(len(shared), 'image')}: {_some(shared)}")
+            told = shared_remark(one.split.label, other.split.label, shared)
+            latest = reports[place]
+            reports[place] = replace(latest, remarks=(*latest.remarks, told))
     return reports, errors
+
+
+def _report(split: CocoSplit) -> SplitReport:
+    """What a split holds; why it cannot be counted, where it cannot."""
+    if split.remote:
+        try:
+            check_storage(split.label, split.remote)
+        except DataError as error:
+            return SplitReport.of_nothing(split, errors=(str(error),))
+        remark = f"'{split.remote}' is on remote storage: not looked at"
+        return SplitReport.of_nothing(split, remarks=(remark,))
+    try:
+        return inspect_split(split)
+    except DataError as error:
+        return SplitReport.of_nothing(split, errors=(str(error),))
 
 
 def inspect_split(split: CocoSplit) -> SplitReport:
     """Read one annotation file and, where a folder is named, open its images.
 
     Raises:
-        DataError: the annotations are not in COCO's format at all.
+        DataError: the annotations or the folder of the images are not there, or the annotations not
+            in COCO's format at all.
     """
-    verdict = judge(read_coco(split.ann_file), split.masks, objects=split.objects)
+    if split.key:
+        check_places(split.key, str(split.ann_file), split.images)
+    elif split.images is not None and not split.images.is_dir():
+        raise DataError(
+            f"there is no folder '{split.images}'; name the one that holds the images of "
+            f"'{split.ann_file}'"
+        )
+    verdict = judged(split.ann_file, split.masks, objects=split.objects, keep=True)
     if verdict.table is None:
         refuse(verdict)
     table = verdict.table
@@ -231,12 +274,12 @@ def inspect_split(split: CocoSplit) -> SplitReport:
     empty = len(images) - len(np.unique(table.image[wanted]))
     none = [name for name in classes if not class_boxes[name]]
     if left_out:
-        count = _count(left_out.total(), "box")
-        remarks.append(f"{count} of categories that the config leaves out: {_some(left_out)}")
+        count = counted(left_out.total(), "box")
+        remarks.append(f"{count} of categories that the config leaves out: {quoted(left_out)}")
     if none:
-        remarks.append(f"no box of {_count(len(none), 'class')}: {_some(none)}")
+        remarks.append(f"no box of {counted(len(none), 'class')}: {quoted(none)}")
     if empty:
-        remarks.append(f"{_count(empty, 'image')} without a box; training leaves such images out")
+        remarks.append(f"{counted(empty, 'image')} without a box; training leaves such images out")
     annotations = verdict.file.content.get("annotations", [])
     scored = [annotations[row] for row in np.flatnonzero(wanted)]
     remarks += limit_remarks(scored, len(images), split.limits)
@@ -267,8 +310,8 @@ def _check_classes(split: CocoSplit, in_file: Sequence[str], errors: list[str]) 
     missing = [name for name in split.classes if name not in in_file]
     if missing:
         errors.append(
-            f"the config's classes {_some(missing)} are no categories of '{split.ann_file}', "
-            f"which has {_some(in_file)}"
+            f"the config's classes {quoted(missing)} are no categories of '{split.ann_file}', "
+            f"which has {quoted(in_file)}"
         )
     repeated = repeated_classes(split.classes)
     if repeated:
@@ -302,14 +345,3 @@ def _shared_images(one: Mapping[Path, int], other: Mapping[Path, int]) -> list[s
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _count(number: int, what: str) -> str:
-    plural = what + ("es" if what.endswith(("x", "s")) else "s")
-    return f"{number:,} {what if number == 1 else plural}"
-
-
-def _some(values: Iterable[Any], most: int = 5) -> str:
-    listed = [repr(value) if isinstance(value, str) else str(value) for value in values]
-    shown = ", ".join(listed[:most]) or "none"
-    return f"{shown}, ... {len(listed):,} in all" if len(listed) > most else shown

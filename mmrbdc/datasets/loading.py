@@ -13,6 +13,9 @@ from mmengine import fileio
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.pictures.header import MAX_PIXELS, is_damaged, kind_of, read_size
 from mmrbdc.registry import TRANSFORMS
+from mmrbdc.shipped import command
+
+ALL_AT_ONCE = f"`{command('check-data', 'CONFIG')}` finds all such pictures before a run"
 
 
 @TRANSFORMS.register_module()
@@ -56,7 +59,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
             message = f"cannot read the image {path}: {error}"
             if not (self.ignore_empty and self.training):
                 way = f"{_how_to_go_on(results)}{self._other_way()}"
-                raise DataError(f"{message}; {way}") from error
+                raise DataError(f"{message}; {way}. {ALL_AT_ONCE}") from error
             warnings.warn(f"{message}; another image is drawn in its place", stacklevel=2)
             return None
         _check_stated_size(results, image)

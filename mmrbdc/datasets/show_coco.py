@@ -1,6 +1,7 @@
 """The reports on a data set in COCO's format, for people."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -17,17 +18,24 @@ def counts_table(reports: Sequence[SplitReport]) -> Table:
         for what in ("images", "boxes"):
             table.add_column(f"{shown(report.split.name)}\n{what}", justify="right")
     for name in dict.fromkeys(name for report in reports for name in report.classes):
-        counts = [(r.class_images[name], r.class_boxes[name]) for r in reports]
-        table.add_row(shown(name), *(f"{number:,}" for pair in counts for number in pair))
+        counts = [_cells(r, r.class_images[name], r.class_boxes[name]) for r in reports]
+        table.add_row(shown(name), *chain.from_iterable(counts))
     table.add_section()
-    whole = [(f"{report.images:,}", f"{report.boxes:,}") for report in reports]
-    table.add_row("all", *(cell for pair in whole for cell in pair), style="bold")
+    whole = [_cells(report, report.images, report.boxes) for report in reports]
+    table.add_row("all", *chain.from_iterable(whole), style="bold")
     return table
+
+
+def _cells(report: SplitReport, *numbers: int) -> list[str]:
+    return [f"{number:,}" if report.counted else "-" for number in numbers]
 
 
 def class_lines(reports: Sequence[SplitReport]) -> list[str]:
     """The classes in a config's own syntax, in the order in which MMDetection numbers them."""
-    names = "".join(f"    {name!r},\n" for name in reports[0].classes)
+    known = next((report.classes for report in reports if report.counted), None)
+    if known is None:
+        return ["(no file could be read)"]
+    names = "".join(f"    {name!r},\n" for name in known)
     return [f"classes = (\n{names})"]
 
 

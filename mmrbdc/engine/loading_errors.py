@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
+from mmrbdc.datasets.coco.memory import forget
 from mmrbdc.datasets.configs import LOADERS
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.reading import read_by_rules, use_listed_datasets
@@ -29,7 +30,11 @@ class ReadingHook(Hook):
     priority = "VERY_HIGH"
 
     def before_run(self, runner: Any) -> None:
-        """Exchange the loaders; the data sets are built, their workers are not started."""
+        """Exchange the loaders; the data sets are built, their workers are not started.
+
+        What the check kept of annotation files has been taken by all that read them.
+        """
+        forget()
         exchanged = 0
         for split in LOADERS:
             dataloader = getattr(getattr(runner, f"_{split}_loop"), "dataloader", None)

@@ -2,8 +2,10 @@
 
 import json
 from copy import deepcopy
+from shutil import copytree, rmtree
 
 import pytest
+from mmengine.fileio import BaseStorageBackend, register_backend
 
 from mmrbdc.datasets.check import check_config_data, check_data
 from mmrbdc.datasets.digits import CLASSES
@@ -82,9 +84,45 @@ def test_wrapped_data_sets_are_found(images, wrapper):
         check_data({"dataset": joined})
 
 
-def test_unknown_and_remote_data_sets_are_not_judged(tmp_path):
+@register_backend("store", prefixes="store")
+class Store(BaseStorageBackend):
+    """Storage of a user's own."""
+
+    def get(self, filepath):
+        raise AssertionError("nothing is read")
+
+    get_text = get
+
+    def join_path(self, *parts):
+        return "/".join(parts)
+
+
+def test_unknown_and_remote_data_sets_are_not_judged():
     assert check_data({"dataset": {"type": "CIFAR10", "data_root": "nowhere"}}) is None
-    assert check_data(folder_loader("s3://bucket/imagenet")) is None
+    for loader in (folder_loader, coco_loader):
+        assert check_data(loader("store://bucket/imagenet")) is None
+
+
+@pytest.mark.parametrize("loader", [folder_loader, coco_loader])
+@pytest.mark.parametrize(
+    ("root", "words"),
+    [
+        ("file:///data", "is not a storage that MMEngine knows: file://"),
+        ("gs://bucket", "is not a storage that MMEngine knows: gs://"),
+        ("petrel://bucket", "is on storage that cannot be opened here"),
+    ],
+)
+def test_storage_that_no_backend_opens_is_refused(loader, root, words):
+    """A run would end in the backend's traceback."""
+    with pytest.raises(DataError, match=f"^train_dataloader.dataset: '{root}.*{words}") as error:
+        check_data(loader(root))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("prefix", ["train/", ["train/"]])
+def test_a_prefix_that_is_no_dict_is_refused_for_coco(scenes, prefix):
+    with pytest.raises(DataError, match=r"dataset.data_prefix is .*data_prefix=dict\(img="):
+        check_data(coco_loader(scenes, data_prefix=prefix))
 
 
 def test_missing_demo_data_says_how_to_make_it(tmp_path):
@@ -171,6 +209,7 @@ def test_coco_files_without_content_are_refused(scenes, tmp_path):
     (tmp_path / "annotations").mkdir()
     path = tmp_path / "annotations" / "instances_train.json"
     loader = coco_loader(tmp_path)
+    copytree(scenes / "train", tmp_path / "train")
     path.touch()
     with pytest.raises(DataError, match=r"instances_train\.json' is empty"):
         check_data(loader)
@@ -181,6 +220,7 @@ def test_coco_files_without_content_are_refused(scenes, tmp_path):
         ):
             check_data(loader)
     path.write_text(json.dumps(whole))
+    rmtree(tmp_path / "train")
     with pytest.raises(DataError, match=r"there is no folder '.*/train'"):
         check_data(loader)
     (tmp_path / "train").mkdir()

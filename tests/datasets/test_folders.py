@@ -205,6 +205,7 @@ GOOD_LISTS = {
     "empty last lines": b"ant/a.png 0\nbee/b c.png 1\n\n  \n",
     "byte-order mark": b"\xef\xbb\xbfant/a.png 0\nbee/b c.png 1\n",
     "Windows": b"ant/a.png 0\r\nbee/b c.png 1\r\n",
+    "an old Mac": b"ant/a.png 0\rbee/b c.png 1\r",
     "tabs": b"ant/a.png\t0\nbee/b c.png\t1\n",
     "columns": b"ant/a.png     0\nbee/b c.png   1\n",
 }
@@ -232,7 +233,8 @@ def test_image_lists_as_editors_leave_them(tmp_path, content):
         (b"a.png -1\n", "line 1 of .* 'a.png -1'"),
         (b"a.png 0.5\n", "line 1 of .* 'a.png 0.5'"),
         ("a.png \u00b2\n".encode(), "line 1 of"),
-        ("a.png 0\n".encode("utf-16"), "not in UTF-8"),
+        ("a.png 0\n".encode("utf-16"), "not in UTF-8 but in UTF-16; save it"),
+        ("\ufeffa.png 0\n".encode("utf-16-be"), "not in UTF-8 but in UTF-16; save it"),
         ("caf\u00e9.png 0\n".encode("cp1252"), "not in UTF-8"),
         (b"a.png 1\nb.png 2\n", "from 1 to 2, but MMPretrain counts from 0 to 1"),
         (b"a.png 0\nb.png 2\n", r"class number 2, but the config says model\.head\.num_classes=2"),
@@ -310,7 +312,7 @@ def test_numbers_that_may_start_at_one_are_said(tmp_path):
     config["train_dataloader"]["dataset"]["ann_file"] = "list.txt"
     repeated, numbers = check_config_data(config)
     assert "no image in" in numbers and "class number 0" in numbers
-    assert "1 images more than once" in repeated
+    assert "1 image more than once" in repeated
 
 
 def test_lists_without_labels(tmp_path):

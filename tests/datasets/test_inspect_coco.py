@@ -2,13 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.inspect_coco import CocoSplit, inspect, inspect_split, splits_of_config
+from mmrbdc.datasets.show_coco import class_lines, counts_table
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -195,8 +199,10 @@ def test_an_image_in_both_splits_is_found_by_its_content(train, val, renamed):
     copied = val.folder / ("copy.png" if renamed else "0.png")
     copied.write_bytes((train.folder / "2.png").read_bytes())
     val.content["images"][0]["file_name"] = copied.name
-    _, (error,) = inspect([train.written(), val.written(name="val")])
-    assert error == "train and val share 1 image: '2.png'"
+    reports, errors = inspect([train.written(), val.written(name="val")])
+    told = reports[1].remarks[-1]
+    assert errors == [] and told.startswith("train and val share 1 image: '2.png'; scores on")
+    assert not any("share" in remark for remark in reports[0].remarks)
 
 
 def test_splits_that_number_their_classes_differently(train, val):
@@ -224,8 +230,8 @@ def test_a_config_names_its_splits(train):
     (split,) = splits_of_config(dict(val_dataloader=loader, test_dataloader=loader))
     assert split == train.written(name="val, test")
     both = splits_of_config(dict(train_dataloader=loader, val_dataloader=loader))
-    _, (error,) = inspect(both)  # trained and validated on the same images
-    assert "and val_dataloader.dataset.dataset share 4 images" in error
+    reports, _ = inspect(both)  # trained and validated on the same images
+    assert "and val_dataloader.dataset.dataset share 4 images" in reports[1].remarks[-1]
     del loader["dataset"]["dataset"]["metainfo"]
     (split,) = splits_of_config(dict(val_dataloader=loader))
     assert len(split.classes) == 80
@@ -234,6 +240,39 @@ def test_a_config_names_its_splits(train):
         splits_of_config(dict(val_dataloader=loader))
     with pytest.raises(DataError, match="no train_dataloader"):
         splits_of_config({})
+
+
+def test_one_file_that_is_none_leaves_the_others_counted(train, val, tmp_path):
+    """The table shows no zeros for it, and the line for the config is of one that was read."""
+    splits = [train.written(), val.written(name="val"), train.written(name="test")]
+    val.file.write_text("[1, 2")
+    gone = replace(splits[2], ann_file=tmp_path / "gone.json")
+    reports, errors = inspect([splits[1], splits[0], gone])
+    assert errors == [] and [report.counted for report in reports] == [False, True, False]
+    assert "is not JSON" in reports[0].errors[0] and "is missing" in reports[2].errors[0]
+    text = StringIO()
+    Console(file=text, width=100).print(counts_table(reports))
+    rows = [line.split() for line in text.getvalue().splitlines() if line.strip()]
+    assert ["ant", "-", "-", "2", "3", "-", "-"] in rows
+    assert ["all", "-", "-", "4", "4", "-", "-"] in rows
+    assert "'ant'" in class_lines(reports)[0]
+    assert class_lines([reports[0]]) == ["(no file could be read)"]
+
+
+@pytest.mark.parametrize("images", ["gone", "train.json"])
+def test_a_folder_that_is_none_is_named_once(train, tmp_path, images):
+    """Not image by image."""
+    (report,), _ = inspect([train.written(images=tmp_path / images)])
+    (error,) = report.errors
+    assert f"there is no folder '{tmp_path}/{images}'" in error
+
+
+@pytest.mark.parametrize("second", ["./0.png", "x/../0.png", ".//0.png"])
+def test_two_spellings_of_one_path_are_one_image(train, second):
+    assert inspect_split(train.written()).errors == ()
+    train.content["images"][1]["file_name"] = second
+    with pytest.raises(DataError, match="image 1: 'file_name' is .* the file name of image 0"):
+        inspect_split(train.written())
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from mmrbdc.datasets.coco import judge, read_coco
 from mmrbdc.datasets.coco.index import fill, refuse
+from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.errors import DataError
 
 from ..errors import AnalysisError
@@ -57,7 +57,7 @@ def read_annotations(
     """
     path = Path(path)
     try:
-        verdict = judge(read_coco(path), masks)
+        verdict = judged(path, masks)
         refuse(verdict)
         coco = fill(COCO(), verdict, classes)
     except DataError as error:

@@ -9,13 +9,15 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from mmrbdc.datasets.coco import quietly, rle_pixels
+from mmrbdc.datasets.coco.findings import MISSING
 from mmrbdc.datasets.coco.index import index_detections
+from mmrbdc.datasets.wording import quoted
 
 from ..errors import AnalysisError
 from .annotations import Annotations
 from .box_format import box_problem
 from .box_readings import reading_problem
-from .reading import is_box, is_number, listed, read_json, shown
+from .reading import is_box, is_number, read_json, shown
 
 IoUType = Literal["bbox", "segm"]
 
@@ -112,23 +114,26 @@ def _check_known(
 ) -> None:
     odd = next((d for d in detections if not isinstance(d.get(field), int)), None)
     if odd is not None:
-        raise AnalysisError(f"{path}: '{field}' should be an integer, got {shown(odd.get(field))}")
+        raise AnalysisError(
+            f"{path}: '{field}' should be an integer, got {shown(odd.get(field, MISSING))}"
+        )
     unknown = {detection[field] for detection in detections}.difference(known)
     if unknown:
         raise AnalysisError(
             f"{path}: predictions for {len(unknown)} '{field}' that {annotations.path} does not "
-            f"have: {listed(unknown)}; give the annotations that the detector was tested on"
+            f"have: {quoted(sorted(unknown))}; give the annotations that the detector was tested on"
         )
 
 
 def _problem(detection: dict[str, Any], annotations: Annotations, iou_type: IoUType) -> str | None:
     """Say what is wrong with a detection."""
-    if not is_number(detection.get("score")):
-        return f"'score' should be a finite number, got {shown(detection.get('score'))}"
+    score = detection.get("score", MISSING)
+    if not is_number(score):
+        return f"'score' should be a finite number, got {shown(score)}"
     if iou_type == "bbox":
-        box = detection.get("bbox")
+        box = detection.get("bbox", MISSING)
         return None if is_box(box) else f"'bbox' should be [x, y, width, height], got {shown(box)}"
-    mask = detection.get("segmentation")
+    mask = detection.get("segmentation", MISSING)
     if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str):
         return (
             "'segmentation' should be a compressed RLE {'size': [height, width], 'counts': '...'}, "

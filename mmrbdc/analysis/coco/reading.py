@@ -1,18 +1,17 @@
 """The pieces that reading annotations and reading predictions share."""
 
 import math
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from mmrbdc.datasets.coco import read_json as read
 from mmrbdc.datasets.coco.columns import number
-from mmrbdc.datasets.coco.findings import shown
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import shown
 
 from ..errors import AnalysisError
 
-__all__ = ["is_box", "is_number", "listed", "read_json", "shown"]
+__all__ = ["is_box", "is_number", "read_json", "shown"]
 
 
 def read_json(path: Path, content: str) -> tuple[Any, str]:
@@ -47,9 +46,3 @@ def is_box(value: Any) -> bool:
         and all(map(is_number, value))
         and min(value[2:]) >= 0
     )
-
-
-def listed(ids: Collection[Any]) -> str:
-    """Show the first few ids."""
-    first = ", ".join(map(repr, sorted(ids)[:5]))
-    return first if len(ids) <= 5 else f"{first}, ..."

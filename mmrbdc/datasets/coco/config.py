@@ -1,34 +1,34 @@
 """The COCO files that a config names, in loaders and evaluators, judged before anything is built.
 
-Each file is read and judged once, with masks where any of its uses has them. Of a file only the
-columns are kept.
+Each file is read and judged once, with masks where any of its uses has them, and what was read is
+kept for the run that is checked (:mod:`mmrbdc.datasets.coco.memory`).
 """
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from mmrbdc.datasets.coco.index import refusal
-from mmrbdc.datasets.coco.judge import judge
-from mmrbdc.datasets.coco.pictures import missing_files
-from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.memory import judged
+from mmrbdc.datasets.coco.pictures import missing_files, shared_remark
+from mmrbdc.datasets.coco.places import check_places
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.coco.training import Kept, what_is_kept
 from mmrbdc.datasets.coco.uses import CocoUse, is_coco, order_problem, repeated_classes, use_of
 from mmrbdc.datasets.configs import (
     LOADERS,
-    empty,
     find_datasets,
     find_evaluators,
     is_remote,
-    missing,
-    quoted,
     type_name,
 )
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import quoted
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,10 @@ class CocoOfConfig:
             DataError: with the place and the next step.
         """
         use = self.uses[key]
-        if not use.is_here:
+        if not check_places(key, use.ann_file, use.images):
             return None
-        path = Path(use.ann_file)
-        if not path.is_file():
-            option = f"{key}.data_root" if not use.ann_file.startswith("/") else f"{key}.ann_file"
-            raise DataError(missing(key, "file", path, option))
-        if path.stat().st_size == 0:
-            raise DataError(empty(key, f"'{path}' is empty", path))
         table = self._judged(key, use.ann_file)
-        folder = Path(use.images)
-        if not is_remote(use.images):
-            if not folder.is_dir():
-                raise DataError(missing(key, "folder", folder, f"{key}.data_root"))
-            if not any(os.scandir(folder)):
-                raise DataError(empty(key, f"folder '{folder}' is empty", folder))
-        self._check_classes(key, path, use.classes, table)
+        self._check_classes(key, Path(use.ann_file), use.classes, table)
         self._check_kept(use, table)
         self._check_pictures(use, table)
         return use.classes
@@ -145,23 +133,42 @@ class CocoOfConfig:
                     raise DataError(
                         f"{key}.ann_file: there is none, so that {type_name(evaluator)} has no "
                         "objects to score against; name the annotations of the images that are "
-                        f"tested: --cfg-options {key}.ann_file={place}"
+                        f"tested: --cfg-options {shlex.quote(f'{key}.ann_file={place}')}"
                     )
+
+    def tell_shared(self) -> None:
+        """Tell of images that are both trained on and scored, by their places."""
+        read: dict[tuple[str, str, bool], CocoUse] = {}
+        for key, use in self.uses.items():
+            if key in self._kept:
+                place = os.path.realpath(use.ann_file)
+                read.setdefault((place, use.images, key.startswith("train_")), use)
+        paths = {part: self._paths(use) for part, use in read.items()}
+        for one, other in combinations(read, 2):
+            if one[2] and not other[2]:
+                there = set(paths[other])
+                names = [os.path.basename(path) for path in paths[one] if path in there]
+                if names:
+                    self.remarks.append(shared_remark(read[one].key, read[other].key, names))
+
+    def _paths(self, use: CocoUse) -> list[str]:
+        table = self._files[os.path.realpath(use.ann_file)].table
+        assert table is not None
+        return [os.path.normpath(os.path.join(use.images, name)) for name in table.file_names]
 
     def _judged(self, key: str, path: str) -> Table:
         place = os.path.realpath(path)
         if place not in self._files:
-            verdict = judge(
-                read_coco(path), self._masks[place], objects=place not in self._no_objects
-            )
+            objects = place not in self._no_objects
+            verdict = judged(path, self._masks[place], objects=objects, keep=True)
             remarks = [str(remark) for remark in verdict.remarks]
             self._files[place] = _Judged(verdict.table, refusal(verdict.errors), remarks)
             self.remarks += remarks
-        judged = self._files[place]
-        if judged.refusal is not None:
-            raise DataError(f"{key}: {judged.refusal}")
-        assert judged.table is not None
-        return judged.table
+        known = self._files[place]
+        if known.refusal is not None:
+            raise DataError(f"{key}: {known.refusal}")
+        assert known.table is not None
+        return known.table
 
     def _check_classes(self, key: str, path: Path, classes: tuple[str, ...], table: Table) -> None:
         twice = repeated_classes(classes)
@@ -234,7 +241,7 @@ class CocoOfConfig:
                 raise DataError(
                     f"{key}: '{path}' has {there} under the id {odd[0]}, which is '{odd[1]}' in "
                     f"'{use.ann_file}' ({use.key}); score against the annotations of the images "
-                    f"that are tested: --cfg-options {key}={use.ann_file}"
+                    f"that are tested: --cfg-options {shlex.quote(f'{key}={use.ann_file}')}"
                 )
             if other is not table:
                 self._check_objects(key, path, table, use, other)
@@ -269,7 +276,7 @@ class CocoOfConfig:
             raise DataError(
                 f"{key}: '{path}' has other objects than '{use.ann_file}' ({use.key}) on images "
                 f"of the same ids, not one is the same; score against the annotations of the "
-                f"images that are tested: --cfg-options {key}={use.ann_file}"
+                f"images that are tested: --cfg-options {shlex.quote(f'{key}={use.ann_file}')}"
             )
         if same < len(mine):
             self.remarks.append(

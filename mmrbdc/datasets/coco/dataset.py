@@ -12,8 +12,7 @@ from mmdet.datasets import CocoDataset as MMDetCocoDataset
 from mmdet.datasets.api_wrappers import COCO as MMDetCOCO
 
 from mmrbdc.datasets.coco.index import fill, refuse
-from mmrbdc.datasets.coco.judge import judge
-from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.configs import LOADERS, find_datasets
 from mmrbdc.registry import DATASETS
 
@@ -40,7 +39,7 @@ class JudgedCOCO(MMDetCOCO):
     ) -> None:
         super().__init__()
         if annotation_file is not None:
-            verdict = judge(read_coco(annotation_file), masks, objects=objects)
+            verdict = judged(annotation_file, masks, objects=objects)
             refuse(verdict)
             fill(self, verdict)
             self.img_ann_map = self.imgToAnns

@@ -1,18 +1,13 @@
 """What is found in a COCO file: where it is, what is there, and what to do about it."""
 
-import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
+from mmrbdc.datasets.wording import quoted, shown
 
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
-_SHORT.maxlist = 8
-_SHORT.maxlevel = 3
+SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
 class _Missing:
@@ -55,7 +50,7 @@ class Finding:
         first = self.ids[0]
         place = f"{self.section}{first}" if isinstance(first, str) else f"{self._name} {first}"
         have = f"'{self.field}' is {shown(self.value)}" if self.field else shown(self.value)
-        many = f" ({len(self.ids):,} such {self.section}: {listed(self.ids)})"
+        many = f" ({len(self.ids):,} such {self.section}: {quoted(self.ids, by=str)})"
         return f"{place}: {have}, {self.problem}{many if len(self.ids) > 1 else ''}" + (
             f"; {self.remedy}" if self.remedy else ""
         )
@@ -99,16 +94,3 @@ class Findings:
         if ids:
             target = self.errors if is_error else self.remarks
             target.append(Finding(self.file, section, tuple(ids), field, value, problem, remedy))
-
-
-def shown(value: Any) -> str:
-    """Show a value in a message, cut to a part of a line whatever it is."""
-    text = _SHORT.repr(value)
-    return text if len(text) <= 100 else text[:97] + "..."
-
-
-def listed(values: Iterable[Any], most: int = 5) -> str:
-    """Show the first few of some values."""
-    first = list(islice(values, most + 1))
-    texts = [value if isinstance(value, str) else shown(value) for value in first[:most]]
-    return ", ".join(texts) + (", ..." if len(first) > most else "")

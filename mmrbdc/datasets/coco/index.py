@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from pycocotools.coco import COCO
 
-from mmrbdc.datasets.coco.findings import Finding, listed, shown
-from mmrbdc.datasets.coco.judge import Verdict, judge
-from mmrbdc.datasets.coco.reading import read_coco
+from mmrbdc.datasets.coco.findings import Finding
+from mmrbdc.datasets.coco.judge import Verdict
+from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import quoted
 from mmrbdc.shipped import command
 
 Index = TypeVar("Index", bound=COCO)
@@ -36,7 +37,7 @@ def index(
     Raises:
         DataError: the file cannot be read, or something has to be mended in it.
     """
-    verdict = judge(read_coco(path), masks, objects=objects)
+    verdict = judged(path, masks, objects=objects)
     refuse(verdict)
     return fill(COCO(), verdict, classes)
 
@@ -69,11 +70,19 @@ def fill(coco: Index, verdict: Verdict, classes: Collection[str] | None = None) 
     if classes is not None:
         categories = [row for row in categories if row["name"] in classes]
         if not categories:
-            wanted = listed(shown(name) for name in classes)
-            raise DataError(f"{verdict.file.path} has none of the categories {wanted}")
+            raise DataError(f"{verdict.file.path} has none of the categories {quoted(classes)}")
         kept = {row["id"] for row in categories}
         annotations = [row for row in annotations if row["category_id"] in kept]
-    coco.dataset = {**content, "annotations": annotations, "categories": categories}
+    images = [
+        {**image, "width": int(image["width"]), "height": int(image["height"])}
+        for image in content["images"]
+    ]
+    coco.dataset = {
+        **content,
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
     with quietly():
         coco.createIndex()
     return coco
@@ -95,18 +104,17 @@ def index_detections(coco: COCO, detections: list[dict[str, Any]]) -> COCO:
 
 
 def uniform(verdict: Verdict) -> list[dict[str, Any]]:
-    """Make the entries of a file without errors uniform, in place; return its annotations.
+    """The annotations of a file without errors, made uniform; copies, since pycocotools writes
+    into them.
 
     ``iscrowd`` is 0 or 1 everywhere, sizes are integers, polygons are arrays of three points or
     more, and segmentations that are none are not there.
     """
     polygons = verdict.file.polygons
-    content = verdict.file.content
-    for image in content["images"]:
-        image["width"], image["height"] = int(image["width"]), int(image["height"])
-    annotations = content.get("annotations", [])
     unusable = set(verdict.unusable.tolist())
-    for row, annotation in enumerate(annotations):
+    annotations = []
+    for row, annotation in enumerate(verdict.file.content.get("annotations", [])):
+        annotation = annotation.copy()
         annotation["iscrowd"] = int(annotation.get("iscrowd", 0))
         mask = annotation.get("segmentation")
         if row in unusable:
@@ -114,7 +122,9 @@ def uniform(verdict: Verdict) -> list[dict[str, Any]]:
         elif type(mask) is tuple:
             annotation["segmentation"] = polygons.unpack(mask)
         elif type(mask) is dict:
-            mask["size"] = [int(side) for side in mask["size"]]
+            size = [int(side) for side in mask["size"]]
+            annotation["segmentation"] = {**mask, "size": size}
+        annotations.append(annotation)
     return annotations
 
 

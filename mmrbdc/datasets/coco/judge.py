@@ -5,6 +5,7 @@ meets one stops. A *remark* is worth knowing. What is harmless everywhere alike 
 made uniform by ``index``: a missing ``iscrowd`` is 0, true and false are 1 and 0.
 """
 
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,11 @@ import numpy as np
 
 from mmrbdc.datasets.coco.boxes import judge_boxes
 from mmrbdc.datasets.coco.columns import boxes, column, integers, numbers, positions, repeated
-from mmrbdc.datasets.coco.findings import MISSING, SINGULAR, Finding, Findings, shown
+from mmrbdc.datasets.coco.findings import MISSING, SINGULAR, Finding, Findings
 from mmrbdc.datasets.coco.masks import judge_masks
 from mmrbdc.datasets.coco.reading import COCO_CONTENT, CocoFile
 from mmrbdc.datasets.coco.table import Table
+from mmrbdc.datasets.wording import shown
 from mmrbdc.shipped import command
 
 LARGEST_SIDE = 2**20
@@ -184,8 +186,9 @@ def _texts(section: str, rows: list[dict], labels: _Labels, field: str, found: F
     _fields(section, rows, labels, field, good, wanted, found)
     seen: dict[str, int] = {}
     twice = []
+    is_path = field == "file_name"
     for n, value in enumerate(values):
-        if good[n] and seen.setdefault(value, n) != n:
+        if good[n] and seen.setdefault(_one_spelling(value) if is_path else value, n) != n:
             twice.append(n)
     if twice:
         remedy = (
@@ -193,18 +196,27 @@ def _texts(section: str, rows: list[dict], labels: _Labels, field: str, found: F
             if section == "categories"
             else "put its annotations under one image"
         )
-        one, (first,) = SINGULAR[section], labels.of([seen[values[twice[0]]]])
+        again = values[twice[0]]
+        one, (first,) = (
+            SINGULAR[section],
+            labels.of([seen[_one_spelling(again) if is_path else again]]),
+        )
         found.entries(
             section,
             labels.of(twice),
             field,
-            values[twice[0]],
+            again,
             f"the {field.replace('_', ' ')} of {one} {first} already",
             remedy,
         )
-    if field == "file_name":
+    if is_path:
         _paths([v if good[n] else "" for n, v in enumerate(values)], labels, found)
     return len(found.errors) == before
+
+
+def _one_spelling(path: str) -> str:
+    """A path without what changes nothing: ``./a`` and ``b/../a`` are ``a``."""
+    return posixpath.normpath(path) if "./" in path or "//" in path else path
 
 
 def _paths(names: list[str], labels: _Labels, found: Findings) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmrbdc.datasets.configs import find_evaluators, type_name
+from mmrbdc.datasets.wording import counted
 from mmrbdc.shipped import command
 
 COCO_MAX_DETS = 100
@@ -114,13 +115,17 @@ def what_is_left_out(
     options = [f"{key}={room}" for limit in limits for key in limit.keys if limit.most < room]
     keep = f": --cfg-options {' '.join(options)}" if options else f" ({_KEPT_BY})"
     return (
-        f"AP counts {max_dets} detections an image and class, and {beyond.images:,} of {images:,} "
-        f"images have more objects of one class (up to {beyond.most:,}): {beyond.beyond:,} objects "
+        f"AP counts {max_dets} detections an image and class, and {_have(beyond, images)} more "
+        f"objects of one class (up to {beyond.most:,}): {counted(beyond.beyond, 'object')} "
         "cannot be found, so that even perfect boxes score below 100"
         + (f"; {not_counted}" if cut else "")
         + f". Score with --max-dets {room} in {command('test')} and {command('compare')} "
         f"(val_evaluator.max_dets={room} in training), and let the detector keep as many{keep}"
     )
+
+
+def _have(found: Crowded, images: int) -> str:
+    return "the one image has" if images == 1 else f"{found.images:,} of {images:,} images have"
 
 
 def _room(found: Crowded) -> int:
@@ -197,7 +202,7 @@ def limit_remarks(
         options = " ".join(f"{key}={_room(found)}" for key in limit.keys)
         raised = f"; --cfg-options {options} makes room for all" if options else ""
         remarks.append(
-            f"{found.images:,} of {images:,} images have more {objects_of} than {limit.what} (up "
+            f"{_have(found, images)} more {objects_of} than {limit.what} (up "
             f"to {found.most:,}; {found.beyond:,} in all cannot be found){raised}"
         )
     return remarks

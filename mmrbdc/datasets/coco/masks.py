@@ -98,7 +98,8 @@ class _Problems:
         low, high = low[chosen], high[chosen]
         finite = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1)
         filled = count > 0
-        self._add(rows[owner[filled & ~finite]], "with a number that is not finite", "")
+        not_finite = "with a number that is not finite"
+        self._add(rows[owner[filled & ~finite]], not_finite, "draw the mask again")
         inside = self._table.sound[rows[owner]] & finite
         with np.errstate(invalid="ignore", over="ignore"):
             far = inside & filled & ((low < -size) | (high > 2 * size)).any(axis=1)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.pictures.check import Examination, check_pictures, picture_lines
+from mmrbdc.datasets.wording import counted, quoted
 
 
 def missing_files(folder: str | Path, names: Iterable[str]) -> list[str]:
@@ -31,6 +31,14 @@ def missing_files(folder: str | Path, names: Iterable[str]) -> list[str]:
         if base not in listed[parent] and not os.path.isfile(path):
             gone.append(name)
     return gone
+
+
+def shared_remark(one: str, other: str, names: Sequence[str]) -> str:
+    """Say that a split that trains and one that is scored have images in common."""
+    return (
+        f"{one} and {other} share {counted(len(names), 'image')}: {quoted(names)}; scores on "
+        "images that were trained on say nothing of others"
+    )
 
 
 def _files_in(folder: str) -> set[str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.coco.findings import shown
 from mmrbdc.datasets.coco.polygons import Polygons
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import shown
 
 COCO_CONTENT = "COCO annotations ('images', 'annotations' and 'categories')"
 _LEADS = {
@@ -162,14 +162,38 @@ def _parsed(
             f"{content}"
         ) from None
     except ValueError as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else "a number is too long"
+        if not isinstance(error, json.JSONDecodeError):
+            raise DataError(
+                f"{path} is not JSON (a number is too long); it should hold {content}"
+            ) from None
         raise DataError(
-            f"{path} is not JSON ({reason}); it should hold {content}. A file that breaks off was "
-            "copied or written in part: make it again"
+            f"{path} is not JSON ({error}); it should hold {content}{_likely_cause(error)}"
         ) from None
     finally:
         if collects:
             gc.enable()
+
+
+def _likely_cause(error: json.JSONDecodeError) -> str:
+    """What mostly makes a file that stops being JSON at such a place, and what to do then."""
+    text, at = error.doc, error.pos
+    before, rest = text[:at].rstrip(), text[at:].lstrip()
+    if not rest.strip("\0"):
+        return ". The file breaks off: it was copied or written in part; make it again"
+    if error.msg.startswith("Unterminated"):
+        return ". Either a quote is missing or the file breaks off; make it again"
+    if error.msg == "Extra data":
+        more = "another document" if rest[0] in "[{" else f"{shown(rest[:20])}"
+        return f". Behind its one value it has {more}; JSON Lines and joined files are not read"
+    if rest.startswith(("//", "/*", "#")):
+        return ". JSON has no comments; take them out"
+    if before.endswith(",") and rest[0] in "]},":
+        return ". A comma is left over; take it out"
+    if rest.startswith(("'", "None", "True", "False")) or before.endswith("'"):
+        return ". It looks like Python's print of a dict; write it with json.dump"
+    if not before:
+        return ". It begins with none of JSON's values: is it another kind of file?"
+    return ". Mend that place, or write the file again with a JSON library"
 
 
 def _which(row: Mapping[str, Any]) -> str:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from mmrbdc.datasets.coco.findings import shown
 from mmrbdc.datasets.coco.reading import COCO_CONTENT, read_json
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import shown
 from mmrbdc.weights.atomic import write_text
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmrbdc.datasets.configs import is_remote, joined, quoted, stated_classes, type_name
+from mmrbdc.datasets.configs import joined, stated_classes, type_name
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import quoted
 
 _OTHER_TYPES = ("CustomDataset", "ImageNet")
 
@@ -41,11 +42,6 @@ class CocoUse:
     reads_files: bool = False
     passes_over: bool = False
 
-    @property
-    def is_here(self) -> bool:
-        """Whether the file is on a disk of this machine."""
-        return not is_remote(self.ann_file)
-
 
 def is_coco(dataset: Mapping) -> bool:
     """Whether a data set's type is MMDetection's ``CocoDataset``, ours, or a subclass that reads
@@ -78,10 +74,19 @@ def _type_of(dataset: Mapping) -> Any:
 
 
 def use_of(key: str, dataset: Mapping) -> CocoUse:
-    """What a data set of a config does with its annotations."""
+    """What a data set of a config does with its annotations.
+
+    Raises:
+        DataError: ``data_prefix`` is no dict, or no classes are known.
+    """
     root = dataset.get("data_root")
     prefix = dataset.get("data_prefix") or {}
-    prefix = prefix.get("img", "") if isinstance(prefix, Mapping) else prefix
+    if not isinstance(prefix, Mapping):
+        raise DataError(
+            f"{key}.data_prefix is {prefix!r}, and MMDetection's data sets take a dict: write "
+            f"data_prefix=dict(img={prefix!r}) in the config"
+        )
+    prefix = prefix.get("img") or ""
     steps = [step for step in dataset.get("pipeline") or () if isinstance(step, Mapping)]
     readers = [step for step in steps if type_name(step) == "LoadImageFromFile"]
     return CocoUse(

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from mmrbdc.config_errors import told_as_config_error
-from mmrbdc.datasets.configs import empty, missing, quoted, stated_classes
+from mmrbdc.datasets.configs import check_storage, empty, is_remote, missing, stated_classes
 from mmrbdc.datasets.errors import DataError, NoDataError
 from mmrbdc.datasets.folders.dataset import CustomDataset, ours_for
-from mmrbdc.datasets.folders.listing import classes_remark, missing_images
+from mmrbdc.datasets.folders.listing import classes_remark, depth_remark, missing_images
+from mmrbdc.datasets.wording import counted, quoted, shown
+
+_MOST_CLASSES = 1_000_000
+"""A class number beyond is a mistake."""
 
 
 def open_folders(key: str, config: Mapping) -> CustomDataset | None:
@@ -31,6 +35,9 @@ def open_folders(key: str, config: Mapping) -> CustomDataset | None:
         stated_classes(config)
     except DataError as error:
         raise DataError(f"{key}: {error}") from error
+    for place in map(str, map(config.get, ("data_root", "data_prefix", "ann_file"))):
+        if is_remote(place):
+            check_storage(key, place)
     with told_as_config_error(key, arguments):
         try:
             dataset = kind(**arguments, pipeline=[], lazy_init=True)
@@ -82,6 +89,8 @@ def check_folders(
     alike = classes_remark(listing)
     if alike:
         remarks.append(f"'{dataset.img_prefix}': {alike}")
+    if dataset.with_label and (deep := depth_remark(listing)):
+        remarks.append(deep)
     return listing.classes if dataset.with_label else None, remarks
 
 
@@ -112,7 +121,7 @@ def _check_list(
     remarks = []
     repeated = len(names) - len(set(names))
     if repeated:
-        remarks.append(f"'{path}' lists {repeated:,} images more than once")
+        remarks.append(f"'{path}' lists {counted(repeated, 'image')} more than once")
     labels = {label for _, label in samples if label is not None}
     if not labels:
         return remarks
@@ -124,16 +133,24 @@ def _check_list(
                 f"{key}: the class numbers in '{path}' go from 1 to {count}, but MMPretrain counts "
                 f"from 0 to {count - 1} ({stated}: {count} classes): take 1 from each"
             )
+        if max(labels) >= max(count, _MOST_CLASSES):
+            raise DataError(
+                f"{key}: '{path}' has class number {shown(max(labels))}, which no "
+                "data set has; numbers count the classes from 0: correct the list"
+            )
         if max(labels) >= count:
             raise DataError(
                 f"{key}: '{path}' has class number {max(labels)}, but the config says "
                 f"{stated}={count}; set --cfg-options {stated}={max(labels) + 1} or more"
             )
-    if 0 not in labels:
+    without = [number for number in range(max(labels)) if number not in labels]
+    if without and without[-1] == min(labels) - 1:
         remarks.append(
-            f"no image in '{path}' has class number 0; if its numbers start at 1, take 1 "
-            "from each: MMPretrain counts from 0"
+            f"no image in '{path}' has class number {quoted(without)}; if its numbers start at "
+            f"{min(labels)}, take {min(labels)} from each: MMPretrain counts from 0"
         )
+    elif without:
+        remarks.append(f"no image in '{path}' has class number {quoted(without)}")
     return remarks
 
 

@@ -9,9 +9,9 @@ from mmpretrain.datasets import CustomDataset as MMPretrainCustomDataset
 from mmpretrain.datasets import ImageNet as MMPretrainImageNet
 from mmpretrain.registry import DATASETS as MMPRETRAIN_DATASETS
 
-from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError, NoDataError
 from mmrbdc.datasets.folders.listing import ImageListing, list_images, read_image_list
+from mmrbdc.datasets.wording import counted, quoted
 from mmrbdc.registry import DATASETS
 
 
@@ -49,16 +49,24 @@ class _Listed(MMPretrainCustomDataset):
                     f"folder '{self.img_prefix}' has no image in it{_other_files(listing)}"
                 )
             return listing
+        if not listing.files and listing.loose:
+            raise DataError(
+                f"folder '{self.img_prefix}' has {counted(len(listing.loose), 'image')} in it "
+                f"({quoted(listing.loose, 3)}) and no class folders; put the images of each class "
+                "into a folder of its name (CLASS/IMAGE), or name in ann_file a list of images "
+                "with their class numbers"
+            )
         if not listing.files:
             raise NoDataError(
                 f"folder '{self.img_prefix}' has no class folders (CLASS/IMAGE) in it"
                 f"{_other_files(listing)}"
             )
         if listing.empty:
-            raise NoDataError(
-                f"{len(listing.empty)} of {len(listing.files)} class folders in "
+            raise DataError(
+                f"{len(listing.empty)} of {counted(len(listing.files), 'class folder')} in "
                 f"'{self.img_prefix}' have no image in them ({quoted(listing.empty)})"
-                f"{_other_files(listing, listing.empty)}"
+                f"{_other_files(listing, listing.empty)}; put images of the class there, or "
+                "remove the folder if it is none"
             )
         stated = self.CLASSES
         if stated is not None:
@@ -115,14 +123,16 @@ class _Listed(MMPretrainCustomDataset):
 
 def _other_files(listing: ImageListing, classes: list[str] | None = None) -> str:
     """What is there instead of images."""
+    counted_files = sum((listing.not_read_of[name] for name in classes or ()), start=Counter())
     if classes is None:
         parts = listing.left_out()
     else:
-        counted = sum((listing.not_read_of[name] for name in classes), start=Counter())
-        parts = [f"{n:,} {suffix or 'without a suffix'}" for suffix, n in counted.most_common()]
+        parts = [f"{n:,} {end or 'without a suffix'}" for end, n in counted_files.most_common()]
     if not parts:
         return ""
-    return f"; not read: {', '.join(parts)} (extensions=[...] of the data set chooses suffixes)"
+    by_suffix = listing.not_read if classes is None else counted_files
+    choose = " (extensions=[...] of the data set chooses suffixes)" if by_suffix else ""
+    return f"; not read: {', '.join(parts)}{choose}"
 
 
 @DATASETS.register_module()

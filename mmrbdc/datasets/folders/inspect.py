@@ -23,6 +23,7 @@ class FolderReport:
 
     Attributes:
         name: its splits: ``train``, or ``val, test`` where both read the same.
+        counted: whether anything could be counted; where not, all numbers are 0.
         images: how many.
         class_images: of each class, by its name, or by its number where it has none.
         errors: what has to be mended.
@@ -30,6 +31,7 @@ class FolderReport:
     """
 
     name: str
+    counted: bool = False
     images: int = 0
     class_images: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
@@ -98,7 +100,7 @@ def _inspect(report: FolderReport, key: str, config: Mapping, fast: bool) -> Fol
         report.errors.append(str(error))
         return report
     infos: list[Mapping[str, Any]] = [dataset.get_data_info(i) for i in range(len(dataset))]
-    report.images = len(infos)
+    report.counted, report.images = True, len(infos)
     report.class_images = _count(dataset, infos)
     examination = Examination(config.get("pipeline") or (), fast=fast)
     pictures = check_pictures([info["img_path"] for info in infos], examination)

@@ -5,6 +5,7 @@ but hidden entries and what operating systems and archives leave behind are left
 Nothing is left out without being counted.
 """
 
+import codecs
 import os
 import re
 import unicodedata
@@ -13,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.wording import counted, quoted, shown
 
 SYSTEM_FOLDERS = frozenset(
     {
@@ -203,17 +204,35 @@ def classes_remark(listing: ImageListing) -> str | None:
     return f"classes that differ in upper and lower case only: {quoted(alike)}" if alike else None
 
 
+def depth_remark(listing: ImageListing) -> str | None:
+    """Say that the one class folder there is has folders that may be the classes."""
+    if len(listing.classes) != 1:
+        return None
+    (name,), (files,) = listing.classes, listing.files.values()
+    inner = sorted({path.partition("/")[0] for path in files})
+    if len(inner) < 2 or not all("/" in path for path in files):
+        return None
+    return (
+        f"{name!r} is the only class folder, and all of its images are in "
+        f"{counted(len(inner), 'folder')} below it ({quoted(inner)}); if those are the classes, "
+        f"name '{listing.folder}/{name}' as their folder: data_root or data_prefix"
+    )
+
+
 def read_image_list(path: str | os.PathLike, *, labelled: bool) -> list[tuple[str, int | None]]:
     """Read a list of images: ``IMAGE NUMBER`` a line, or ``IMAGE`` where there are no labels.
 
     Blanks or tabs stand before the number, and may stand in the image's name; empty lines, a
-    byte-order mark and Windows' ends of lines are no matter.
+    byte-order mark and the ends of lines of Windows and old Macs are no matter.
 
     Raises:
         DataError: the file is missing, in another encoding, or a line is not what it should be.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        data = Path(path).read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError(f"'{path}' is not in UTF-8 but in UTF-16; save it as UTF-8")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"'{path}' cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -221,7 +240,7 @@ def read_image_list(path: str | os.PathLike, *, labelled: bool) -> list[tuple[st
             f"'{path}' is not in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from error
     found: list[tuple[str, int | None]] = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(re.split("\r\n|\r|\n", text), start=1):
         line = line.strip()
         if not line:
             continue
@@ -230,7 +249,7 @@ def read_image_list(path: str | os.PathLike, *, labelled: bool) -> list[tuple[st
             continue
         parts = re.fullmatch(r"(.*\S)\s+([0-9]+)", line)
         if parts is None:
-            raise DataError(f"line {number} of '{path}' is not 'IMAGE NUMBER': {line!r}")
+            raise DataError(f"line {number} of '{path}' is not 'IMAGE NUMBER': {shown(line)}")
         found.append((parts[1], int(parts[2])))
     return found
 

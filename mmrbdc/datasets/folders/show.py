@@ -16,11 +16,14 @@ def images_table(reports: Sequence[FolderReport]) -> Table:
     for report in reports:
         table.add_column(f"{shown(report.name)}\nimages", justify="right")
     for name in dict.fromkeys(name for report in reports for name in report.class_images):
-        counts = [f"{report.class_images[name]:,}" for report in reports]
-        table.add_row(shown(name), *counts)
+        table.add_row(shown(name), *(_cell(r, r.class_images[name]) for r in reports))
     table.add_section()
-    table.add_row("all", *(f"{report.images:,}" for report in reports), style="bold")
+    table.add_row("all", *(_cell(report, report.images) for report in reports), style="bold")
     return table
+
+
+def _cell(report: FolderReport, number: int) -> str:
+    return f"{number:,}" if report.counted else "-"
 
 
 def folder_lines(reports: Sequence[FolderReport], errors: Sequence[str]) -> list[str]:

@@ -2,10 +2,11 @@
 
 import multiprocessing
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
@@ -15,10 +16,10 @@ import numpy as np
 from mmengine.registry import TRANSFORMS, DefaultScope
 from rich.progress import track
 
-from mmrbdc.datasets.configs import quoted
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.loading import LoadImageFromFile, reason_of
 from mmrbdc.datasets.pictures.header import kind_of, read_header
+from mmrbdc.datasets.wording import quoted
 from mmrbdc.terminal import console
 
 STRIP = 50
@@ -28,6 +29,12 @@ MOST = 20
 """Broken pictures that are named."""
 
 _FEW = 64
+"""Pictures for which a further process is not worth its start."""
+_DAMAGE = re.compile("corrupt jpeg data|premature end|inconsistent progression", re.IGNORECASE)
+_DAMAGED = (
+    "with damaged JPEG data: a part may be grey, shifted or of wrong colours, and training reads "
+    "it so"
+)
 _DARK = "with more than 8 bits a channel and nearly black (below 32 of 255) once loaded"
 
 
@@ -124,12 +131,12 @@ class Examination:
 def check_pictures(paths: Sequence[str], examination: Examination) -> list[Picture]:
     """Look at many files, on all cores; in the order given.
 
-    A decoder that kills its process is an error of the picture.
+    Processes of their own decode, so that a decoder that kills its process is an error of the
+    picture, and what decoders print is a remark on it.
     """
-    if len(paths) <= _FEW:
-        return [examination(path) for path in paths]
+    count = min(len(os.sched_getaffinity(0)), -(-len(paths) // _FEW))
     found = track(
-        _in_processes(paths, examination, len(os.sched_getaffinity(0))),
+        _in_processes(paths, examination, count),
         "pictures",
         total=len(paths),
         transient=True,
@@ -240,5 +247,19 @@ def _work(
     paths: Sequence[str], numbers: Sequence[int], examination: Examination, send: Connection
 ) -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    printed = os.memfd_create("stderr")
+    os.dup2(printed, 2)  # where the libraries in C write, whatever sys.stderr is
     for number in numbers:
-        send.send(examination(paths[number]))
+        picture = examination(paths[number])
+        send.send(_with_complaint(picture, os.pread(printed, 4096, 0).decode(errors="replace")))
+        os.ftruncate(printed, 0)
+        os.lseek(printed, 0, os.SEEK_SET)
+
+
+def _with_complaint(picture: Picture, printed: str) -> Picture:
+    """Add what libjpeg, which decodes on behind damaged data, printed about them."""
+    complaint = next((line for line in printed.splitlines() if _DAMAGE.search(line)), None)
+    if complaint is None or picture.error:
+        return picture
+    details = (*picture.details, (_DAMAGED, complaint.strip()))
+    return replace(picture, findings=(*picture.findings, _DAMAGED), details=details)

@@ -22,6 +22,7 @@ from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import match, read_annotations, read_predictions
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.coco.dataset import judged_datasets
+from mmrbdc.datasets.coco.memory import forget
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.inspect_coco import inspect, splits_of_config
 from mmrbdc.engine.launch import load_config, prepare_config, train
@@ -172,6 +173,7 @@ def pass_through(folder, drawn):
     stages = {}
     with DefaultScope.overwrite_default_scope("mmdet"):
         stages["check"] = said(lambda: check(config_of(folder)))
+        forget()  # check-data is a process of its own; a run keeps what its start has judged
         stages["start"] = said(lambda: check_config_data(config_of(folder)))
         cfg = config_of(folder)
         judged_datasets(cfg)

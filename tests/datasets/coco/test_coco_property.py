@@ -6,6 +6,7 @@ process of its own. Draws are the same in every run.
 
 import json
 import math
+import re
 import tempfile
 from collections import Counter
 
@@ -71,7 +72,8 @@ def problem_of(outcome):
     if told["check"] != told["start"]:
         return f"check and start differ: {stages['check']} {stages['start']}"
     if told["start"] == "refused":
-        return None
+        check, start = (words_of(stages[stage][1]) for stage in ("check", "start"))
+        return None if check == start else f"check and start differ: {check!r} {start!r}"
     if not told["train"] == told["val"] == "accepted":
         return f"refused after the start: {stages['train']} {stages['val']}"
     if "meaning" in stages:
@@ -88,6 +90,12 @@ def problem_of(outcome):
         if not math.isclose(tested, expected, abs_tol=ROUNDED + 1e-9):
             return f"{kind}: the metric says {tested}, pycocotools {expected}"
     return None
+
+
+def words_of(refusal):
+    """What a refusal finds: without what stands before the file, and how many more there are."""
+    found = re.split(rf"'?[^' ]*{NAME}'?[: ]", refusal)[-1]
+    return re.sub(r" \(\d+ more: .*\)$", "", found).strip()
 
 
 def passed(place, drawn):
@@ -169,6 +177,7 @@ def test_some_draws_through_real_training(place):
     [
         dict(check=("refused", f"{NAME}: no"), start=("accepted", None)),
         dict(check=("refused", "no"), start=("refused", "no")),
+        dict(check=("refused", f"{NAME}: no"), start=("refused", f"key: '{NAME}': nor that")),
         dict(check=("refused", f"{NAME}:\nno"), start=("refused", f"{NAME}:\nno")),
         dict(train=("refused", f"{NAME}: no")),
         dict(meaning=("none", None)),

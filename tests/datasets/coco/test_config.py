@@ -11,7 +11,7 @@ from PIL import Image
 from small_coco import CLASSES, changed, corners, small, write
 
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.coco import config as coco_config
+from mmrbdc.datasets.coco import memory
 from mmrbdc.datasets.configs import joined
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.inspect_coco import inspect_config, splits_of_config
@@ -70,8 +70,8 @@ def test_a_sound_config_passes(place):
 
 def test_each_file_is_read_once(place, monkeypatch):
     paths = []
-    read = coco_config.read_coco
-    monkeypatch.setattr(coco_config, "read_coco", lambda path: paths.append(path) or read(path))
+    read = memory.read_coco
+    monkeypatch.setattr(memory, "read_coco", lambda path: paths.append(path) or read(path))
     check_config_data(config(place))
     assert sorted(Path(path).name for path in paths) == ["train.json", "val.json"]
 
@@ -172,6 +172,20 @@ def test_masks_that_are_not_trained_are_told(place):
     content["annotations"] = [r for r in content["annotations"] if type(r["segmentation"]) is dict]
     write(place, content, "train.json")
     assert "no object of" in refused(config(place, pipeline=[load]))
+
+
+def test_images_that_are_trained_on_and_scored_are_told_alike(place):
+    """At the start by their places, in check-data by their content; neither stops."""
+    cfg = config(place)
+    for split in ("val", "test"):
+        cfg[f"{split}_dataloader"].dataset.data_prefix.img = "train/"
+    (line,) = check_config_data(cfg)
+    assert line.startswith("train_dataloader.dataset and val_dataloader.dataset share 6 images: '0")
+    for number in range(6):
+        Image.new("RGB", (60, 40), (number, 0, 0)).save(place / "train" / f"{number}.png")
+    reports, errors, remarks = inspect_config(cfg)
+    assert errors == remarks == [] and not any(report.errors for report in reports)
+    assert [line in report.remarks for report in reports] == [False, True]
 
 
 def test_images_that_are_too_small_are_told(place):
@@ -310,7 +324,7 @@ def test_paths_are_joined_as_mmengine_joins_them(root, path):
 
 
 def test_remote_files_are_not_looked_at(place):
-    cfg = config(place, data_root="s3://bucket/")
+    cfg = config(place, data_root="http://host/")
     check_config_data(cfg)
     cfg.val_dataloader.dataset.ann_file = "https://host/val.json"
     cfg.val_evaluator.ann_file = "s3://bucket/val.json"

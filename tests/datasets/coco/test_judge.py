@@ -348,7 +348,7 @@ def test_many_of_a_kind_are_one_line_with_their_ids(tmp_path):
         row["area"] = None
     message = the_error(tmp_path, content)
     assert "annotation 4: 'area' is None" in message
-    assert "(9 such annotations: 4, 5, 6, 7, 8, ...)" in message
+    assert "(9 such annotations: 4, 5, 6, 7, 8, ... 9 in all)" in message
 
 
 def test_the_first_error_says_how_many_there_are(tmp_path):

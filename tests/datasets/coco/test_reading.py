@@ -87,6 +87,35 @@ def test_what_is_no_json_is_one_line(tmp_path, content, words):
     assert words in error_of(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"images": [1, 2,]}', "A comma is left over"),
+        ('{"images": {"a": 1,}}', "A comma is left over"),
+        ('{"images": [{"a": 1},\n]}', "A comma is left over"),
+        ('{"images": [], // of all\n "x": 1}', "no comments"),
+        ("# made by us\n{}", "no comments"),
+        ('{"id": 1}\n{"id": 2}\n', "it has another document"),
+        ("[][]", "it has another document"),
+        ("[1], 2", "it has ', 2'"),
+        ("{'images': [1]}", "Python's print of a dict"),
+        ('{"a": None}', "Python's print of a dict"),
+        ("id,x,y\n1,2,3\n", "none of JSON's values"),
+        ('{"a": [1, 2]}\0\0\0', "breaks off"),
+        ('{"a": [1, ', "breaks off"),
+        ('{"a": "b', "a quote is missing or the file breaks off"),
+        ('{"a": 1 "b": 2}', "Mend that place"),
+    ],
+)
+def test_what_mostly_makes_such_a_file_is_said(tmp_path, content, words):
+    """Only a file that ends too early is said to break off."""
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    message = error_of(path)
+    assert "is not JSON (" in message and words in message
+    assert ("breaks off" in message) == ("breaks off" in words)
+
+
 def test_what_is_no_file(tmp_path):
     assert "is missing; it should hold something" in error_of(tmp_path / "gone.json")
     assert "cannot be read: Is a directory" in error_of(tmp_path)
