@@ -197,4 +197,7 @@ def test_of_annotations_the_entry_has_to_go(tmp_path, img_id):
 def test_twin_a_file_of_a_folder_can_be_removed(folder):
     with pytest.raises(DataError, match="mend or remove the file") as found:
         dataset(folder)[2]
+    assert str(found.value).endswith(
+        "`mmrbdc check-data CONFIG` finds all such pictures before a run"
+    )
     assert "'images'" not in str(found.value)

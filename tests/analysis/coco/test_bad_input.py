@@ -166,6 +166,14 @@ def test_odd_boxes(tmp_path, fields, words):
     assert words in predictions_error(tmp_path, changed(DETECTIONS, 4, **fields))
 
 
+@pytest.mark.parametrize("field", ["score", "bbox", "image_id", "category_id"])
+def test_a_field_that_is_not_there_is_called_missing(tmp_path, field):
+    """Not None, as null is."""
+    cut = [{k: v for k, v in row.items() if k != field or n} for n, row in enumerate(DETECTIONS)]
+    message = predictions_error(tmp_path, cut)
+    assert f"'{field}' should be " in message and message.endswith("got missing")
+
+
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
