@@ -92,5 +92,15 @@ def test_a_decoder_that_dies_of_one_of_few_pictures(tmp_path):
     assert [p.error for p in found] == [None, None, "kills the process of its decoder", None]
 
 
+class Buggy(Examination):
+    def __call__(self, path):
+        raise KeyError(path)
+
+
+def test_a_fault_of_the_program_is_no_fault_of_a_picture(tmp_path):
+    with pytest.raises(KeyError, match="a.png"):
+        check_pictures([str(tmp_path / "a.png")], Buggy())
+
+
 def test_no_pictures_need_no_process():
     assert check_pictures([], Examination()) == []

@@ -28,7 +28,7 @@ from mmrbdc.datasets.configs import (
     type_name,
 )
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import quoted
+from mmrbdc.datasets.wording import counted, quoted
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,11 @@ class CocoOfConfig:
             )
         for what, count in kept.lost.items():
             if not use.test_mode and count and "poly2mask" in what:
-                self.remarks.append(f"{use.key}: {count:,} objects of '{use.ann_file}' are {what}")
+                told = f"{counted(count, 'object')} of '{use.ann_file}' {what}"
+                self.remarks.append(f"{use.key}: {told}")
         if not use.test_mode and kept.small_images:
             self.remarks.append(
-                f"{use.key}: {kept.small_images:,} images of '{use.ann_file}' are left out: a "
+                f"{use.key}: {counted(kept.small_images, 'image')} of '{use.ann_file}' left out: a "
                 f"side has fewer than filter_cfg.min_size={use.filter_cfg.get('min_size')} pixels"
             )
 

@@ -111,7 +111,8 @@ class _Problems:
         )
         wide = np.flatnonzero(inside & ~far & (extent > LONGEST_OUTLINE / np.maximum(count, 1)))
         long = [n for n in wide if _outline(polygons, starts[n], ends[n]) > LONGEST_OUTLINE]
-        self._add(rows[owner[long]], f"an outline of more than {LONGEST_OUTLINE:,.0f} pixels", "")
+        endless = f"an outline of more than {LONGEST_OUTLINE:,.0f} pixels"
+        self._add(rows[owner[long]], endless, "draw the mask again")
         some = np.zeros(len(rows), bool)
         some[owner[whole]] = True
         self._add(

@@ -236,6 +236,8 @@ def _received(
                     yield numbers[0], Picture(path, None, "kills the process of its decoder")
                     start(numbers[1:])
             else:
+                if isinstance(picture, Exception):
+                    raise picture
                 running[receive] = (process, numbers[1:])
                 yield numbers[0], picture
 
@@ -250,7 +252,11 @@ def _work(
     printed = os.memfd_create("stderr")
     os.dup2(printed, 2)  # where the libraries in C write, whatever sys.stderr is
     for number in numbers:
-        picture = examination(paths[number])
+        try:
+            picture = examination(paths[number])
+        except Exception as error:  # a fault of ours: it is the parent's to tell
+            send.send(error)
+            return
         send.send(_with_complaint(picture, os.pread(printed, 4096, 0).decode(errors="replace")))
         os.ftruncate(printed, 0)
         os.lseek(printed, 0, os.SEEK_SET)
