@@ -119,7 +119,6 @@ def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
     ("arguments", "message"),
     [
         (["a.json", "b.json", "--images", "a", "b", "c"], "3 folders for 2 annotation files"),
-        (["a.json"], "a.json is missing"),
         (["a.json", "b.json", "a.json"], "a.json is given twice"),
         (["a.json", "b.json", "--images", "configs", "no where"], "--images no where is no folder"),
         (["a.json", "--renumber", "/dev/null/x.json"], "--renumber: nothing can be written into"),
@@ -191,6 +190,15 @@ def test_a_loader_that_makes_no_batch_is_an_error(check, scenes, capsys, size, m
         check([str(path)])
     printed = capsys.readouterr().out
     assert f"has 6 images after its filter; a batch has {size}" in printed
+
+
+def test_a_file_that_is_not_there_is_one_thing_to_mend(check, scenes, capsys):
+    other = scenes / "annotations" / "instances_val.json"
+    with pytest.raises(SystemExit) as end:
+        check([str(other), "no where.json"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert end.value.code == 1 and "no where.json is missing" in printed
+    assert "1 thing to mend" in printed
 
 
 def test_renumbering_mends_the_id_0(check, scenes, capsys):
