@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import quoted as quoted
 from mmrbdc.shipped import command
 
 LOADERS = ("train", "val", "test")

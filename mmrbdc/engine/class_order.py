@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmrbdc.datasets.configs import quoted
+from mmrbdc.datasets.wording import quoted
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import WeightsError
 
