@@ -8,9 +8,12 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.logging.logger import MMFormatter
 from mmengine.optim import OptimWrapper
+from torch import nn
 
 from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.engine.load_from import LoadFromRunner
+from mmrbdc.engine.loop import StageLoop
+from mmrbdc.engine.step_seeds import StepSeedsHook
 from mmrbdc.weights import write_text
 
 ENVIRONMENT_FILE = "environment.txt"
@@ -30,7 +33,8 @@ class TrainingRunner(LoadFromRunner):
     ``base_lr``. MMEngine scales the groups only.
 
     What it cannot build of its config is a :class:`mmrbdc.config_errors.ConfigError` that names the
-    part.
+    part. Its steps are those of :class:`mmrbdc.engine.step_seeds.StepSeedsHook`; in a protocol's
+    stage whatever draws has seeds of its own.
     """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -40,6 +44,12 @@ class TrainingRunner(LoadFromRunner):
             if isinstance(formatter, MMFormatter):
                 formatter.err_format = formatter.err_format.replace(_PLACE_IN_CODE, "")
         return logger
+
+    def train(self) -> nn.Module:
+        """Train, from where a checkpoint left off if the run is resumed."""
+        if not isinstance(self.train_loop, StageLoop):
+            self.register_hook(StepSeedsHook())
+        return super().train()
 
     def build_model(self, model: Any) -> Any:
         """The model of ``model``."""
