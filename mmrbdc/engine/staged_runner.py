@@ -114,8 +114,7 @@ class StagedRunner:
 
         Args:
             stage: run this stage only, whose parents must be finished.
-            members: of that stage, only these, as a run of their own. Runs of different members
-                may work side by side.
+            members: of that stage, only these, as a run of their own, beside those of others.
 
         Returns:
             The final model's file, or ``None`` where only a part was asked for.
