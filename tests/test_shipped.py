@@ -31,7 +31,7 @@ SHIPPED = sorted(
     path.relative_to(ROOT)
     for folder in ("configs", "tools")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in (".py", ".yml", ".sh") and path.parts[-2] != "dev"
+    if path.suffix in (".py", ".yml", ".sh") and ROOT / "tools" / "dev" not in path.parents
 )
 
 

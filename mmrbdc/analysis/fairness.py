@@ -1,13 +1,11 @@
 """What keeps two rows of a comparison from being comparable, in words for the table."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from .grid import by_lr, criterion
+from .recipe import SHOWN, shown_setting
 from .rows import Comparison, Row
 from .statistics import Group
-
-_SHOWN = 6
 
 
 def unfairness(comparison: Comparison, found: Sequence[Group]) -> list[str]:
@@ -44,7 +42,7 @@ def _settings(comparison: Comparison, found: Sequence[Group]) -> list[str]:
     for key in keys:
         values: dict[str, list[str]] = {}
         for label, settings in known:
-            value = _shown(settings[key]) if key in settings else "not set"
+            value = shown_setting(settings, key)
             labels = values.setdefault(value, [])
             labels += [label] if label not in labels else []
         if len(values) > 1:
@@ -52,10 +50,10 @@ def _settings(comparison: Comparison, found: Sequence[Group]) -> list[str]:
             differing.append(f"{key}: {told}")
     if not differing:
         return []
-    more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
+    more = [f"and {len(differing) - SHOWN} more"] if len(differing) > SHOWN else []
     return [
         f"{found[0].family} detectors differ in more than the backbone's weights, seed and lr; "
-        + ". ".join([*differing[:_SHOWN], *more])
+        + ". ".join([*differing[:SHOWN], *more])
     ]
 
 
@@ -118,8 +116,3 @@ def _rate(lr: float | None) -> str:
 
 def _listed(rates: Iterable[float | None]) -> str:
     return ", ".join(map(_rate, rates))
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

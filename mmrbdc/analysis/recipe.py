@@ -25,6 +25,8 @@ _NO_MATTER = re.compile(
     r"|test\.dataloader\.dataset\.(data_root|data_prefix|ann_file)\b"  # compared by their hash
     r"|train_cfg\.val_|.*\.(num_workers|persistent_workers|pin_memory|prefetch_factor)$"
 )
+SHOWN = 6
+"""Settings in which recipes differ, that a message names."""
 _WEIGHT_KEYS = ("checkpoint", "pretrained", "teacher_ckpt")
 _WEIGHT_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
@@ -53,6 +55,25 @@ class Recipe:
     settings: Mapping[str, Any]
     weights: Mapping[str, str] = field(default_factory=dict)
     tested_on: str | None = None
+
+    def differing(self, other: "Recipe") -> list[str]:
+        """Name the first settings in which two known recipes differ, with both values."""
+        if not self.settings or not other.settings:
+            return []
+        keys = sorted(self.settings.keys() | other.settings.keys())
+        pairs = {
+            key: [shown_setting(recipe.settings, key) for recipe in (self, other)] for key in keys
+        }
+        told = [f"{key}: {a} and {b}" for key, (a, b) in pairs.items() if a != b]
+        return told[:SHOWN] + ([f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else [])
+
+
+def shown_setting(settings: Mapping[str, Any], key: str) -> str:
+    """Show a setting's value, shortened, or that it is not set."""
+    if key not in settings:
+        return "not set"
+    text = repr(settings[key])
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def read_recipe(config: Path, training: Path) -> Recipe:

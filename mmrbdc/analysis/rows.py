@@ -226,18 +226,27 @@ def _row(pretraining: PretrainingRun | None, detector: DetectorRun | None) -> Ro
 
 def _check_distinct(detectors: Sequence[DetectorRun]) -> None:
     """Refuse two detectors from random weights that nothing tells apart."""
-    seen: dict[tuple[str, int, float | None], Path] = {}
+    seen: dict[tuple[str, int, float | None], DetectorRun] = {}
     for detector in detectors:
         if detector.source is not None or detector.seed is None:
             continue
         key = (detector.name, detector.seed, detector.recipe.lr)
-        other = seen.setdefault(key, detector.path)
-        if other != detector.path:
+        other = seen.setdefault(key, detector)
+        if other is detector:
+            continue
+        told = (
+            f"{other.path} and {detector.path} are both {detector.name!r} from random weights with "
+            f"seed {detector.seed}"
+        )
+        if differing := other.recipe.differing(detector.recipe):
             raise AnalysisError(
-                f"{other} and {detector.path} are both {detector.name!r} from random weights with "
-                f"seed {detector.seed}; name only one of them, or put the seed that each was "
-                "trained with into its wall.json as 'seed'"
+                f"{told}, but were trained or tested with other settings ({'; '.join(differing)}); "
+                "for two methods train from two configs of different names, else name only one"
             )
+        raise AnalysisError(
+            f"{told}; name only one of them, or put the seed that each was trained with into its "
+            "wall.json as 'seed'"
+        )
 
 
 def _check_same_pretraining(pretraining: PretrainingRun, detector: DetectorRun) -> None:

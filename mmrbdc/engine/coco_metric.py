@@ -163,7 +163,7 @@ class CocoMetric(StockCocoMetric):
             raise ValueError(f"CocoMetric: metric={kind!r}, but the detector predicts no masks")
         detections = load(path)
         if not detections:
-            logger.error(f"{kind}: the detector found nothing on any image: AP is 0")
+            logger.warning(f"{kind}: the detector found nothing on any image: AP is 0")
         if kind == "segm":  # else the area of small, medium and large would be the box's
             for detection in detections:
                 detection.pop("bbox", None)

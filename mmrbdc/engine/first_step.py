@@ -328,6 +328,7 @@ def _schedules(cfg: Config, loop: BaseLoop) -> list[str]:
             told = f"ends at {end}: it is cut off"
         else:
             continue
+        unit = unit.removesuffix("s") if length == 1 else unit
         warnings.append(f"{key} ({name}) {told}; the run has {length} {unit}")
     return warnings
 

@@ -25,6 +25,7 @@ from mmrbdc.engine.first_step import check_first_step, check_topk
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules
 from mmrbdc.engine.lock import lock_folder
+from mmrbdc.engine.loop_parts import check_loops
 from mmrbdc.engine.members import versions
 from mmrbdc.engine.model_cost import stage_config
 from mmrbdc.engine.plain_model import copy_plain_config, write_plain_config
@@ -32,7 +33,7 @@ from mmrbdc.engine.preemption import listening, stop_if_requested
 from mmrbdc.engine.resumed_run import end_logged
 from mmrbdc.engine.scope import drop_scope
 from mmrbdc.engine.scoring import score
-from mmrbdc.engine.settings import import_custom
+from mmrbdc.engine.settings import check_parts, import_custom
 from mmrbdc.engine.stage_config import differences, dump, listed, run_config, test_config
 from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
@@ -71,6 +72,7 @@ class StagedRunner:
                 "load_from has no meaning in a staged config: a stage takes its weights from "
                 "the one before it"
             )
+        check_parts(cfg, "model", "train_dataloader", "train_cfg", "optim_wrapper")
         drop_scope(cfg)
         self.cfg = cfg
         self.work_dir = Path(cfg.work_dir)
@@ -113,14 +115,14 @@ class StagedRunner:
 
         Args:
             stage: run this stage only, whose parents must be finished.
-            members: of that stage, only these, as a run of their own. Runs of different members
-                may work side by side.
+            members: of that stage, only these, as a run of their own, beside those of others.
 
         Returns:
             The final model's file, or ``None`` where only a part was asked for.
         """
         if members is not None and stage is None:
             raise PlanError("--member needs --stage: members are numbered within their stage")
+        check_loops(self.cfg, splits=("test",))
         prepare_distributed(self.cfg)
         remarks = check_config_data(self.cfg)
         for setup in self.stages:

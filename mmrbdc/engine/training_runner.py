@@ -6,13 +6,23 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
+from mmengine.logging.logger import MMFormatter
 from mmengine.optim import OptimWrapper
+from torch import nn
 
 from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.engine.load_from import LoadFromRunner
+from mmrbdc.engine.loop import StageLoop
+from mmrbdc.engine.step_seeds import StepSeedsHook
 from mmrbdc.weights import write_text
 
+ENVIRONMENT_FILE = "environment.txt"
 HOOKS_FILE = "hooks.txt"
+INIT_FILE = "init_weights.txt"
+
+
+_PLACE_IN_CODE = "%(pathname)s - %(funcName)s - %(lineno)d - "
+"""What MMEngine puts before the message of an error."""
 
 
 class TrainingRunner(LoadFromRunner):
@@ -23,8 +33,23 @@ class TrainingRunner(LoadFromRunner):
     ``base_lr``. MMEngine scales the groups only.
 
     What it cannot build of its config is a :class:`mmrbdc.config_errors.ConfigError` that names the
-    part.
+    part. Its steps are those of :class:`mmrbdc.engine.step_seeds.StepSeedsHook`; in a protocol's
+    stage whatever draws has seeds of its own.
     """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """The run's logger; an error is told like a warning, without the file of the code."""
+        logger = super().build_logger(*args, **kwargs)
+        for formatter in (handler.formatter for handler in logger.handlers):
+            if isinstance(formatter, MMFormatter):
+                formatter.err_format = formatter.err_format.replace(_PLACE_IN_CODE, "")
+        return logger
+
+    def train(self) -> nn.Module:
+        """Train, from where a checkpoint left off if the run is resumed."""
+        if not isinstance(self.train_loop, StageLoop):
+            self.register_hook(StepSeedsHook())
+        return super().train()
 
     def build_model(self, model: Any) -> Any:
         """The model of ``model``."""
@@ -86,9 +111,10 @@ def _parts(split: str) -> dict[str, str]:
 
 
 class StageRunner(TrainingRunner):
-    """``TrainingRunner`` of a protocol's stage: one line for its config and one for its hooks.
+    """``TrainingRunner`` of a protocol's stage: one line for each of its long tables.
 
-    Both are in files of its work dir: ``config.py`` and ``<start>/hooks.txt``.
+    They are in files of its work dir: ``config.py``, and of each start ``<start>/environment.txt``,
+    ``<start>/hooks.txt`` and ``<start>/init_weights.txt``.
     """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -97,21 +123,60 @@ class StageRunner(TrainingRunner):
         logger.addFilter(_Shortened(Path(self.work_dir) / "config.py", Path(self._log_dir)))
         return logger
 
+    def _init_model_weights(self) -> None:
+        """Leave to a file what MMEngine writes into the log of each parameter's initialisation."""
+        file = Path(self._log_dir) / INIT_FILE
+        handlers = self.logger.handlers
+        kept = list(handlers)
+        handlers[:] = [
+            _OwnFile(file, handler) if isinstance(handler, logging.FileHandler) else handler
+            for handler in kept
+        ]
+        try:
+            super()._init_model_weights()
+        finally:
+            for handler in handlers:
+                if isinstance(handler, _OwnFile):
+                    handler.close()
+            handlers[:] = kept
+        self.logger.info(f"initialisation of each parameter: {file}")
+
 
 class _Shortened(logging.Filter):
-    """Puts the name of a file in the place of the config and the table of hooks."""
+    """Puts a file's name in the place of the config, the environment and the table of hooks."""
 
     def __init__(self, config: Path, folder: Path) -> None:
         super().__init__()
         self.config = config
-        self.hooks = folder / HOOKS_FILE
+        self.folder = folder
 
     def filter(self, record: logging.LogRecord) -> bool:
-        head, _, body = str(record.msg).partition("\n")
+        text = str(record.msg)
+        head, _, body = text.partition("\n")
         if head == "Config:":
             record.msg = f"config: {self.config}"
         elif head.startswith("Hooks will be executed"):
-            if is_main_process():
-                write_text(self.hooks, body)
-            record.msg = f"hooks: {self.hooks}"
+            record.msg = f"hooks: {self._kept(HOOKS_FILE, body)}"
+        elif "\nSystem environment:" in text:
+            record.msg = f"environment: {self._kept(ENVIRONMENT_FILE, text.strip())}"
         return True
+
+    def _kept(self, name: str, text: str) -> Path:
+        if is_main_process():
+            write_text(self.folder / name, text)
+        return self.folder / name
+
+
+class _OwnFile(logging.FileHandler):
+    """Stands in for a log's file: records go there, what is written past them into another file.
+
+    MMEngine writes the initialisation of parameters to a handler's stream itself.
+    """
+
+    def __init__(self, file: Path, log: logging.FileHandler) -> None:
+        super().__init__(file, mode="w", encoding="utf-8")
+        self.setLevel(log.level)
+        self.log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.log.handle(record)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from coco_files import write
+from pycocotools import mask as mask_api
 from run_dirs import edit_json, keep_predictions, keep_training, write_detector
 from test_detectors import DATA, detections
 
@@ -27,7 +28,15 @@ def many(objects, side=4):
     boxes += [(2, [9.0 * i, 3.0, 8.0, 8.0]) for i in range(3)]
     images = [dict(id=i, file_name=f"{i}.png", width=200, height=160) for i in (1, 2)]
     rows = [
-        dict(id=number, image_id=image, category_id=1, bbox=box, area=box[2] * box[3], iscrowd=0)
+        dict(
+            id=number,
+            image_id=image,
+            category_id=1,
+            bbox=box,
+            area=box[2] * box[3],
+            iscrowd=0,
+            segmentation=[corners(*box)],
+        )
         for number, (image, box) in enumerate(boxes, start=1)
     ]
     draw = np.random.default_rng(0)
@@ -36,6 +45,10 @@ def many(objects, side=4):
         for image, box in boxes
     ]
     return dict(images=images, annotations=rows, categories=[dict(id=1, name="cell")]), found
+
+
+def corners(x, y, width, height):
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
 
 
 @pytest.fixture
@@ -68,12 +81,12 @@ def test_with_room_for_all_they_score_100(perfect, limit, full):
     assert all(row.max_dets == limit for row in findings.comparison.rows)
 
 
-def scored_run(root, name, seed=0, **noted):
+def scored_run(root, name, seed=0, data=DATA, found=None, **noted):
     path = write_detector(root / name, name=f"det_{name}", seed=seed)
     annotations = root / "annotations.json"
     if not annotations.exists():
-        write(root, annotations.name, DATA)
-    keep_predictions(path, annotations, detections("rbdc", seed))
+        write(root, annotations.name, data)
+    keep_predictions(path, annotations, found or detections("rbdc", seed))
     keep_training(path)
     edit_json(path / "test.json", lambda test: test.update(noted))
     return path
@@ -123,3 +136,74 @@ def test_another_number_than_the_tests_is_no_contradiction(tmp_path):
 
 def _disagreeing(findings):
     return [warning for warning in findings.warnings if "disagree" in warning]
+
+
+RPN, RCNN = "model.test_cfg.rpn.max_per_img", "model.test_cfg.rcnn.max_per_img"
+QUERIES = "model.bbox_head.num_queries"
+
+
+@pytest.mark.parametrize(
+    "keeps, told",
+    [
+        ({RPN: 150, RCNN: 200}, ["the RPN keeps proposals (up to 160; 10 "]),
+        ({RPN: 1000, RCNN: 37}, ["the detector keeps detections (up to 160; 123 "]),
+        ({RPN: 159, RCNN: 100}, ["the RPN keeps", "the detector keeps detections (up to 160; 60 "]),
+        ({QUERIES: 120}, ["the detector has queries (up to 160; 40 "]),
+        ({RPN: 160, RCNN: 161}, []),
+        ({}, []),
+    ],
+)
+def test_what_the_tested_detector_kept_is_told(tmp_path, keeps, told):
+    """With the options that raise it, once for both; AP itself has room for all here."""
+    data, found = many(160)
+    for name in ("a", "b"):
+        scored_run(tmp_path, name, data=data, found=boxes_as_masks(found), keeps=keeps)
+    warnings = analyse(collect([tmp_path]), resamples=10, max_dets=160).warnings
+    limits = [warning for warning in warnings if "more objects than" in warning]
+    assert len(limits) == len(told)
+    for warning, words in zip(limits, told, strict=True):
+        assert f"1 of 2 images have more objects than {words}" in warning
+    small = [key for key, most in keeps.items() if most < 160]
+    assert [f"{key}=200" in warning for key, warning in zip(small, limits, strict=True)] == [
+        True
+    ] * len(told)
+
+
+def test_where_ap_counts_too_few_the_detectors_own_options_are_named(tmp_path):
+    """Those that are too small; of a test that notes none the kind is said."""
+    data, found = many(160)
+    for name, keeps in (("a", {RPN: 1000, RCNN: 90}), ("b", {RPN: 1000, RCNN: 90})):
+        scored_run(
+            tmp_path, name, data=data, found=boxes_as_masks(found), keeps=keeps, max_dets=120
+        )
+
+    def left_out():
+        warnings = analyse(collect([tmp_path]), resamples=10).warnings
+        return next(warning for warning in warnings if warning.startswith("AP counts"))
+
+    assert left_out().startswith("AP counts 120 detections an image and class, and 1 of 2 images")
+    assert left_out().endswith(f"keep as many: --cfg-options {RCNN}=200")
+    for name in ("a", "b"):
+        edit_json(tmp_path / name / "test.json", lambda test: test.pop("keeps"))
+    assert left_out().endswith("(max_per_img of model.test_cfg, or of its parts rpn and rcnn)")
+
+
+@pytest.mark.parametrize("keeps", [{RPN: 0}, {RPN: "many"}, {RCNN: 1.5}, {RCNN: True}, [100], 7])
+def test_what_no_detector_keeps_is_refused_by_its_file(tmp_path, keeps):
+    scored_run(tmp_path, "a", keeps=keeps)
+    with pytest.raises(AnalysisError, match=r"a/test\.json.*keeps"):
+        collect([tmp_path])
+
+
+def boxes_as_masks(found):
+    """The same detections with masks as large as their boxes."""
+    rows = []
+    for row in found:
+        x, y, width, height = map(int, row["bbox"])
+        mask = np.zeros((160, 200), np.uint8, order="F")
+        mask[y : y + height, x : x + width] = 1
+        code = mask_api.encode(mask)
+        rows.append(
+            row | dict(segmentation=dict(size=code["size"], counts=code["counts"].decode()))
+        )
+    return rows

@@ -8,6 +8,7 @@ from run_dirs import (
     SCRATCH,
     TWO_STEPS,
     edit_json,
+    keep_training,
     write_demo,
     write_detector,
     write_json,
@@ -235,6 +236,28 @@ def test_the_seed_of_a_detector_is_the_one_it_was_trained_with(tmp_path):
         collect(paths)
     edit_json(paths[1] / "wall.json", lambda w: w.update(seed=5))
     assert [row.seed for row in rows_of(*paths)] == [0, 5]
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"model__backbone__frozen_stages": 2}, "model.backbone.frozen_stages: -1 and 2"),
+        ({"train_cfg__max_epochs": 12}, "train_cfg.max_epochs: 5 and 12"),
+        ({"model__neck": {"type": "FPN"}}, "model.neck.type: not set and 'FPN'"),
+        ({"train_dataloader__num_workers": 7}, None),  # decides nothing
+    ],
+)
+def test_two_recipes_under_one_name_are_told_by_their_settings(tmp_path, settings, told):
+    """Another seed in wall.json would make one method of them."""
+    paths = [write_detector(tmp_path / name, name="det", seed=0) for name in "ab"]
+    keep_training(paths[0])
+    keep_training(paths[1], **settings)
+    with pytest.raises(AnalysisError, match="both 'det' from random weights with seed 0") as caught:
+        collect(paths)
+    if told is None:
+        assert "wall.json" in str(caught.value)
+    else:
+        assert told in str(caught.value) and "wall.json" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["pretrainings", "detectors"])

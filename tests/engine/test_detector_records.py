@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib
 import pytest
 import torch
 from mmengine.config import Config
@@ -10,6 +12,7 @@ from mmengine.config import Config
 from mmrbdc.analysis import analyse, collect
 from mmrbdc.analysis.detection import LOADED
 from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.engine import launch
 from mmrbdc.engine.launch import load_config, prepare_config, train
 from mmrbdc.engine.launch import test as run_test
 from mmrbdc.weights import WeightsError, read_checkpoint
@@ -157,3 +160,42 @@ def test_heads_of_other_classes_start_anew_and_are_named(tmp_path):
     (log,) = work_dir.glob("*/*.log")
     (line,) = [line for line in log.read_text().splitlines() if " load_from: " in line]
     assert "WARNING" in line and "4 of another shape" in line and heads[0] in line
+
+
+def drawn(tmp_path, *names):
+    """Test on data with other class names, and draw; how many drawings there are."""
+    content = record("data/digit_scenes/annotations/instances_test.json")
+    classes = [category["name"] for category in content["categories"]]
+    classes = [f"{names[i % len(names)]}{name}" for i, name in enumerate(classes)]
+    for category, name in zip(content["categories"], classes, strict=True):
+        category["name"] = name
+    renamed = tmp_path / "renamed.json"
+    renamed.write_text(json.dumps(content))
+    options = {
+        "test_dataloader.dataset.ann_file": str(renamed),
+        "test_dataloader.dataset.metainfo.classes": tuple(classes),
+        "test_evaluator.ann_file": str(renamed),
+        "default_hooks.visualization.score_thr": 0.0,
+    }
+    cfg = config("first", **options)
+    cfg.work_dir = str(tmp_path / "work")
+    run_test(cfg, "first/epoch_1.pth", show_dir="shown")
+    return len(list(tmp_path.glob("work/*/shown/*.png")))
+
+
+FORMULAS = [("$x_1", r"$\frac_{"), ("a_b$", "50 % $_$ off")]
+
+
+@pytest.mark.parametrize("names", FORMULAS)
+def test_a_class_whose_name_looks_like_a_formula_is_drawn(tmp_path, names):
+    with matplotlib.rc_context({"text.parse_math": True}):
+        assert drawn(tmp_path, *names) == 2
+
+
+def test_twin_a_formula_that_is_none_cannot_be_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "matplotlib", SimpleNamespace(rcParams={}))
+    with (
+        matplotlib.rc_context({"text.parse_math": True}),
+        pytest.raises(ValueError, match="_"),
+    ):
+        drawn(tmp_path, *FORMULAS[1])

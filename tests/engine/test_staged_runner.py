@@ -364,6 +364,9 @@ def test_missing_data_is_refused_before_anything_is_written(images, tmp_path):
         (dict(load_from="x.pth"), "load_from has no meaning"),
         (dict(val_evaluator=dict(type="ConfusionMatrix")), "val_evaluator is ConfusionMatrix"),
         (dict(protocol=dict(method="rbdc", family="deit", operater="x")), "'operater'"),
+        (dict(train_dataloader=None), "has no train_dataloader; was _base_ forgotten"),
+        (dict(optim_wrapper=None, train_cfg=None), "has no train_cfg, optim_wrapper"),
+        (dict(train_cfg="EpochBasedTrainLoop"), "train_cfg='EpochBasedTrainLoop' is no dict"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(images, tmp_path, change, message):
@@ -372,6 +375,21 @@ def test_a_config_that_makes_no_sense_is_refused(images, tmp_path, change, messa
     with pytest.raises(ValueError, match=message):
         RUNNERS.build(cfg)
     assert not Path(cfg.work_dir).exists()
+
+
+@pytest.mark.parametrize("gone", ["test_dataloader", "test_cfg", "test_evaluator"])
+def test_a_half_test_is_refused_before_the_first_stage(images, tmp_path, gone):
+    cfg = protocol(images, tmp_path / "tiny")
+    cfg[gone] = None
+    with pytest.raises(ValueError, match=f"has no {gone}, and has .*set all three to None"):
+        train_protocol(cfg)
+    assert not Path(cfg.work_dir).exists()
+
+
+def test_a_protocol_can_go_without_a_test(images, tmp_path):
+    without = dict(test_dataloader=None, test_cfg=None, test_evaluator=None)
+    cfg = one_stage(images, tmp_path, overrides=dict(epochs=1), **without)
+    assert train_protocol(cfg).is_file()
 
 
 def test_the_runner_is_built_by_its_type(images, tmp_path):

@@ -6,13 +6,16 @@ letters of other alphabets in the names of folder, images and classes.
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools import mask as mask_api
 
+from mmrbdc.analysis.table import WIDTH
 from mmrbdc.engine.launch import load_config
+from mmrbdc.terminal import console
 
 ROOT_NAME = "my set, [v2] größe"
 CLASSES = ("bolt [red]M8", "[/old]", "tête, longue", "螺母", "it's 100% <b>ok</b>")
@@ -29,6 +32,9 @@ MEANT = (
     '"FileClient" will be deprecated',  # MMDetection's own, as the next
     '"HardDiskBackend" is the alias',
 )
+
+BEGINS = re.compile(r"WARNING:|\d\d/\d\d")
+"""First words of a warning, and of a line of a log."""
 
 
 def square(image, category, number, place, side):
@@ -113,10 +119,31 @@ def write_config(path, root, repository):
     path.write_text("\n".join([f"_base_ = {str(base)!r}", *lines]) + "\n")
 
 
+def unwrapped(text):
+    """Lines as they were before the terminal broke those that its width has no room for.
+
+    A word goes into the next line where it has no room, so such a line goes on there.
+    """
+    lines = [""]
+    room = WIDTH
+    for line in map(str.rstrip, text.splitlines()):
+        first = line.split(" ")[0]
+        if len(first) > room >= -1 and not BEGINS.match(first):
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+        room = WIDTH - len(line) - 1
+    return lines
+
+
 def warnings_of(done):
     """What was printed as a warning, less what is meant."""
-    lines = (done.stdout + done.stderr).splitlines()
-    found = [line for line in lines if re.search(r"warning", line, re.IGNORECASE)]
+    found = [
+        line
+        for output in (done.stdout, done.stderr)
+        for line in unwrapped(output)
+        if re.search(r"warning", line, re.IGNORECASE)
+    ]
     return [line for line in found if not any(words in line for words in MEANT)]
 
 
@@ -127,6 +154,18 @@ def place(tmp_path_factory):
     for split, count in (("train", 6), ("val", 4), ("test", 4)):
         make_set(place / ROOT_NAME, split, count, rng)
     return place
+
+
+@pytest.mark.parametrize("before", range(0, 90, 7))
+def test_what_is_meant_is_seen_wherever_the_terminal_breaks_it(capsys, before):
+    """And the twin, a warning that nobody meant, is not hidden by its neighbours."""
+    name = "x" * before
+    meant = f"WARNING: {name} 1 of 4 images have more objects of one class (up to 300) and so on"
+    told = [meant, f"WARNING: {name} nobody meant this one at all", meant]
+    for text in told:
+        console(WIDTH).print(text)
+    printed = SimpleNamespace(stdout=capsys.readouterr().out, stderr="")
+    assert warnings_of(printed) == [told[1]]
 
 
 @pytest.mark.slow

@@ -164,14 +164,23 @@ def test_model_py_is_plain(finished):
     assert (finished / "model.py").read_text() == (last / "model.py").read_text()
 
 
-def test_a_stage_logs_its_config_and_hooks_once(finished):
-    """A line each; the rest is in files."""
+def test_a_stage_logs_its_long_tables_in_a_line_each(finished):
+    """The rest is in files: config, environment, hooks, how each parameter began."""
+    kept = {
+        "config: ": "embed_dims",
+        "environment: ": "PyTorch: ",
+        "hooks: ": "(VERY_LOW    ) MemberExportHook",
+        "initialisation of each parameter: ": "backbone.cls_token - torch.Size",
+    }
     for stage in finished.glob("stage*"):
         (log,) = stage.glob("2*/*.log")
         lines = log.read_text().splitlines()
         told = [line.rpartition(" - INFO - ")[2] for line in lines]
-        (config,) = [line for line in told if line.startswith("config: ")]
-        (hooks,) = [line for line in told if line.startswith("hooks: ")]
-        assert Path(config.removeprefix("config: ")).samefile(stage / "config.py")
-        assert "(VERY_LOW    ) MemberExportHook" in Path(hooks.removeprefix("hooks: ")).read_text()
-        assert not any("MemberExportHook" in line or "embed_dims" in line for line in lines)
+        for words, content in kept.items():
+            (path,) = [line.removeprefix(words) for line in told if line.startswith(words)]
+            assert content in Path(path).read_text()
+            assert not any(content in line for line in lines)
+            assert Path(path).parent == log.parent or Path(path).samefile(stage / "config.py")
+        assert not any("init_weights` of" in line for line in lines)
+        members = len(list(stage.glob("members/*.pth")))
+        assert Path(path).read_text().count("backbone.cls_token - torch.Size") == members
