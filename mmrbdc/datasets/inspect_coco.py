@@ -27,7 +27,7 @@ from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.coco.pictures import check_files, shared_remark
 from mmrbdc.datasets.coco.places import check_places
 from mmrbdc.datasets.coco.table import Table
-from mmrbdc.datasets.coco.uses import is_coco, order_problem, repeated_classes, use_of
+from mmrbdc.datasets.coco.uses import class_problem, is_coco, use_of
 from mmrbdc.datasets.configs import LOADERS, check_storage, find_datasets, is_remote, type_name
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.numbering import FILE_ORDER, numbering_problem
@@ -307,17 +307,7 @@ def _check_classes(split: CocoSplit, in_file: Sequence[str], errors: list[str]) 
     """Return the classes in the order in which MMDetection numbers them: the file's."""
     if split.classes is None:
         return tuple(in_file)
-    missing = [name for name in split.classes if name not in in_file]
-    if missing:
-        errors.append(
-            f"the config's classes {quoted(missing)} are no categories of '{split.ann_file}', "
-            f"which has {quoted(in_file)}"
-        )
-    repeated = repeated_classes(split.classes)
-    if repeated:
-        errors.append(repeated)
-    problem = order_problem(split.classes, in_file)
-    if problem and not missing and not repeated:
+    if problem := class_problem(tuple(split.classes), split.ann_file, in_file):
         errors.append(problem)
     return tuple(name for name in in_file if name in split.classes)
 

@@ -99,7 +99,7 @@ def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
 def test_classes_that_are_not_the_files(check, scenes, capsys):
     with pytest.raises(SystemExit):
         check([config_of(scenes, classes="('0', 'one')")])
-    assert "the config's classes 'one' are no categories" in capsys.readouterr().out
+    assert "has no category 'one'" in capsys.readouterr().out
 
 
 def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):

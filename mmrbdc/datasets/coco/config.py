@@ -19,7 +19,7 @@ from mmrbdc.datasets.coco.pictures import missing_files, shared_remark
 from mmrbdc.datasets.coco.places import check_places
 from mmrbdc.datasets.coco.table import Table
 from mmrbdc.datasets.coco.training import Kept, what_is_kept
-from mmrbdc.datasets.coco.uses import CocoUse, is_coco, order_problem, repeated_classes, use_of
+from mmrbdc.datasets.coco.uses import CocoUse, class_problem, is_coco, use_of
 from mmrbdc.datasets.configs import (
     LOADERS,
     find_datasets,
@@ -171,19 +171,8 @@ class CocoOfConfig:
         return known.table
 
     def _check_classes(self, key: str, path: Path, classes: tuple[str, ...], table: Table) -> None:
-        twice = repeated_classes(classes)
-        if twice:
-            raise DataError(f"{key}: {twice}")
-        lost = [name for name in classes if name not in table.names]
-        if lost:
-            raise DataError(
-                f"{key}: '{path}' has no category {quoted(lost)}, it has {quoted(table.names)}; "
-                f"name the file's categories in {key}.metainfo.classes, and their number in the "
-                "model's heads"
-            )
-        problem = order_problem(classes, table.names)
-        if problem:
-            raise DataError(f"{key}: '{path}': {problem}")
+        if problem := class_problem(classes, path, table.names):
+            raise DataError(f"{key}: {problem}")
 
     def _check_kept(self, use: CocoUse, table: Table) -> None:
         try:

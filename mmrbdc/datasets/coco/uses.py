@@ -110,6 +110,21 @@ def use_of(key: str, dataset: Mapping) -> CocoUse:
     )
 
 
+def class_problem(classes: tuple[str, ...], path: object, in_file: Sequence[str]) -> str | None:
+    """Say what is wrong with the config's classes for a file with these categories, if anything."""
+    twice = repeated_classes(classes)
+    if twice:
+        return twice
+    lost = [name for name in classes if name not in in_file]
+    if lost:
+        return (
+            f"'{path}' has no category {quoted(lost)}, it has {quoted(in_file)}; name the file's "
+            "categories in metainfo.classes, and their number in the model's heads"
+        )
+    problem = order_problem(classes, in_file)
+    return f"'{path}': {problem}" if problem else None
+
+
 def order_problem(classes: tuple[str, ...], in_file: Sequence[str]) -> str | None:
     """Say that the config's classes stand in another order than the file's, if they do."""
     found = tuple(name for name in in_file if name in classes)
