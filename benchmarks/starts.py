@@ -1,5 +1,4 @@
-"""Choices beside the paper's plain rule, for the start after a junction and for the members' data,
-over several seeds.
+"""Choices beside the paper's plain rule for the start after a junction, over several seeds.
 
     python benchmarks/starts.py --jobs 2
 
@@ -35,9 +34,9 @@ from mmrbdc.weights import read_checkpoint, save_member, write_json
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "configs/rbdc/deit-micro_2step_digits.py"
 PLAIN = "plain"
-CHOICES = (PLAIN, "matched", "ramp", "matched-ramp", "ema", "no-warmup", "long-warmup", "own-views")
+CHOICES = (PLAIN, "ema", "no-warmup", "long-warmup")
 
-ANOTHER_FIRST_STAGE = (PLAIN, "ema", "own-views")
+ANOTHER_FIRST_STAGE = (PLAIN, "ema")
 """Choices whose first stage is not the plain rule's."""
 
 EMA = dict(type="EMAHook", momentum=0.02)
@@ -51,7 +50,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
     parser.add_argument("--choices", nargs="+", choices=CHOICES, default=list(CHOICES))
-    parser.add_argument("--ramp", type=float, default=2, help="epochs of the ramps of statistics")
     parser.add_argument("--long-warmup", type=float, default=3, help="its epochs")
     parser.add_argument("--config", type=Path, default=DIGITS, help="staged config, two stages up")
     parser.add_argument("--data", type=Path, help="folder with train/, val/ and test/ of class "
@@ -72,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.data is None:
         make_data = [sys.executable, str(ROOT / "tools/make_demo_data.py"), "--out", "data"]
         subprocess.run(make_data, check=True)
-    settings = choice_settings(args.ramp, args.long_warmup)
+    settings = choice_settings(args.long_warmup)
     for choice in args.choices:
         write_config(args.config, settings[choice], out / f"{choice}.py")
     first = [(PLAIN, seed) for seed in args.seeds if PLAIN in args.choices]
@@ -92,17 +90,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def choice_settings(ramp: float, long_warmup: float) -> dict[str, dict[str, Any]]:
+def choice_settings(long_warmup: float) -> dict[str, dict[str, Any]]:
     """What each choice says beyond the config; lengths in epochs."""
     return {
         PLAIN: {},
-        "matched": dict(protocol=dict(streams="matched")),
-        "ramp": dict(protocol=dict(norm_ramp=ramp)),
-        "matched-ramp": dict(protocol=dict(streams="matched", norm_ramp=ramp)),
         "ema": dict(protocol=dict(parents="ema")),
         "no-warmup": dict(protocol=dict(warmup=0)),
         "long-warmup": dict(protocol=dict(warmup=long_warmup)),
-        "own-views": dict(lockstep=dict(augmentation="own")),
     }
 
 
@@ -191,7 +185,7 @@ def report(args: argparse.Namespace, runs: Sequence[dict[str, Any]], out: Path) 
     content = dict(
         command=shlex.join(["python", *sys.orig_argv[1:]]),
         config=args.config.name,
-        choices=choice_settings(args.ramp, args.long_warmup),
+        choices=choice_settings(args.long_warmup),
         summary=rows,
         runs=[{key: v for key, v in found.items() if key != "settings"} for found in runs],
     )

@@ -202,7 +202,7 @@ def test_a_pickle_with_foreign_code(mistake, grow_mistake, parents, tmp_path, to
         ({"stages": "[]"}, "stages must be a list of at least one dict"),
         ({"protocol.method": "scratch"}, "'scratch' has exactly one stage"),
         ({"protocol.family": "vgg"}, "vgg"),
-        ({"protocol.operator": "magic"}, "magic"),
+        ({"protocol.operator": "magic"}, "leave protocol.operator out"),
         ({"stages.0.width": "1/5"}, "1/5"),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",

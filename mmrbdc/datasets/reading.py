@@ -124,9 +124,6 @@ def read_by_rules(dataset: Any, *, training: bool = True) -> int:
             dataset.pipeline = NamingCompose(pipeline.transforms, training)
         elif isinstance(pipeline, NamingCompose):
             pipeline.training = training
-    views: Any = getattr(dataset, "views", None)
-    if isinstance(getattr(views, "augment", None), Compose):
-        views.augment = NamingCompose(views.augment.transforms)
     inner = [getattr(dataset, "dataset", None), *(getattr(dataset, "datasets", None) or [])]
     return exchanged + sum(
         read_by_rules(one, training=training) for one in inner if one is not None

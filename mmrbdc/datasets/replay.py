@@ -5,14 +5,13 @@ its worker drew before. Here the sampler sends a key with every index and the da
 from it: a sample's augmentation depends on (seed, epoch, rank, position in the epoch) alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
 
 from mmrbdc.datasets.reading import build_dataset, read_by_rules
-from mmrbdc.datasets.views import Views
 from mmrbdc.registry import DATA_SAMPLERS, DATASETS
 from mmrbdc.seeding import seed_all
 
@@ -81,14 +80,10 @@ class ReplayableDataset(Dataset):
     Args:
         dataset: config of the data set; its pipeline may draw from any of the three global
             generators.
-        views: one seed a member, to load an image once and augment it for each of them. A sample
-            then has lists of k ``inputs`` and k ``data_samples``, which ``default_collate`` makes
-            k batches of N. ``None`` for one augmentation that all members share.
     """
 
-    def __init__(self, dataset: dict, views: Sequence[int] | None = None) -> None:
+    def __init__(self, dataset: dict) -> None:
         self.dataset = build_dataset(dataset)
-        self.views = None if views is None else Views(self.dataset, views)
         read_by_rules(self)
 
     @property
@@ -106,5 +101,4 @@ class ReplayableDataset(Dataset):
 
     def __getitem__(self, draw: Draw) -> Any:
         seed_all("sample", *draw.key)
-        sample = self.dataset[draw.sample]
-        return sample if self.views is None else self.views(sample, draw.key)
+        return self.dataset[draw.sample]

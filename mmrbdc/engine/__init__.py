@@ -10,7 +10,6 @@ from mmrbdc.engine.detector_cost import DetectorCostHook
 from mmrbdc.engine.detector_test import ThroughputHook
 from mmrbdc.engine.finite import FiniteLossHook
 from mmrbdc.engine.grown import Grown
-from mmrbdc.engine.joint_norm import JointNormRampHook
 from mmrbdc.engine.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
 from mmrbdc.engine.ledger import LedgerHook
 from mmrbdc.engine.loading_errors import ReadingHook
@@ -31,7 +30,6 @@ __all__ = [
     "DetectorCostHook",
     "FiniteLossHook",
     "Grown",
-    "JointNormRampHook",
     "LayerDecayError",
     "LayerDecayOptimWrapperConstructor",
     "LedgerHook",

@@ -10,7 +10,7 @@ from torch import nn
 
 from mmrbdc.engine.fit_parents import fit_parent
 from mmrbdc.families import Architecture, architecture_from_dict
-from mmrbdc.growth import Context, GrowthResult, centre_stream, get_operator, grow, scale_stream
+from mmrbdc.growth import Context, GrowthResult, get_operator, grow
 from mmrbdc.registry import WEIGHT_INITIALIZERS
 from mmrbdc.shipped import command
 from mmrbdc.weights import Checkpoint, WeightsError, load_strict, read_checkpoint
@@ -38,8 +38,6 @@ class Grown:
             refusing them.
         grown: file that holds the child already, for operators that need data: the protocol's
             runner grows with them before the run.
-        stream_factors: centre the parents' residual streams and scale each by its factor, see
-            ``mmrbdc.growth.streams``; ``None`` leaves them as they are.
 
     Raises:
         WeightsError, GrowthError, FamilyError: a file that cannot be read, or parents that do not
@@ -56,7 +54,6 @@ class Grown:
         seed: int = 0,
         depth_operator: Literal["stack", "adjacent"] | None = None,
         resize_positions: bool = False,
-        stream_factors: Sequence[float] | None = None,
         grown: str | None = None,
     ) -> None:
         self.parents = list(parents)
@@ -67,7 +64,6 @@ class Grown:
         self.seed = seed
         self.depth_operator = depth_operator
         self.resize_positions = resize_positions
-        self.stream_factors = stream_factors
         self.grown = grown
 
     def __call__(self, module: nn.Module) -> None:
@@ -120,12 +116,6 @@ class Grown:
             if parent.changes:
                 logger.info(f"{path}, before it is grown: {', '.join(parent.changes)}")
         states = [parent.state_dict for parent in fitted]
-        if self.stream_factors is not None:
-            layouts = [self._known(parent.architecture).layout() for parent in fitted]
-            states = [
-                scale_stream(centre_stream(state, layout), layout, factor)
-                for state, layout, factor in zip(states, layouts, self.stream_factors, strict=True)
-            ]
         return grow(
             states,
             child.layout(),
@@ -134,14 +124,6 @@ class Grown:
             context=context,
             allow_equal=self.allow_equal,
         )
-
-    def _known(self, architecture: Architecture | None) -> Architecture:
-        if architecture is None:
-            raise WeightsError(
-                f"stream_factors needs parents that say their architecture; one of "
-                f"{', '.join(self.parents)} does not: use files that this project's training wrote"
-            )
-        return architecture
 
     def _child_architecture(self, checkpoints: Sequence[Checkpoint]) -> Architecture:
         if self.architecture is not None:

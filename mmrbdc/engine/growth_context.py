@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mmrbdc.datasets.reading import build_dataset
-from mmrbdc.engine.calibrate import plain_training_set
 from mmrbdc.engine.image_size import input_size
 from mmrbdc.engine.model_cost import training_flops_at
+from mmrbdc.engine.plain_data import plain_training_set
 from mmrbdc.engine.stage_config import ordinary_config
 from mmrbdc.families import architecture_from_config
 from mmrbdc.registry import MODELS

@@ -6,7 +6,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmrbdc.engine.joint_norm import set_norm_blend
 from mmrbdc.engine.scoring import member_scores, score
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.weights import load_strict, read_checkpoint
@@ -16,8 +15,6 @@ def score_junction(
     run: Config,
     parent_run: Config,
     parents: Sequence[Sequence[Path]],
-    *,
-    blocks_apart: bool = False,
 ) -> list[dict[str, Any]]:
     """Score parents, ensembles and grown children on the validation split.
 
@@ -27,7 +24,6 @@ def score_junction(
         run: the coming stage's run config, its members' initialisers included.
         parent_run: the run config of the stage before.
         parents: the files of each child's parents.
-        blocks_apart: score children with LayerNorm statistics of their own for each parent's block.
 
     Returns:
         One dict a child: ``parents`` (top-1 each), ``ensemble`` (top-1 of the mean logits),
@@ -35,8 +31,6 @@ def score_junction(
     """
     children = Siblings(**{key: value for key, value in run.model.items() if key != "type"})
     children.init_weights()
-    if blocks_apart:
-        set_norm_blend(children, groups=len(parents[0]), a=0.0)
     child_scores = member_scores(score(children, run), children)
     del children
     result = []

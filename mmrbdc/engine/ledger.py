@@ -7,7 +7,6 @@ from typing import Any
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
 
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import write_json
@@ -71,10 +70,7 @@ class LedgerHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Charge one batch on every rank."""
-        samples = data_batch["data_samples"]
-        if not isinstance(samples[0], BaseDataElement):  # a view of every image for each member
-            samples = samples[0]
-        self.samples += len(samples) * get_world_size()
+        self.samples += len(data_batch["data_samples"]) * get_world_size()
         runner.message_hub.update_info("ledger_samples", self.samples)
         runner.message_hub.update_scalar("train/TFLOPs", self.flops / 1e12)
 

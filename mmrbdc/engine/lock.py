@@ -63,13 +63,6 @@ def lock_folder(folder: str | Path, *, shared: bool = False) -> None:
     _held[path] = file
 
 
-def unlock_folder(folder: str | Path) -> None:
-    """Let others in before the process ends."""
-    file = _held.pop(Path(folder).resolve() / ".lock", None)
-    if file is not None:
-        file.close()
-
-
 def _leave_to_parent() -> None:
     """Keep a data worker, which outlives a killed run by seconds, from holding its folder."""
     for file in _held.values():

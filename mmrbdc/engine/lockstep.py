@@ -5,18 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmrbdc.models.siblings import COMPUTE
-from mmrbdc.plan import PlanError
+from mmrbdc.plan import PlanError, check_removed
 
 LOCKSTEP: dict[str, tuple[Any, ...]] = dict(
     compute=COMPUTE,
     channels_last=(False, True),
-    augmentation=("shared", "own"),
 )
 """Every option and its values, the default first.
 
-``compute`` and ``channels_last`` are those of :class:`mmrbdc.models.Siblings`. With
-``augmentation='shared'`` all members see the same augmented images (mixup is each member's own
-anyway); with ``'own'`` an image is decoded once and augmented for every member by itself.
+They are those of :class:`mmrbdc.models.Siblings`.
 """
 
 
@@ -27,6 +24,7 @@ def lockstep_options(config: Mapping[str, Any]) -> dict[str, Any]:
         PlanError: an option or a value that there is not.
     """
     given = config.get("lockstep") or {}
+    check_removed(given, "lockstep")
     for name, value in given.items():
         if name not in LOCKSTEP:
             close = difflib.get_close_matches(name, LOCKSTEP, n=1)

@@ -68,8 +68,6 @@ def run_config(
     )
     data_seed = derive_seed("data", seed, stage_index)
     cfg.train_dataloader = _replayable(cfg.train_dataloader, data_seed)
-    if lockstep["augmentation"] == "own":
-        cfg.train_dataloader.dataset.views = seeds
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         _fill_loader(cfg.get(name))
     for name in ("val_dataloader", "test_dataloader"):  # ReplayableDataset sees to the train set

@@ -29,8 +29,7 @@ def protocol_hooks(
         flops_once: one-off FLOPs of these members' junctions.
     """
     protocol = plan.protocol
-    ramp = round(protocol.norm_ramp * plan.feed.iters_per_epoch) if setup.index else 0
-    hooks: list[dict[str, Any]] = [
+    return [
         dict(type="mmrbdc.FiniteLossHook"),
         dict(type="mmrbdc.AverageBuffersHook"),
         dict(type="mmrbdc.WallClockHook"),
@@ -64,6 +63,3 @@ def protocol_hooks(
         ),
         dict(type="mmrbdc.PreemptionHook"),
     ]
-    if ramp:
-        hooks.append(dict(type="mmrbdc.JointNormRampHook", groups=len(parents[0]), iters=ramp))
-    return hooks

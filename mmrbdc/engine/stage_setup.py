@@ -125,10 +125,6 @@ def _operator(protocol: Protocol, index: int) -> dict[str, Any]:
     operator: dict[str, Any] = dict(operator=protocol.operator, parents=protocol.parents)
     if index and protocol.stages[index - 1].depth != protocol.stages[index].depth:
         operator["depth_operator"] = protocol.depth_operator
-    if protocol.streams != "plain":
-        operator["streams"] = protocol.streams
-    if protocol.norm_ramp:
-        operator["norm_ramp"] = protocol.norm_ramp
     return operator
 
 

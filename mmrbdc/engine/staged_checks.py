@@ -4,16 +4,14 @@ import itertools
 
 from mmengine.config import Config
 
-from mmrbdc.engine.calibrate import plain_training_set
 from mmrbdc.engine.first_step import check_topk
-from mmrbdc.engine.joint_norm import set_norm_blend
 from mmrbdc.engine.loop_parts import check_loops
 from mmrbdc.engine.metric_trial import check_metrics
-from mmrbdc.engine.model_cost import build_on_meta
+from mmrbdc.engine.plain_data import plain_training_set
 from mmrbdc.engine.settings import check_settings
 from mmrbdc.engine.target_checks import check_target, layouts
 from mmrbdc.families import Architecture
-from mmrbdc.growth import check_streams, get_operator
+from mmrbdc.growth import get_operator
 from mmrbdc.plan import PlanError, Protocol
 
 
@@ -30,14 +28,8 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
     check_metrics(cfg, "val", "test")
     _check_checkpoint_hook(cfg)
     architecture = check_target(cfg, protocol)
-    if protocol.streams == "matched" or _needs_images(architecture, protocol):
+    if _needs_images(architecture, protocol):
         plain_training_set(cfg)
-    if protocol.streams != "plain":
-        check_streams(architecture.layout())
-    if protocol.norm_ramp:
-        for narrow, wide in itertools.pairwise(protocol.stages):
-            groups = narrow.members // wide.members
-            set_norm_blend(build_on_meta(cfg.model), groups, 0.0)
 
 
 def _needs_images(target: Architecture, protocol: Protocol) -> bool:

@@ -38,7 +38,6 @@ from mmrbdc.engine.stage_config import differences, dump, listed, run_config, te
 from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
 from mmrbdc.engine.staged_checks import check_staged
-from mmrbdc.engine.starts import matched_streams
 from mmrbdc.engine.train_files import KEY, changed_files, training_files
 from mmrbdc.engine.training_runner import StageRunner
 from mmrbdc.models.siblings import Siblings
@@ -246,7 +245,6 @@ class StagedRunner:
 
     def _growth(self, setup: StageSetup) -> list[dict[str, Any]]:
         """Arguments of ``Grown`` for every member of a stage."""
-        streams = self._streams(setup)
         return [
             dict(
                 parents=[str(path) for path in self._parents(setup, index)],
@@ -255,7 +253,6 @@ class StagedRunner:
                 architecture=setup.architecture.to_dict(),
                 depth_operator=self.protocol.depth_operator,
                 resize_positions=True,
-                stream_factors=streams[index]["factors"] if streams else None,
             )
             for index in setup.members
         ]
@@ -265,15 +262,7 @@ class StagedRunner:
         if not setup.index:
             return 0.0
         ready = grown_with_data(setup, self.protocol.operator, self._growth(setup))
-        found = self._streams(setup) or ready
-        return float(sum(found[i]["flops"] for i in indices)) if found else 0.0
-
-    def _streams(self, setup: StageSetup) -> list[dict[str, Any]]:
-        if not setup.index or self.protocol.streams == "plain":
-            return []
-        before = self.stages[setup.index - 1]
-        groups = [self._parents(setup, index) for index in setup.members]
-        return matched_streams(setup, before, groups, self.seed)
+        return float(sum(ready[i]["flops"] for i in indices)) if ready else 0.0
 
     def _parents(self, setup: StageSetup, index: int) -> list[Path]:
         before = self.stages[setup.index - 1]
@@ -292,7 +281,6 @@ class StagedRunner:
             self._run_config(setup, setup.members),
             self._run_config(before, before.members),
             [self._parents(setup, index) for index in setup.members],
-            blocks_apart=self.protocol.norm_ramp > 0,
         )
         for index, entry in enumerate(result):
             self.logger.info(

@@ -34,17 +34,6 @@ def check_target(cfg: Config, protocol: Protocol) -> Architecture:
 def _check_growth(target: Architecture, protocol: Protocol) -> None:
     """Ask the operator about every junction's widths."""
     operator = get_operator(protocol.operator)
-    if protocol.streams != "plain" or protocol.norm_ramp:
-        reason = ""
-        if operator.parents == "one":
-            reason = "has one parent"
-        elif operator.parent_weights == "templates":
-            reason = "grows mixtures of templates, not plain weights with zeros between them"
-        if reason:
-            raise PlanError(
-                f"protocol.streams and protocol.norm_ramp join several parents' streams, but "
-                f"{protocol.method} {reason}; leave them out"
-            )
     for narrow, wide in itertools.pairwise(protocol.stages):
         if operator.inner and narrow.depth != wide.depth:
             raise PlanError(

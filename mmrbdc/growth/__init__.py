@@ -17,13 +17,6 @@ from mmrbdc.growth.run import (
     import_operators,
     register_operator,
 )
-from mmrbdc.growth.streams import (
-    centre_stream,
-    check_streams,
-    matching_factors,
-    scale_stream,
-    stream_norms,
-)
 
 __all__ = [
     "DEPTH_OPERATORS",
@@ -41,15 +34,10 @@ __all__ = [
     "Space",
     "Work",
     "block_diagonal",
-    "centre_stream",
-    "check_streams",
     "deepen",
     "get_operator",
     "grow",
     "import_operators",
-    "matching_factors",
     "register_operator",
     "resize_positions",
-    "scale_stream",
-    "stream_norms",
 ]

@@ -8,7 +8,6 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from mmengine.model import BaseDataPreprocessor, BaseModel, BaseModule
-from mmengine.structures import BaseDataElement
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.structures import DataSample
 
@@ -30,9 +29,6 @@ def _seed_draw(kind: str, *seeds: int) -> None:
 @MODELS.register_module()
 class SiblingsDataPreprocessor(BaseDataPreprocessor):
     """Normalise a batch once, then mix it once per member.
-
-    A batch of a :class:`mmrbdc.datasets.ReplayableDataset` with ``views`` holds one view a member
-    (k tensors and k lists of samples); then every member has its own view normalised and mixed.
 
     Args:
         base: config of the classifier's own preprocessor, without batch augmentations.
@@ -64,24 +60,13 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         """Return ``inputs`` (N, 3, H, W) and ``data_samples`` (N); in training, lists by member."""
         if not training:
             return self._normalise(data, training)
+        data = self._normalise(data, training)
         inputs, samples = [], []
-        for data_of_member, seed in zip(self._by_member(data), self.seeds, strict=True):
-            member_inputs, member_samples = self._mix(data_of_member, seed)
+        for seed in self.seeds:
+            member_inputs, member_samples = self._mix(data, seed)
             inputs.append(member_inputs)
             samples.append(member_samples)
         return dict(inputs=inputs, data_samples=samples)
-
-    def _by_member(self, data: dict) -> list[dict]:
-        samples = data["data_samples"]
-        if isinstance(samples[0], BaseDataElement):
-            return [self._normalise(data, True)] * len(self.seeds)
-        if len(samples) != len(self.seeds):
-            raise ValueError(
-                f"SiblingsDataPreprocessor: the batch has {len(samples)} view(s) of every image "
-                f"for {len(self.seeds)} member(s); give mmrbdc.ReplayableDataset one view a member"
-            )
-        views = zip(data["inputs"], samples, strict=True)
-        return [self._normalise(dict(inputs=i, data_samples=s), True) for i, s in views]
 
     def _normalise(self, data: dict, training: bool) -> dict:
         data = self.base(data, training=training)

@@ -1,11 +1,12 @@
 """Stages, budgets and FLOPs: what a protocol costs before anything runs."""
 
 from mmrbdc.plan.cost import Feed, Plan, PlanRow, StageModel, make_plan
+from mmrbdc.plan.errors import PlanError
 from mmrbdc.plan.flops import both_flops, forward_flops, training_flops, training_flops_per_sample
+from mmrbdc.plan.removed import check_removed
 from mmrbdc.plan.show import plan_lines, plan_table
 from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
 from mmrbdc.plan.stages import (
-    PlanError,
     Protocol,
     Stage,
     check_image_sizes,
@@ -24,6 +25,7 @@ __all__ = [
     "StageModel",
     "both_flops",
     "check_image_sizes",
+    "check_removed",
     "forward_flops",
     "make_plan",
     "parse_protocol",

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
-from mmrbdc.plan.stages import PlanError, Protocol, Stage
+from mmrbdc.plan.errors import PlanError
+from mmrbdc.plan.stages import Protocol, Stage
 
 
 @dataclass(frozen=True)

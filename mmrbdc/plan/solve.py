@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from mmrbdc.plan.cost import Feed, StageModel, flops_in
-from mmrbdc.plan.stages import PlanError, Protocol, Stage
+from mmrbdc.plan.errors import PlanError
+from mmrbdc.plan.stages import Protocol, Stage
 
 DEFAULT_RATIO = 1.5
 """Narrow over wide epochs, from the lower end of the range that the paper calls optimal."""

@@ -24,18 +24,16 @@ from typing import Any
 
 from mmrbdc.families import get_family
 from mmrbdc.growth import DEPTH_OPERATORS
-from mmrbdc.growth.run import OPERATORS, Operator, get_operator
+from mmrbdc.growth.run import OPERATORS, Operator
+from mmrbdc.plan.errors import PlanError
+from mmrbdc.plan.removed import check_removed
 
 WEIGHTS = ("raw", "ema")
-STREAMS = ("plain", "matched")
 PROTOCOL_KEYS = (
     "method",
     "family",
-    "operator",
     "depth_operator",
     "parents",
-    "streams",
-    "norm_ramp",
     "warmup",
     "reference_epochs",
     "train_samples",
@@ -44,10 +42,6 @@ STAGE_KEYS = ("members", "width", "inner", "depth", "img_size", "epochs", "iters
 
 _LARGEST_DENOMINATOR = 64
 _WIDTH_TOLERANCE = 1e-3
-
-
-class PlanError(ValueError):
-    """A protocol that cannot be planned: says what, where, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +84,6 @@ class Protocol:
         reference_epochs: Length of the training from scratch that costs are compared with.
         train_samples: Samples in one epoch; None where only the data set knows.
         depth_operator: How depth grows at junctions where it does: 'stack' or 'adjacent'.
-        streams: 'plain' couples parents as they are, the paper's rule; 'matched' first centres
-            their residual streams and scales them to one variance, which leaves each parent's
-            function as it is (LayerNorm families).
-        norm_ramp: Epochs over which LayerNorm statistics go from one set a parent, with which the
-            child is exactly its parents' ensemble, to joint ones; 0, the paper's rule, for joint
-            ones from the first step.
         warmup: Epochs of warm-up after a junction; None for the recipe's.
     """
 
@@ -108,8 +96,6 @@ class Protocol:
     reference_epochs: float
     train_samples: int | None
     depth_operator: str = "stack"
-    streams: str = "plain"
-    norm_ramp: float = 0.0
     warmup: float | None = None
 
 
@@ -131,6 +117,7 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
     settings = _plain(cfg["protocol"])
     if not isinstance(settings, dict):
         raise PlanError(f"protocol must be a dict, got {settings!r}")
+    check_removed(settings, "protocol")
     _check_keys(settings, PROTOCOL_KEYS, "protocol")
     for key in ("method", "family"):
         if key not in settings:
@@ -141,14 +128,7 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
     own = "; an operator of your own is registered by a module in custom_imports.imports"
     method = _one_of(settings["method"], methods, "protocol.method", hint=own)
     get_family(settings["family"])
-    by_method = method if method in OPERATORS else "block-diagonal"
-    operator = settings.get("operator", by_method)
-    get_operator(operator)
-    if operator != by_method:
-        raise PlanError(
-            f"protocol.operator is {operator!r}, but method {method!r} grows by {by_method!r}; "
-            f"leave the operator out, or set protocol.method={operator!r}"
-        )
+    operator = method if method in OPERATORS else "block-diagonal"
     samples = settings.get("train_samples")
     stages = _plain(cfg["stages"])
     if not isinstance(stages, list) or not stages:
@@ -171,8 +151,6 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         depth_operator=_one_of(
             settings.get("depth_operator", "stack"), DEPTH_OPERATORS, "protocol.depth_operator"
         ),
-        streams=_one_of(settings.get("streams", "plain"), STREAMS, "protocol.streams"),
-        norm_ramp=_not_negative(settings.get("norm_ramp", 0), "protocol.norm_ramp"),
         warmup=None
         if settings.get("warmup") is None
         else _not_negative(settings["warmup"], "protocol.warmup"),

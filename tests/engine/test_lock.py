@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from mmrbdc.engine.lock import Locked, lock_folder, unlock_folder
+from mmrbdc.engine.lock import Locked, lock_folder
+from mmrbdc.engine.lock import _leave_to_parent as end_of_process
 
 
 def hold(pipe, folder, shared):
@@ -41,7 +42,7 @@ def holder(tmp_path):
         process.join()
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
-    unlock_folder(tmp_path)
+    end_of_process()
 
 
 @pytest.mark.parametrize("theirs, ours", [(False, False), (False, True), (True, False)])
@@ -67,8 +68,8 @@ def test_a_killed_process_leaves_no_lock_though_its_worker_lives_on(tmp_path, ho
 def test_a_process_may_ask_twice(tmp_path):
     lock_folder(tmp_path)
     lock_folder(tmp_path)
-    unlock_folder(tmp_path)
-    unlock_folder(tmp_path)
+    end_of_process()
+    end_of_process()
 
 
 @pytest.mark.parametrize("below", ["", "run", "a/b"])
@@ -79,4 +80,4 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_option(tmp_path, below):
         lock_folder(file / below)
     assert file.read_text() == ""
     lock_folder(tmp_path / "new" / below)
-    unlock_folder(tmp_path / "new" / below)
+    end_of_process()

@@ -6,9 +6,8 @@ import shutil
 
 import pytest
 import torch
-from tiny_runs import ADAMW, differing, one_stage, stage_run, staged, stages_of, train
+from tiny_runs import ADAMW, one_stage, stage_run, staged, stages_of, train
 
-from mmrbdc.engine import LedgerHook
 from mmrbdc.engine.lockstep import lockstep_options
 from mmrbdc.engine.stage_config import differences
 from mmrbdc.plan import PlanError
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.numeric
 
 NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
 SGD = dict(optimizer=dict(type="SGD", lr=0.01, momentum=0.9))
-DEFAULTS = dict(compute="loop", channels_last=False, augmentation="shared")
+DEFAULTS = dict(compute="loop", channels_last=False)
 
 
 def run_of(images, work_dir, family="deit", indices=None, iters=4, **changes):
@@ -37,9 +36,10 @@ def test_defaults_are_what_nothing_given_means(images, tmp_path):
     "given, message",
     [
         (dict(comput="loop"), "'comput'; did you mean 'compute'"),
-        (dict(x=1), "'x'; it may say compute, channels_last, augmentation"),
+        (dict(x=1), "'x'; it may say compute, channels_last"),
         (dict(compute="vmap"), "lockstep.compute is 'vmap'; it must be 'loop' or 'stacked'"),
         (dict(channels_last="yes"), "'yes'; it must be False or True"),
+        (dict(augmentation="shared"), "lockstep.augmentation: all members see the same augmented"),
     ],
 )
 def test_what_there_is_not_is_refused(given, message):
@@ -48,9 +48,7 @@ def test_what_there_is_not_is_refused(given, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "option", [dict(compute="stacked"), dict(channels_last=True), dict(augmentation="own")]
-)
+@pytest.mark.parametrize("option", [dict(compute="stacked"), dict(channels_last=True)])
 def test_every_option_is_in_the_fingerprint(images, tmp_path, option):
     """And may be one stage's own."""
     contents = [stages_of(staged(images, tmp_path))[1]]
@@ -62,42 +60,6 @@ def test_every_option_is_in_the_fingerprint(images, tmp_path, option):
     cfg.stages[1].lockstep = option
     own = stages_of(cfg)[1]
     assert own[0].hash == contents[0][0].hash and own[1].hash != contents[0][1].hash
-
-
-@pytest.fixture(scope="module")
-def own(images, tmp_path_factory):
-    """Four members with their own augmentation, and the ledger of their run."""
-    run = run_of(images, tmp_path_factory.mktemp("own"), lockstep=dict(augmentation="own"))
-    run.custom_hooks = [dict(type="mmrbdc.LedgerHook", members=4, flops_per_sample=10.0)]
-    return train(run)
-
-
-@pytest.mark.parametrize("index", [0, 2])
-def test_with_its_own_augmentation_a_member_is_still_the_member_alone(images, tmp_path, own, index):
-    run = run_of(images, tmp_path, indices=[index], lockstep=dict(augmentation="own"))
-    alone = train(run).model
-    assert not differing(own.model.member_state_dict(index), alone.member_state_dict(0))
-
-
-def test_twin_a_shared_augmentation_is_another_one(images, tmp_path, own):
-    shared = train(run_of(images, tmp_path)).model
-    assert all(
-        differing(own.model.member_state_dict(i), shared.member_state_dict(i)) for i in range(4)
-    )
-
-
-def test_a_view_is_no_sample_more_in_the_ledger(own):
-    """4 iterations of 8, 8, 4 and 8 images, whatever the members see of them."""
-    hook = next(hook for hook in own.hooks if isinstance(hook, LedgerHook))
-    assert hook.samples == 28
-    assert hook.flops == 28 * 4 * 10.0
-
-
-def test_a_batch_with_too_few_views_is_refused(images, tmp_path):
-    run = run_of(images, tmp_path, lockstep=dict(augmentation="own"))
-    run.train_dataloader.dataset.views = run.model.seeds[:2]
-    with pytest.raises(ValueError, match=r"2 view\(s\) of every image for 4 member"):
-        train(run)
 
 
 def without_drop_path(run):

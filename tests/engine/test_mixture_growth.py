@@ -248,8 +248,6 @@ def test_zero_scores_what_the_ensemble_of_its_parents_does(images, tmp_path):
 @pytest.mark.parametrize(
     "choice, message",
     [
-        (dict(settings=dict(streams="matched")), "grows mixtures of templates"),
-        (dict(settings=dict(norm_ramp=0.5)), "grows mixtures of templates"),
         (dict(stages=[dict(members=4, width="1/4", epochs=1), *STAGES]), "3 stages of 4, 2, 1"),
         (dict(stages=[dict(STAGES[0], depth="1/2"), STAGES[1]]), r"stages\[0\] has depth=1/2"),
         (dict(stages=[dict(STAGES[0], img_size=8), STAGES[1]]), r"stages\[0\] has img_size=8"),

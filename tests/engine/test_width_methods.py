@@ -66,15 +66,3 @@ def test_a_width_that_the_operator_cannot_serve_is_refused_before_training(image
     with pytest.raises(GrowthError, match=r"LayerNorm .* 2, 3, \.\.\. times as wide"):
         train_protocol(protocol(images, tmp_path / "tiny", "deit", "net2net", stages))
     assert not list((tmp_path).glob("tiny/stage*"))
-
-
-@pytest.mark.parametrize("choice", [dict(streams="matched"), dict(norm_ramp=1)])
-def test_choices_of_several_parents_are_refused(images, tmp_path, choice):
-    with pytest.raises(PlanError, match="net2net has one parent"):
-        train_protocol(protocol(images, tmp_path / "tiny", "deit", "net2net", **choice))
-
-
-def test_an_operator_under_another_methods_name_is_refused(images, tmp_path):
-    cfg = protocol(images, tmp_path / "tiny", "deit", "rbdc", operator="net2net")
-    with pytest.raises(PlanError, match="set protocol.method='net2net'"):
-        train_protocol(cfg)

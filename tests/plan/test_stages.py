@@ -134,7 +134,12 @@ def test_with_epochs_replaces_every_length():
         (cfg(method="scratch"), "3 stage"),
         (cfg(stages=[{"members": 1, "width": 1, "epochs": 1}]), "1 stage"),
         (cfg(family="vgg"), "vgg"),
-        (cfg(operator="magic"), "magic"),
+        (
+            cfg(operator="net2net"),
+            "names the operator; leave protocol.operator out",
+        ),
+        (cfg(streams="matched"), "protocol.streams: it was measured without a gain .*leave it out"),
+        (cfg(norm_ramp=0), "protocol.norm_ramp: it was measured without a gain .*leave it out"),
         (cfg(parents="best"), "'best'.*'raw', 'ema'"),
         (cfg(reference_epochs=0), "reference_epochs is 0"),
         (cfg(train_samples=0.5), "train_samples is 0.5"),

@@ -132,8 +132,8 @@ def test_members_of_another_kind_are_not_shared(tmp_path):
         (dict(methods={"a/b": {}}), "study.methods.a/b: a method's name is that of its folders"),
         (dict(methods=dict(rbdc=dict(ratio="x"))), "rbdc.ratio must be a number, got 'x'"),
         (
-            dict(options={"protocol.streams": "matched"}),
-            "protocol.streams has no effect on a study",
+            dict(options={"protocol.parents": "ema"}),
+            "protocol.parents has no effect on a study",
         ),
         (dict(options={"protocol.reference_epoch": 4}), "protocol.reference_epoch has no effect"),
         (dict(options={"stages.0.epochs": 4}), "the option stages.0.epochs has no effect"),
