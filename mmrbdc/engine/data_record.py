@@ -1,6 +1,6 @@
 """What members and parents were trained on: for the files of the children, and for agreement."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from mmrbdc.datasets.preprocessing import config_record
 from mmrbdc.engine.image_size import input_size
 from mmrbdc.growth import GrowthError
 from mmrbdc.plan import PlanError
-from mmrbdc.weights import Checkpoint, DataRecord
+from mmrbdc.weights import DataRecord
 from mmrbdc.weights.record import class_names, common_record
 
 
@@ -33,21 +33,19 @@ def run_record(runner: Runner) -> DataRecord:
     return DataRecord(record.preprocessing, names)
 
 
-def parents_trained_otherwise(
-    run: Config, parents: Sequence[Sequence[Checkpoint]]
-) -> Iterator[str]:
+def parents_trained_otherwise(run: Config, parents: Mapping[str, DataRecord]) -> Iterator[str]:
     """Say which parents saw images in other numbers than a stage is going to feed their children.
 
     Args:
         run: the stage's run config.
-        parents: of each member.
+        parents: path of each parent and what it was trained on.
     """
     own = _config_of_members(run).preprocessing
-    for parent in (parent for group in parents for parent in group):
-        theirs = DataRecord.from_meta(parent.meta, parent.path).preprocessing
+    for path, record in parents.items():
+        theirs = record.preprocessing
         if own and theirs and not own.same_numbers(theirs):
             yield (
-                f"{parent.path} was trained on images of {theirs.label}, its child gets images of "
+                f"{path} was trained on images of {theirs.label}, its child gets images of "
                 f"{own.label} in this stage. The weights fit the former: set data_preprocessor "
                 "back unless this is meant"
             )

@@ -5,9 +5,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.engine.stage_growth import GrownChild
 from mmrbdc.engine.stage_setup import StageSetup
 from mmrbdc.plan import Plan
-from mmrbdc.weights import Checkpoint
 
 
 def protocol_hooks(
@@ -15,8 +15,7 @@ def protocol_hooks(
     plan: Plan,
     setup: StageSetup,
     indices: Sequence[int],
-    parents: Sequence[Sequence[Checkpoint]],
-    flops_once: float,
+    children: Sequence[GrownChild],
 ) -> list[dict[str, Any]]:
     """Hook configs of one run.
 
@@ -25,10 +24,10 @@ def protocol_hooks(
         plan: the protocol's.
         setup: the stage.
         indices: the members that are trained.
-        parents: of each of them; empty in the first stage.
-        flops_once: one-off FLOPs of these members' junctions.
+        children: as which they begin; empty in the first stage.
     """
     protocol = plan.protocol
+    parents = [child.parents for child in children] or [()] * len(indices)
     return [
         dict(type="mmrbdc.FiniteLossHook"),
         dict(type="mmrbdc.AverageBuffersHook"),
@@ -38,7 +37,7 @@ def protocol_hooks(
             members=len(indices),
             flops_per_sample=setup.row.train_flops_per_sample,
             flops_before=sum(row.flops for row in plan.rows[: setup.index]),
-            flops_once=flops_once,
+            flops_once=float(sum(child.flops for child in children)),
         ),
         dict(
             type="mmrbdc.MemberExportHook",
@@ -52,8 +51,8 @@ def protocol_hooks(
                 stage=setup.index,
                 config_hash=setup.hash,
             ),
-            parents=[[c.sha256 for c in group] for group in parents],
-            parents_flops=[sum(c.meta["train_flops"] for c in group) for group in parents],
+            parents=[[parent.sha256 for parent in group] for group in parents],
+            parents_flops=[sum(parent.train_flops for parent in group) for group in parents],
         ),
         dict(
             type="mmrbdc.ProgressHook",

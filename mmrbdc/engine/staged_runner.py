@@ -18,10 +18,10 @@ from mmrbdc.engine.apart import chosen_members, merge_curves, run_folder
 from mmrbdc.engine.batch import batch_warnings, data_warnings
 from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
 from mmrbdc.engine.close import close_run
-from mmrbdc.engine.data_growth import grown_with_data
 from mmrbdc.engine.data_record import parents_trained_otherwise
 from mmrbdc.engine.distributed import prepare_distributed
 from mmrbdc.engine.first_step import check_first_step, check_topk
+from mmrbdc.engine.grow_child import Growth
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules
 from mmrbdc.engine.lock import lock_folder
@@ -35,6 +35,7 @@ from mmrbdc.engine.scope import drop_scope
 from mmrbdc.engine.scoring import score
 from mmrbdc.engine.settings import check_parts, import_custom
 from mmrbdc.engine.stage_config import differences, dump, listed, run_config, test_config
+from mmrbdc.engine.stage_growth import GrownChild, grown_children
 from mmrbdc.engine.stage_hooks import protocol_hooks
 from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set_up_stages
 from mmrbdc.engine.staged_checks import check_staged
@@ -219,19 +220,10 @@ class StagedRunner:
             write_json(path, plan)
             self.cfg.dump(str(self.work_dir / "protocol.py"))
 
-    def _run_config(self, setup: StageSetup, indices: list[int]) -> Config:
-        grown: list[dict | None] = [None] * len(indices)
-        if setup.index:
-            settings = self._growth(setup)
-            ready = grown_with_data(setup, self.protocol.operator, settings)
-            grown = [
-                dict(
-                    type="mmrbdc.Grown",
-                    grown=ready[index]["file"] if ready else None,
-                    **settings[index],
-                )
-                for index in indices
-            ]
+    def _run_config(
+        self, setup: StageSetup, indices: list[int], children: Sequence[GrownChild] = ()
+    ) -> Config:
+        grown = [dict(type="mmrbdc.Grown", file=str(child.file)) for child in children]
         return run_config(
             setup.config,
             stage_index=setup.index,
@@ -240,29 +232,24 @@ class StagedRunner:
             warmup=self.protocol.warmup if setup.index else None,
             seed=self.seed,
             indices=indices,
-            grown=grown,
+            grown=grown or [None] * len(indices),
         )
 
-    def _growth(self, setup: StageSetup) -> list[dict[str, Any]]:
-        """Arguments of ``Grown`` for every member of a stage."""
-        return [
-            dict(
-                parents=[str(path) for path in self._parents(setup, index)],
+    def _children(self, setup: StageSetup) -> list[GrownChild]:
+        """All members of a stage as they were grown; none in the first."""
+        if not setup.index:
+            return []
+        how = [
+            Growth(
                 operator=self.protocol.operator,
                 seed=derive_seed("growth", self.seed, setup.index, index),
-                architecture=setup.architecture.to_dict(),
                 depth_operator=self.protocol.depth_operator,
                 resize_positions=True,
             )
             for index in setup.members
         ]
-
-    def _once(self, setup: StageSetup, indices: Sequence[int]) -> float:
-        """One-off FLOPs of growing some members."""
-        if not setup.index:
-            return 0.0
-        ready = grown_with_data(setup, self.protocol.operator, self._growth(setup))
-        return float(sum(ready[i]["flops"] for i in indices)) if ready else 0.0
+        parents = [self._parents(setup, index) for index in setup.members]
+        return grown_children(setup, parents, how, self.logger)
 
     def _parents(self, setup: StageSetup, index: int) -> list[Path]:
         before = self.stages[setup.index - 1]
@@ -278,7 +265,7 @@ class StagedRunner:
             return
         before = self.stages[setup.index - 1]
         result = score_junction(
-            self._run_config(setup, setup.members),
+            self._run_config(setup, setup.members, self._children(setup)),
             self._run_config(before, before.members),
             [self._parents(setup, index) for index in setup.members],
         )
@@ -299,25 +286,18 @@ class StagedRunner:
         folder = run_folder(setup, indices)
         if folder != setup.folder:
             lock_folder(folder)
-        cfg = self._run_config(setup, indices)
+        grown = self._children(setup)
+        children = [grown[index] for index in indices] if grown else []
+        cfg = self._run_config(setup, indices, children)
         cfg.work_dir = str(folder)
         cfg.experiment_name = f"{self.name}-{setup.row.name}-{next(_runs)}"
-        parents = [self._parents(setup, i) if setup.index else [] for i in indices]
-        checkpoints = [[read_checkpoint(path) for path in paths] for paths in parents]
-        for line in parents_trained_otherwise(cfg, checkpoints):
+        records = {parent.path: parent.data for child in children for parent in child.parents}
+        for line in parents_trained_otherwise(cfg, records):
             self.logger.warning(line)
         cfg.custom_hooks = [
             *cfg.get("custom_hooks", []),
-            *protocol_hooks(
-                cfg,
-                self.plan,
-                setup,
-                indices,
-                checkpoints,
-                flops_once=self._once(setup, indices),
-            ),
+            *protocol_hooks(cfg, self.plan, setup, indices, children),
         ]
-        del checkpoints
         cfg.resume = False
         if is_main_process():
             dump(cfg, folder)

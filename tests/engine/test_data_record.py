@@ -69,14 +69,18 @@ def test_the_record_decides_nothing(finished, images):
 def test_a_parent_that_saw_other_numbers_is_named(images, tmp_path, preprocessor, channels):
     parent = read_like(tmp_path / "p.pth", OWN)
     cfg = one_stage(images, tmp_path, overrides=dict(iters=2))
-    assert list(parents_trained_otherwise(stage_run(cfg), [[parent]])) == []
+    assert list(parents_trained_otherwise(stage_run(cfg), told(parent))) == []
     other = dict(preprocessor, num_classes=CLASSES)
     cfg = one_stage(images, tmp_path, overrides=dict(iters=2), data_preprocessor=other)
-    (line,) = parents_trained_otherwise(stage_run(cfg), [[parent]])
+    (line,) = parents_trained_otherwise(stage_run(cfg), told(parent))
     assert str(parent.path) in line and OWN.preprocessing.label in line
     assert f"mean [1, 2, 3], std [4, 5, 6], {channels.upper()}" in line
     unknown = read_like(tmp_path / "q.pth", DataRecord())
-    assert list(parents_trained_otherwise(stage_run(cfg), [[unknown]])) == []
+    assert list(parents_trained_otherwise(stage_run(cfg), told(unknown))) == []
+
+
+def told(checkpoint):
+    return {str(checkpoint.path): DataRecord.from_meta(checkpoint.meta, checkpoint.path)}
 
 
 def read_like(path, record):

@@ -3,12 +3,12 @@
 import pytest
 import torch
 from mmengine.registry import MODELS, WEIGHT_INITIALIZERS
-from tiny_runs import differing, stage_run, staged, stages_of, train
+from tiny_runs import differing, grown, grown_file, stage_run, staged, stages_of, train
 
 from mmrbdc.engine import Grown
 from mmrbdc.families import FamilyError
 from mmrbdc.growth import GrowthError, grow
-from mmrbdc.weights import WeightsError, read_checkpoint, save_member
+from mmrbdc.weights import WeightsError, save_member
 
 FAMILIES = ["deit", "resnet"]
 
@@ -51,6 +51,7 @@ class Parents:
         self.architecture = wide
         self.states = [random_state(narrow.layout(), seed) for seed in (1, 2)]
         self.paths = []
+        self.folder = folder
         for i, state in enumerate(self.states):
             path = folder / f"{i}.pth"
             meta = dict(family=narrow.family, architecture=narrow.to_dict(), weights="raw")
@@ -59,7 +60,10 @@ class Parents:
 
     @property
     def init_cfg(self):
-        return dict(type="mmrbdc.Grown", parents=self.paths)
+        return grown_file(self.folder, self.paths, self.architecture)
+
+    def grow(self, paths, **how):
+        return grown(paths, self.architecture, **how).result.state_dict
 
     def run(self):
         return stage_run(self.cfg, stage=1, grown=[self.init_cfg])
@@ -123,47 +127,44 @@ def test_a_second_initialisation_changes_nothing(parents):
 
 
 def test_the_order_of_the_parents_is_the_order_of_the_blocks(parents):
-    state = Grown(parents.paths[::-1]).grow().state_dict
+    state = parents.grow(parents.paths[::-1])
     other = grow(parents.states[::-1], parents.architecture.layout()).state_dict
     assert not differing(state, other)
     assert differing(state, parents.expected)
 
 
-def test_the_childs_width_is_the_sum_of_the_parents(parents):
-    """Without being told, from what the files say of themselves."""
-    assert (
-        Grown(parents.paths)._child_architecture([read_checkpoint(path) for path in parents.paths])
-        == parents.architecture
-    )
-
-
 def test_the_same_parent_twice_is_refused_unless_it_is_meant(parents):
     twice = [parents.paths[0]] * 2
     with pytest.raises(GrowthError):
-        Grown(twice).grow()
-    Grown(twice, allow_equal=True).grow()
+        parents.grow(twice)
+    parents.grow(twice, allow_equal=True)
 
 
 def test_parents_that_do_not_sum_to_the_child_are_refused(parents):
-    narrow = Grown(parents.paths[:1], architecture=parents.architecture.to_dict(), allow_equal=True)
     with pytest.raises(FamilyError, match="width|sum"):
-        narrow.grow()
+        parents.grow(parents.paths[:1], allow_equal=True)
 
 
 def test_a_missing_parent_is_named(parents):
     with pytest.raises(WeightsError, match="nowhere.pth does not exist"):
-        Grown([parents.paths[0], "nowhere.pth"]).grow()
+        parents.grow([parents.paths[0], "nowhere.pth"])
 
 
-def test_bare_files_need_the_childs_architecture(parents, tmp_path):
+def test_bare_files_are_grown_by_their_tensors(parents, tmp_path):
     paths = []
     for i, state in enumerate(parents.states):
         torch.save(state, tmp_path / f"{i}.pth")
         paths.append(str(tmp_path / f"{i}.pth"))
-    with pytest.raises(WeightsError, match="does not say its architecture"):
-        Grown(paths).grow()
-    told = Grown(paths, architecture=parents.architecture.to_dict())
-    assert not differing(told.grow().state_dict, parents.expected)
+    assert not differing(parents.grow(paths), parents.expected)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, dict(parents=["a.pth", "b.pth"]), dict(file="c.pth", operator="tiling")]
+)
+def test_an_initialiser_that_would_grow_is_told_how_to_grow(arguments):
+    """As one was written when it grew its parents by itself."""
+    with pytest.raises(WeightsError, match=r"tools/grow.py .*Grown', file='child.pth'\)"):
+        Grown(**arguments)
 
 
 def test_a_model_of_another_width_is_refused_and_left_as_it_was(parents):
@@ -171,5 +172,5 @@ def test_a_model_of_another_width_is_refused_and_left_as_it_was(parents):
     narrow = MODELS.build(parents.architecture.scaled(0.5).classifier_config(member))
     before = {name: value.clone() for name, value in narrow.state_dict().items()}
     with pytest.raises(WeightsError, match="nothing was loaded"):
-        Grown(parents.paths)(narrow)
+        Grown(parents.init_cfg["file"])(narrow)
     assert not differing(before, narrow.state_dict())

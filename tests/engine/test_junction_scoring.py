@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
-from tiny_runs import stage_run, staged, stages_of
+from tiny_runs import grown_file, stage_run, staged, stages_of
 
 from mmrbdc.engine.junction import score_junction
 from mmrbdc.engine.scoring import member_scores, score
@@ -41,12 +41,7 @@ class Junction:
             save_member(paths[-1], model.state_dict(), meta)
         self.parents = [paths[:2], paths[2:]]
         grown = [
-            dict(
-                type="mmrbdc.Grown",
-                parents=[str(path) for path in group],
-                architecture=setups[1].architecture.to_dict(),
-                allow_equal=copies,
-            )
+            grown_file(folder, group, setups[1].architecture, allow_equal=copies)
             for group in self.parents
         ]
         self.run = stage_run(self.cfg, stage=1, grown=grown)

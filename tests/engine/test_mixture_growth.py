@@ -80,7 +80,8 @@ def test_the_stages_that_ran(done):
     )
     assert first.model.member.type == "mmrbdc.TemplateClassifier"
     assert last.model.member.type == "ImageClassifier"
-    assert last.model.init_cfgs[0].operator == METHOD
+    (child,) = load_json(Path(last.model.init_cfgs[0].file).parents[1] / "grown.json")["children"]
+    assert child["growth"]["operator"] == METHOD
     key = "parametrizations.weight.original1"
     assert first.optim_wrapper.paramwise_cfg.custom_keys[key] == dict(weight_decay=0.0)
     assert ".pos_embed" in first.optim_wrapper.paramwise_cfg.custom_keys
@@ -105,7 +106,8 @@ def test_the_child_is_grown_from_the_members_files(done):
     """By hand, and by tools/grow.py's function."""
     parents = [read_checkpoint(path).state_dict for path in members_of(done)]
     (stage,) = Path(done.work_dir).glob("stage1_*")
-    seed = Config.fromfile(stage / "config.py").model.init_cfgs[0].seed
+    (record,) = load_json(stage / "grown.json")["children"]
+    seed = record["growth"]["seed"]
     child = grow(parents, layout_of(done), operator=METHOD,
                  generator=torch.Generator().manual_seed(seed)).state_dict  # fmt: skip
     config = stage / "child.py"

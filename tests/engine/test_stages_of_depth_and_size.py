@@ -8,9 +8,17 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from tiny_runs import differing, load_json, stage_run, staged, stages_of, train_protocol
+from tiny_runs import (
+    differing,
+    grown,
+    grown_file,
+    load_json,
+    stage_run,
+    staged,
+    stages_of,
+    train_protocol,
+)
 
-from mmrbdc.engine import Grown
 from mmrbdc.families import FamilyError
 from mmrbdc.growth import GrowthError, deepen, grow, resize_positions
 from mmrbdc.models.siblings import Siblings
@@ -85,9 +93,10 @@ def test_twin_parents_scored_on_the_childs_images_answer_otherwise(done):
     assert not torch.allclose(*logits, atol=1e-3)
 
 
-def test_a_stages_config_says_how_its_parents_were_changed(done):
-    text = (Path(done.work_dir) / "stage1_2x8" / "config.py").read_text()
-    assert "depth_operator='adjacent'" in text and "resize_positions=True" in text
+def test_a_stages_record_says_how_its_parents_were_changed(done):
+    for child in load_json(Path(done.work_dir) / "stage1_2x8" / "grown.json")["children"]:
+        assert child["growth"]["depth_operator"] == "adjacent"
+        assert child["growth"]["resize_positions"] is True
 
 
 class LowParents:
@@ -123,8 +132,8 @@ class LowParents:
         ]
         return grow(parents, self.wide.layout()).state_dict
 
-    def grown(self, **options):
-        return dict(parents=self.paths, architecture=self.wide.to_dict(), **options)
+    def grow(self, paths=None, **how):
+        return grown(paths or self.paths, self.wide, **how).result.state_dict
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +142,9 @@ def parents(images, tmp_path_factory):
 
 
 @pytest.mark.parametrize("operator", ["stack", "adjacent"])
-def test_a_child_begins_resized_then_deepened_then_coupled(parents, operator):
-    init = parents.grown(type="mmrbdc.Grown", depth_operator=operator, resize_positions=True)
+def test_a_child_begins_resized_then_deepened_then_coupled(parents, tmp_path, operator):
+    how = dict(depth_operator=operator, resize_positions=True)
+    init = grown_file(tmp_path, parents.paths, parents.wide, **how)
     model = MODELS.build(stage_run(parents.cfg, stage=1, grown=[init]).model)
     model.init_weights()
     state = model.member_state_dict(0)
@@ -154,29 +164,28 @@ def test_a_child_begins_resized_then_deepened_then_coupled(parents, operator):
 )
 def test_nothing_is_changed_unasked(parents, options, words):
     with pytest.raises(FamilyError, match=words):
-        Grown(**parents.grown(**options)).grow()
+        parents.grow(**options)
 
 
 def test_bare_files_say_depth_and_grid_by_their_tensors(parents, tmp_path):
     bare = [str(tmp_path / f"{i}.pth") for i in range(2)]
     for state, path in zip(parents.states, bare, strict=True):
         torch.save(state, path)
-    options = dict(parents.grown(), parents=bare)
-    child = Grown(**options, depth_operator="stack", resize_positions=True).grow()
-    assert not differing(child.state_dict, parents.by_hand("stack"))
+    child = parents.grow(bare, depth_operator="stack", resize_positions=True)
+    assert not differing(child, parents.by_hand("stack"))
     with pytest.raises(GrowthError, match="no tensor of block 2.*--depth-operator"):
-        Grown(**options, resize_positions=True).grow()
+        parents.grow(bare, resize_positions=True)
     with pytest.raises(GrowthError, match="the number of tokens .*--resize-positions"):
-        Grown(**options, depth_operator="stack").grow()
+        parents.grow(bare, depth_operator="stack")
 
 
 def test_a_file_that_lies_about_its_grid(parents, tmp_path):
     path = tmp_path / "liar.pth"
     meta = dict(family="deit", architecture=parents.low.at_image_size(24).to_dict())
     save_member(path, parents.states[0], meta)
-    options = dict(parents.grown(), parents=[str(path), parents.paths[1]])
+    files = [str(path), parents.paths[1]]
     with pytest.raises(GrowthError, match=r"liar\.pth: 'backbone.pos_embed' is \(1, 2, 8\)"):
-        Grown(**options, depth_operator="stack", resize_positions=True).grow()
+        parents.grow(files, depth_operator="stack", resize_positions=True)
 
 
 def test_a_resnet_trains_on_smaller_images_first(images, tmp_path):

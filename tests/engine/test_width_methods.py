@@ -1,7 +1,6 @@
 """Protocols of the methods that widen one model, from the config to the final file."""
 
 import pytest
-from mmengine.config import Config
 from tiny_runs import load_json, staged, train_protocol
 
 from mmrbdc.growth import GrowthError
@@ -44,7 +43,8 @@ def test_another_seed_draws_another_child(images, tmp_path):
         cfg.randomness.seed = seed
         train_protocol(cfg)
         (stage,) = tmp_path.glob(f"tiny{seed}/stage1_*")
-        seeds.append(Config.fromfile(stage / "config.py").model.init_cfgs[0].seed)
+        (record,) = load_json(stage / "grown.json")["children"]
+        seeds.append(record["growth"]["seed"])
     assert seeds[0] != seeds[1]
 
 

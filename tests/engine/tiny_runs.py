@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils._pytree import tree_map_only
 
+from mmrbdc.engine.grow_child import Growth, grow_child, identify
 from mmrbdc.engine.stage_config import run_config
 from mmrbdc.engine.stage_setup import plan_on_data, set_up_stages
 from mmrbdc.plan import parse_protocol
@@ -196,6 +197,18 @@ def stage_run(cfg, indices=None, stage=0, grown=None):
     run.work_dir = str(Path(cfg.work_dir) / f"run{next(_numbers)}")
     run.experiment_name = f"tiny{next(_numbers)}"  # MMEngine's keeps seconds apart, no less
     return run
+
+
+def grown(paths, child, **how):
+    """Files grown into a child of an architecture."""
+    return grow_child(child, [identify(path) for path in paths], Growth(**how))
+
+
+def grown_file(folder, paths, child, **how):
+    """The initialiser of a child, grown into a file of its own in a folder."""
+    path = Path(folder) / f"grown{len(list(Path(folder).glob('grown*')))}.pth"
+    grown(paths, child, **how).save(path)
+    return dict(type="mmrbdc.Grown", file=str(path))
 
 
 def train(run, watcher=None, dtype=torch.float32):
