@@ -27,7 +27,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmrbdc.engine.model_cost import stage_config
-from mmrbdc.plan import parse_protocol
+from mmrbdc.methods import parse_protocol
 from mmrbdc.registry import HOOKS, RUNNERS
 
 CLASSES = 10

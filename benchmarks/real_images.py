@@ -22,7 +22,8 @@ from pathlib import Path
 from mmrbdc.cli import run_cli
 from mmrbdc.engine.launch import load_config
 from mmrbdc.engine.model_cost import plan_inputs
-from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import DEFAULT_RATIO, PlanError, solve_lengths
 from mmrbdc.studies.jobs import Job, run_jobs
 
 ROOT = Path(__file__).resolve().parent.parent

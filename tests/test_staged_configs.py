@@ -9,7 +9,8 @@ import pytest
 from mmengine.config import Config
 
 from mmrbdc.engine.model_cost import plan_inputs
-from mmrbdc.plan import make_plan, parse_protocol
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import make_plan
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 BASELINES = {

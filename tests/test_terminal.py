@@ -28,7 +28,8 @@ from mmrbdc.datasets.configs import stated_classes
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.inspect_coco import CocoSplit, SplitReport
 from mmrbdc.datasets.show_coco import class_lines, counts_table
-from mmrbdc.plan import StageModel, make_plan, parse_protocol
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import StageModel, make_plan
 from mmrbdc.plan.show import plan_table
 from mmrbdc.studies.report import _marked
 from mmrbdc.terminal import console, shown

@@ -13,7 +13,7 @@ default_hooks = dict(
     visualization=dict(type="VisualizationHook", enable=False),
 )
 # How the members of a stage share their run; docs/long_runs.md explains them.
-lockstep = dict(compute="loop", channels_last=False, augmentation="shared")
+lockstep = dict(compute="loop", channels_last=False)
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),

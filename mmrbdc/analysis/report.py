@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from mmrbdc.methods.readers import method_label
 from mmrbdc.weights import write_json, write_text
 
 from . import page
@@ -27,7 +28,7 @@ from .table import (
     differences_note,
     group_cells,
 )
-from .units import family_label, format_flops, format_time, method_label, shown_flops
+from .units import family_label, format_flops, format_time, shown_flops
 
 Figures = dict[str, Callable[[float], str]]
 """File stem -> function from a width in pixels to an SVG."""

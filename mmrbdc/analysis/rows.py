@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.methods.readers import method_rank
 from mmrbdc.shipped import command
 
 from .detection import DetectorRun
@@ -16,8 +17,7 @@ from .recipe import Recipe
 from .run_dirs import find_runs
 
 RANDOM = "random"
-_METHOD_ORDER = {"rbdc": 0, "scratch": 2, RANDOM: 3}
-_OTHER_METHODS = 1
+_AFTER_ALL_METHODS = 3
 
 
 @dataclass(frozen=True)
@@ -301,8 +301,8 @@ def _check_splits(rows: Sequence[Row]) -> None:
 
 
 def method_order(method: str) -> tuple[int, str]:
-    """Sort key: RBDC first, then other growth methods, scratch, random weights."""
-    return _METHOD_ORDER.get(method, _OTHER_METHODS), method
+    """Sort key: the paper's method first, then others, from scratch, random weights."""
+    return (_AFTER_ALL_METHODS if method == RANDOM else method_rank(method)), method
 
 
 def _row_order(row: Row) -> tuple[Any, ...]:

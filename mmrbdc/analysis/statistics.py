@@ -8,9 +8,10 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from mmrbdc.methods.readers import method_label
+
 from .grid import chosen
 from .rows import Comparison, Row
-from .units import method_label
 
 METRICS = {"top1": "top-1 %", "bbox_mAP": "box AP", "segm_mAP": "mask AP"}
 """The compared accuracies: field of a row -> heading; APs are shown times 100, as COCO does."""

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from mmrbdc.methods.readers import is_from_scratch, method_label
+
 from .errors import AnalysisError
 from .files import Record, read_record
 from .pretraining import TRAINED_BY, PretrainingRun
 from .rows import method_order
 from .saving import Point
 from .statistics import Spread
-from .units import method_label
 
 _SAME_FLOPS = 0.02
 _SAME_RATIO = 0.03
@@ -85,12 +86,12 @@ class Study:
     @property
     def scratch(self) -> tuple[Variant, ...]:
         """Scratch's budgets, rising."""
-        return tuple(variant for variant in self.variants if variant.method == "scratch")
+        return tuple(variant for variant in self.variants if is_from_scratch(variant.method))
 
     @property
     def grown(self) -> tuple[Variant, ...]:
         """Everything else."""
-        return tuple(variant for variant in self.variants if variant.method != "scratch")
+        return tuple(variant for variant in self.variants if not is_from_scratch(variant.method))
 
 
 def read_study(work_dirs: Sequence[Path]) -> Study:
@@ -110,7 +111,7 @@ def read_study(work_dirs: Sequence[Path]) -> Study:
     facts = {name: dict(_facts(run)) for name, run in ((run.path, run) for run in runs)}
     _check_alike(facts)
     variants = _variants(runs, next(iter(facts.values()))["reference FLOPs"])
-    names = sorted({variant.name for variant in variants if variant.method == "scratch"})
+    names = sorted({variant.name for variant in variants if is_from_scratch(variant.method)})
     if len(names) > 1:
         raise AnalysisError(
             f"runs from scratch of several protocols: {', '.join(names)}; name only one's work dirs"

@@ -48,11 +48,6 @@ def format_epochs(epochs: float) -> str:
     return f"{round(epochs, 1):g} epoch{'' if round(epochs, 1) == 1 else 's'}"
 
 
-def method_label(method: str) -> str:
-    """Return the method's name as readers know it."""
-    return "RBDC" if method == "rbdc" else method
-
-
 def family_label(family: str) -> str:
     """Return the family's name as readers know it, e.g. 'DeiT'."""
     return FAMILIES[family].__name__ if family in FAMILIES else family

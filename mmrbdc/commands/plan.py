@@ -47,13 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.options import merge_options
     from mmrbdc.engine.settings import check_settings, refuse_study
     from mmrbdc.engine.target_checks import check_target
-    from mmrbdc.plan import (
-        PlanError,
-        make_plan,
-        parse_protocol,
-        solve_lengths,
-        with_epochs,
-    )
+    from mmrbdc.methods import parse_protocol
+    from mmrbdc.plan import PlanError, make_plan, solve_lengths, with_epochs
     from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, stage_lines
     from mmrbdc.terminal import console, shown
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmrbdc.models.siblings import COMPUTE
-from mmrbdc.plan import PlanError, check_removed
+from mmrbdc.plan import PlanError, without_removed
 
 LOCKSTEP: dict[str, tuple[Any, ...]] = dict(
     compute=COMPUTE,
@@ -23,8 +23,7 @@ def lockstep_options(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PlanError: an option or a value that there is not.
     """
-    given = config.get("lockstep") or {}
-    check_removed(given, "lockstep")
+    given = without_removed(config.get("lockstep") or {}, "lockstep")
     for name, value in given.items():
         if name not in LOCKSTEP:
             close = difflib.get_close_matches(name, LOCKSTEP, n=1)

@@ -80,7 +80,8 @@ def plan_inputs(
     if batch_size is None:
         batch_size = cfg.get("auto_scale_lr", {}).get("base_batch_size", loader.batch_size)
     models = [stage_model(config.model, input_size(config)) for config in configs]
-    growth = [0, *(_growth_flops(p, c, protocol, samples) for p, c in pairwise(configs))]
+    junctions = zip(protocol.operators, pairwise(configs), strict=True)
+    growth = [0, *(_growth_flops(name, *pair, samples) for name, pair in junctions)]
     return {
         "stage_models": [
             replace(model, growth_flops=flops) for model, flops in zip(models, growth, strict=True)
@@ -92,9 +93,9 @@ def plan_inputs(
     }
 
 
-def _growth_flops(narrow: Config, wide: Config, protocol: Protocol, samples: int) -> int:
-    """What the operator's own passes cost for one child."""
-    operator = get_operator(protocol.operator)
+def _growth_flops(name: str, narrow: Config, wide: Config, samples: int) -> int:
+    """What an operator's own passes cost for one child."""
+    operator = get_operator(name)
     if operator.work is None:
         return 0
     sizes = architecture_from_config(narrow.model).layout().sizes
@@ -155,8 +156,8 @@ def stage_configs(
         options: Command-line overrides.
     """
     configs = [stage_config(cfg, stage, options) for stage in protocol.stages]
-    if get_operator(protocol.operator).parent_weights == "templates":
-        for config in configs[:-1]:
+    for name, config in zip(protocol.operators, configs[:-1], strict=True):
+        if get_operator(name).parent_weights == "templates":
             train_templates(config)
     return configs
 

@@ -91,7 +91,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
     setups: list[StageSetup] = []
     configs = stage_configs(cfg, protocol, cfg.get("cfg_options"))
     for index, (config, row) in enumerate(zip(configs, plan.rows, strict=True)):
-        operator = _operator(protocol, index)
+        operator = _operator(protocol, index) if index else None
         run = run_config(
             config,
             stage_index=index,
@@ -100,7 +100,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             warmup=protocol.warmup if index else None,
             seed=seed,
             indices=range(row.members),
-            grown=[operator if index else None] * row.members,
+            grown=[operator] * row.members,
         )
         try_stage(run, config.model, plan.feed.iters_per_epoch)
         content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
@@ -122,8 +122,10 @@ def _operator(protocol: Protocol, index: int) -> dict[str, Any]:
     """What decides how a stage's members are made of their parents; the paper's rule says nothing
     beyond the operator.
     """
-    operator: dict[str, Any] = dict(operator=protocol.operator, parents=protocol.parents)
-    if index and protocol.stages[index - 1].depth != protocol.stages[index].depth:
+    operator: dict[str, Any] = dict(
+        operator=protocol.operators[index - 1], parents=protocol.parents
+    )
+    if protocol.stages[index - 1].depth != protocol.stages[index].depth:
         operator["depth_operator"] = protocol.depth_operator
     return operator
 

@@ -33,11 +33,12 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
 
 
 def _needs_images(target: Architecture, protocol: Protocol) -> bool:
-    operator = get_operator(protocol.operator)
-    if operator.work is None:
-        return False
-    junctions = [layouts(target, *pair) for pair in itertools.pairwise(protocol.stages)]
-    return any(operator.work(child, parent.sizes, 1) for parent, child in junctions)
+    for name, pair in zip(protocol.operators, itertools.pairwise(protocol.stages), strict=True):
+        work = get_operator(name).work
+        parent, child = layouts(target, *pair)
+        if work is not None and work(child, parent.sizes, 1):
+            return True
+    return False
 
 
 def _check_evaluator(cfg: Config) -> None:

@@ -41,8 +41,9 @@ from mmrbdc.engine.stage_setup import StageSetup, plan_on_data, read_ledger, set
 from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.engine.train_files import KEY, changed_files, training_files
 from mmrbdc.engine.training_runner import StageRunner
+from mmrbdc.methods import get_method, parse_protocol
 from mmrbdc.models.siblings import Siblings
-from mmrbdc.plan import Plan, PlanError, parse_protocol, plan_lines
+from mmrbdc.plan import Plan, PlanError, plan_lines
 from mmrbdc.registry import RUNNERS
 from mmrbdc.seeding import derive_seed
 from mmrbdc.shipped import command
@@ -241,7 +242,7 @@ class StagedRunner:
             return []
         how = [
             Growth(
-                operator=self.protocol.operator,
+                operator=self.protocol.operators[setup.index - 1],
                 seed=derive_seed("growth", self.seed, setup.index, index),
                 depth_operator=self.protocol.depth_operator,
                 resize_positions=True,
@@ -253,8 +254,9 @@ class StagedRunner:
 
     def _parents(self, setup: StageSetup, index: int) -> list[Path]:
         before = self.stages[setup.index - 1]
-        group = before.row.members // setup.row.members
-        return [before.member(i) for i in range(index * group, (index + 1) * group)]
+        narrow, wide = (self.protocol.stages[one.index] for one in (before, setup))
+        method = get_method(self.protocol.method)
+        return [before.member(i) for i in method.parents(narrow, wide, index)]
 
     def _score_junction(self, setup: StageSetup) -> None:
         path = setup.folder / "junction.json"

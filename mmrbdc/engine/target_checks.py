@@ -10,6 +10,7 @@ from mmrbdc.engine.model_cost import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.families.base import type_name
 from mmrbdc.growth import Layout, get_operator
+from mmrbdc.methods import get_method
 from mmrbdc.plan import PlanError, Protocol, Stage
 from mmrbdc.shipped import command
 
@@ -33,8 +34,10 @@ def check_target(cfg: Config, protocol: Protocol) -> Architecture:
 
 def _check_growth(target: Architecture, protocol: Protocol) -> None:
     """Ask the operator about every junction's widths."""
-    operator = get_operator(protocol.operator)
-    for narrow, wide in itertools.pairwise(protocol.stages):
+    method = get_method(protocol.method)
+    pairs = itertools.pairwise(protocol.stages)
+    for name, (narrow, wide) in zip(protocol.operators, pairs, strict=True):
+        operator = get_operator(name)
         if operator.inner and narrow.depth != wide.depth:
             raise PlanError(
                 f"protocol.method={protocol.method!r} grows the inner widths of blocks that are "
@@ -42,7 +45,7 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
                 "stages' depth out"
             )
         parent, child = layouts(target, narrow, wide)
-        operator.describe(child, [parent.sizes] * (narrow.members // wide.members))
+        operator.describe(child, [parent.sizes] * len(method.parents(narrow, wide, 0)))
 
 
 def layouts(target: Architecture, *stages: Stage) -> list[Layout]:

@@ -15,6 +15,7 @@ from mmrbdc.growth import (
     block_diagonal,
     firefly,
     gradmax,
+    keep,
     mixture_growth,
     net2net,
     reinit,
@@ -116,6 +117,7 @@ OPERATORS: dict[str, Operator] = {
         Operator(aki.NAME, aki.grow, aki.describe, "one"),
         Operator(gradmax.NAME, gradmax.grow, gradmax.describe, "one", gradmax.work, inner=True),
         Operator(firefly.NAME, firefly.grow, firefly.describe, "one", firefly.work, inner=True),
+        Operator(keep.NAME, keep.grow, keep.describe, "one"),
         Operator(reinit.NAME, reinit.grow, reinit.describe, "one", reinit.work),
         *(
             Operator(

@@ -3,14 +3,13 @@
 from mmrbdc.plan.cost import Feed, Plan, PlanRow, StageModel, make_plan
 from mmrbdc.plan.errors import PlanError
 from mmrbdc.plan.flops import both_flops, forward_flops, training_flops, training_flops_per_sample
-from mmrbdc.plan.removed import check_removed
+from mmrbdc.plan.removed import without_removed
 from mmrbdc.plan.show import plan_lines, plan_table
 from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
 from mmrbdc.plan.stages import (
     Protocol,
     Stage,
     check_image_sizes,
-    parse_protocol,
     with_epochs,
 )
 
@@ -25,14 +24,13 @@ __all__ = [
     "StageModel",
     "both_flops",
     "check_image_sizes",
-    "check_removed",
     "forward_flops",
     "make_plan",
-    "parse_protocol",
     "plan_lines",
     "plan_table",
     "solve_lengths",
     "training_flops",
     "training_flops_per_sample",
     "with_epochs",
+    "without_removed",
 ]

@@ -151,7 +151,7 @@ class Plan:
             "name": protocol.name,
             "method": protocol.method,
             "family": protocol.family,
-            "operator": protocol.operator,
+            "operator": protocol.operators[0] if protocol.operators else None,
             "depth_operator": protocol.depth_operator,
             "parents": protocol.parents,
             "samples_per_epoch": self.feed.samples,

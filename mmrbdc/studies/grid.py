@@ -33,7 +33,8 @@ from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.engine.options import merge_options
 from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.growth import get_operator, import_operators
-from mmrbdc.plan import DEFAULT_RATIO, PlanError, parse_protocol, solve_lengths
+from mmrbdc.methods import get_method, parse_protocol
+from mmrbdc.plan import DEFAULT_RATIO, PlanError, solve_lengths
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
 STAGE = ("members", "width", "inner")
@@ -79,7 +80,7 @@ class Variant:
         if len(self.config.stages) == 1:
             return self.name
         protocol = parse_protocol(self.config, name=self.label)
-        kind = get_operator(protocol.operator).parent_weights
+        kind = get_operator(protocol.operators[0]).parent_weights
         return repr((_plain(self.config.stages[0]), kind, protocol.parents))
 
 
@@ -238,7 +239,8 @@ def _check_options(options: Mapping[str, Any], where: str) -> None:
 
 def _check_told_apart(variants: Sequence[Variant], where: str) -> None:
     """What a report could not tell apart is refused before anything trains."""
-    scratch = {v.label for v in variants if v.config.protocol.method == "scratch"}
+    methods = {v.label: get_method(v.config.protocol.method) for v in variants}
+    scratch = {label for label, method in methods.items() if method.from_scratch}
     if len(scratch) > 1:
         raise PlanError(
             f"{where}: study.methods has several from scratch, {', '.join(sorted(scratch))}; leave "

@@ -2,9 +2,10 @@
 
 from mmrbdc.analysis.study import Study
 from mmrbdc.analysis.units import format_flops
+from mmrbdc.methods.readers import baselines
 from mmrbdc.plan import DEFAULT_RATIO
 
-from .ranking import AGAINST, Ranking
+from .ranking import Ranking
 
 MEANING = (
     "A method wins here if its difference to the others is larger than what seeds alone do: look "
@@ -28,7 +29,7 @@ def spent(ranking: Ranking) -> str:
 def rivals(ranking: Ranking) -> str:
     """Which variants the differences are to."""
     found = {m: d.second for place in ranking.places for m, d in place.differences.items()}
-    named = " and ".join(found[method] for method in AGAINST if method in found)
+    named = " and ".join(found[method] for method in baselines() if method in found)
     if not named:
         return "There is nothing to compare with."
     return (

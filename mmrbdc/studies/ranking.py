@@ -7,11 +7,10 @@ from statistics import fmean
 
 from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study, Variant
+from mmrbdc.methods.readers import baselines
 
 TOLERANCE = 0.01
 """Largest difference of a method's FLOPs from the budget, as a share of it."""
-
-AGAINST = ("rbdc", "scratch")
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Place:
         junction: of each junction, in order: validation accuracy of the parents' ensemble, of the
             child before its first step (means over children and seeds), percent.
         wall_s: mean seconds of a run.
-        differences: to ``AGAINST``, paired by seed; those with fewer than two common seeds left
-            out. Of several variants of RBDC it is to the one that the study calls ``rbdc``.
+        differences: to the baselines among the methods, paired by seed; those with fewer than two
+            common seeds left out. Of several variants of one it is to the one called like it.
         off: FLOPs over the budget minus 1, of the run that is farthest from it.
         growing: share of the FLOPs that the operator spent by itself, as planned.
     """
@@ -105,7 +104,7 @@ def _places(
     study: Study, budget: float, there: Mapping[str, Variant], planned: Mapping[str, int]
 ) -> list[Place]:
     variants = list(there.values())
-    rivals = {method: rival for method in AGAINST if (rival := _rival(variants, method))}
+    rivals = {method: rival for method in baselines() if (rival := _rival(variants, method))}
     return [
         Place(
             variant=variant,

@@ -19,13 +19,13 @@ from mmrbdc.analysis.saving_report import savings_of, study_csv
 from mmrbdc.analysis.statistics import PairedDifference
 from mmrbdc.analysis.study import Study
 from mmrbdc.analysis.table import format_spread, terminal_table
-from mmrbdc.analysis.units import family_label, format_time, method_label
+from mmrbdc.analysis.units import family_label, format_time
+from mmrbdc.methods.readers import baselines, describe_methods, method_label
 from mmrbdc.terminal import shown
 from mmrbdc.weights import write_text
 
-from .methods import describe_methods
 from .notes import JUNCTION, MEANING, how_to_read, rivals, spent, warnings
-from .ranking import AGAINST, Place, Ranking
+from .ranking import Place, Ranking
 
 HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction", "wall")
 GROWING = "A method grows narrow models, trained first, into the target, which is trained on."
@@ -103,7 +103,7 @@ def _cells(place: Place) -> list[str]:
     if runs < place.planned:
         top1 = f"{top1.partition(' (')[0]} ({runs} of {place.planned})"
     cells = [variant.label, top1]
-    for method in AGAINST:
+    for method in baselines():
         found = place.differences.get(method)
         cells += [_difference(found), f"{found.p_value:.3g}"] if found else ["-", "-"]
     junctions = "; ".join(f"{e:.1f} → {c:.1f}" for e, c in place.junction)
@@ -173,4 +173,4 @@ def _title(study: Study) -> str:
 
 def _methods(ranking: Ranking) -> list[tuple[str, str]]:
     names = dict.fromkeys(place.variant.method for place in ranking.places)
-    return [(method_label(name), about) for name, about in describe_methods(list(names))]
+    return [(method_label(name), about) for name, about in describe_methods(names)]

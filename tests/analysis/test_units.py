@@ -7,7 +7,6 @@ from mmrbdc.analysis.units import (
     format_epochs,
     format_flops,
     format_time,
-    method_label,
 )
 
 
@@ -49,5 +48,4 @@ def test_time(seconds, shown):
 
 def test_words():
     assert [format_epochs(e) for e in (1, 12, 7.53)] == ["1 epoch", "12 epochs", "7.5 epochs"]
-    assert [method_label(m) for m in ("rbdc", "scratch")] == ["RBDC", "scratch"]
     assert [family_label(f) for f in ("deit", "resnet", "other")] == ["DeiT", "ResNet", "other"]

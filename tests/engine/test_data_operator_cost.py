@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.growth import get_operator
-from mmrbdc.plan import parse_protocol
+from mmrbdc.methods import parse_protocol
 
 
 @pytest.fixture(params=KINDS)

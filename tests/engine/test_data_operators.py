@@ -20,7 +20,8 @@ from mmrbdc.engine.growth_context import TrainingContext
 from mmrbdc.engine.staged_checks import check_staged
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import GrowthError, firefly, get_operator, gradmax, gradmax_search, grow, inner
-from mmrbdc.plan import PlanError, parse_protocol
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import PlanError
 from mmrbdc.weights import read_checkpoint, save_member
 
 pytestmark = pytest.mark.numeric

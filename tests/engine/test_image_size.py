@@ -12,7 +12,8 @@ from tiny_runs import staged, write_images
 from mmrbdc.engine.image_size import input_size, scaled_pipeline, set_image_size
 from mmrbdc.engine.model_cost import stage_config
 from mmrbdc.families import FamilyError
-from mmrbdc.plan import PlanError, parse_protocol
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import PlanError
 
 LOAD, PACK = dict(type="LoadImageFromFile"), dict(type="PackInputs")
 

@@ -26,6 +26,8 @@ def run_of(images, work_dir, family="deit", indices=None, iters=4, **changes):
 
 def test_defaults_are_what_nothing_given_means(images, tmp_path):
     assert lockstep_options({}) == lockstep_options(dict(lockstep=dict())) == DEFAULTS
+    old = dict(augmentation="shared")  # as earlier versions wrote into work dirs
+    assert lockstep_options(dict(lockstep=old)) == DEFAULTS
     plain = run_of(images, tmp_path)
     told = run_of(images, tmp_path, lockstep=DEFAULTS)
     assert plain.model == told.model and plain.train_dataloader == told.train_dataloader
@@ -39,7 +41,7 @@ def test_defaults_are_what_nothing_given_means(images, tmp_path):
         (dict(x=1), "'x'; it may say compute, channels_last"),
         (dict(compute="vmap"), "lockstep.compute is 'vmap'; it must be 'loop' or 'stacked'"),
         (dict(channels_last="yes"), "'yes'; it must be False or True"),
-        (dict(augmentation="shared"), "lockstep.augmentation: all members see the same augmented"),
+        (dict(augmentation="own"), "lockstep.augmentation='own': augmentations of each member's"),
     ],
 )
 def test_what_there_is_not_is_refused(given, message):

@@ -17,7 +17,8 @@ from mmrbdc.engine.model_cost import (
     stage_model,
 )
 from mmrbdc.families import FamilyError
-from mmrbdc.plan import PlanError, make_plan, parse_protocol, solve_lengths, with_epochs
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import PlanError, make_plan, solve_lengths, with_epochs
 
 RESNET = {
     "type": "ImageClassifier",

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map_only
 from mmrbdc.engine.grow_child import Growth, grow_child, identify
 from mmrbdc.engine.stage_config import run_config
 from mmrbdc.engine.stage_setup import plan_on_data, set_up_stages
-from mmrbdc.plan import parse_protocol
+from mmrbdc.methods import parse_protocol
 from mmrbdc.registry import RUNNERS
 
 CLASSES = 3

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from mmrbdc.plan import Feed, PlanError, StageModel, make_plan, parse_protocol
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import Feed, PlanError, StageModel, make_plan
 
 TINY = StageModel("tiny", 192, 5, 100, 300)
 SMALL = StageModel("small", 384, 20, 400, 1200)

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from mmrbdc.plan import StageModel, make_plan, parse_protocol, plan_lines
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import StageModel, make_plan, plan_lines
 from mmrbdc.plan.show import quantity, stage_lines
 
 

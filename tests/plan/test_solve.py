@@ -2,11 +2,11 @@
 
 import pytest
 
+from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import (
     PlanError,
     StageModel,
     make_plan,
-    parse_protocol,
     solve_lengths,
     with_epochs,
 )

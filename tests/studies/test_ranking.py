@@ -9,8 +9,6 @@ from run_dirs import edit_json
 from study_dirs import REFERENCE, write_run
 
 from mmrbdc.analysis.study import read_study
-from mmrbdc.growth import OPERATORS, Operator, block_diagonal
-from mmrbdc.studies.methods import METHODS, describe_methods
 from mmrbdc.studies.ranking import rank
 from mmrbdc.studies.report import ranking_table, write_study_report
 
@@ -101,15 +99,3 @@ def test_what_the_rows_do_not_say_is_told(study, planned, tmp_path):
         # Three to RBDC, three to scratch, of which RBDC against scratch is one and the same.
         assert "for the 5 comparisons" in text and "below 0.01, which 3 seeds cannot" in text
         assert "With 3 seeds it cannot be below 0.25" in text
-
-
-def test_every_operator_that_is_shipped_is_described_to_readers():
-    assert METHODS.keys() == {"rbdc", "scratch", *OPERATORS} - {"block-diagonal"}
-
-
-def test_an_operator_of_ones_own_is_described_by_its_module(monkeypatch):
-    own = Operator("my-coupling", block_diagonal.grow, block_diagonal.describe, parents="sum")
-    monkeypatch.setitem(OPERATORS, "my-coupling", own)
-    about = block_diagonal.__doc__.splitlines()[0].rstrip(".")
-    assert describe_methods(["my-coupling", "rbdc"]) == [
-        ("rbdc", METHODS["rbdc"]), ("my-coupling", about)]  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 from mmrbdc.datasets.digits import make_digits
 from mmrbdc.engine.model_cost import plan_inputs
 from mmrbdc.engine.stage_setup import set_up_stages
-from mmrbdc.plan import PlanError, make_plan, parse_protocol
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import PlanError, make_plan
 from mmrbdc.studies import jobs as study_jobs
 from mmrbdc.studies import run as study_run
 from mmrbdc.studies.grid import read_grid, runs_of

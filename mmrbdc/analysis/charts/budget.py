@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from mmrbdc.methods.readers import is_from_scratch
+
 from ..markup import element
 from ..pretraining import PretrainingRun
 from ..units import format_flops
@@ -25,13 +27,13 @@ def budget_chart(series: Sequence[Series], width: float) -> str:
     """
     runs = [one.runs[0] for one in series]
     scale = svg.Scale(0, max(run.train_flops for run in runs), 0.5, width - 0.5)
-    scratch = [run for run in runs if run.method == "scratch"]
+    scratch = [run for run in runs if is_from_scratch(run.method)]
     shapes: list[str] = []
     described: list[str] = []
     top = 0.0
     for one, run in zip(series, runs, strict=True):
         cost = format_flops(run.train_flops)
-        if len(scratch) == 1 and run.method != "scratch":
+        if len(scratch) == 1 and not is_from_scratch(run.method):
             cost += f", {run.train_flops / scratch[0].train_flops:.1%} of scratch"
         name_width = svg.text_width(one.label, 13, "bold") + 8
         beside = name_width + svg.text_width(cost, 13) <= width

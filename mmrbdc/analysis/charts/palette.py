@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from mmrbdc.methods.readers import method_colour
+
+from ..rows import RANDOM
 from ..statistics import Group
 
-_OF_METHOD = {"rbdc": "#0b66b3", "scratch": "#d1580e", "random": "#7d8590"}
+_RANDOM_WEIGHTS = "#7d8590"
 _SPARE = ("#0a8f72", "#b0569a", "#a17a00", "#5b3ea8", "#c0392b", "#3a9cc4")
 
 
@@ -13,7 +16,7 @@ def group_colours(found: Sequence[Group]) -> dict[str, str]:
     colours: dict[str, str] = {}
     spare = 0
     for group in found:
-        own = _OF_METHOD.get(group.method)
+        own = _RANDOM_WEIGHTS if group.method == RANDOM else method_colour(group.method)
         if own is None or own in colours.values():
             own = _SPARE[spare % len(_SPARE)]
             spare += 1

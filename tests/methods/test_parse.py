@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from mmrbdc.plan import PlanError, check_image_sizes, parse_protocol, with_epochs
+from mmrbdc.methods import parse_protocol
+from mmrbdc.plan import PlanError, check_image_sizes, with_epochs
 
 CFG = {
     "protocol": {"method": "rbdc", "family": "deit", "train_samples": 1000},
@@ -45,7 +46,7 @@ def test_reads_stages_lengths_and_overrides():
 
 def test_defaults_are_the_papers():
     protocol = parse_protocol(CFG)
-    assert protocol.operator == "block-diagonal"
+    assert protocol.operators == ("block-diagonal",) * 2
     assert protocol.parents == "raw"
     assert protocol.reference_epochs == 300
 
@@ -130,16 +131,13 @@ def test_with_epochs_replaces_every_length():
         (cfg(stages=[7]), r"stages\[0\] must be a dict"),
         (cfg(epochs=3), "unknown key 'epochs'"),
         (cfg(refrence_epochs=3), "did you mean 'reference_epochs'"),
-        (cfg(method="magic"), "'magic'.*'rbdc', 'scratch'"),
+        (cfg(method="magic"), "'magic'.*'rbdc'.*'scratch'"),
         (cfg(method="scratch"), "3 stage"),
         (cfg(stages=[{"members": 1, "width": 1, "epochs": 1}]), "1 stage"),
         (cfg(family="vgg"), "vgg"),
-        (
-            cfg(operator="net2net"),
-            "names the operator; leave protocol.operator out",
-        ),
-        (cfg(streams="matched"), "protocol.streams: it was measured without a gain .*leave it out"),
-        (cfg(norm_ramp=0), "protocol.norm_ramp: it was measured without a gain .*leave it out"),
+        (cfg(operator="net2net"), "'rbdc' grows by 'block-diagonal'; leave protocol.operator out"),
+        (cfg(streams="matched"), "protocol.streams='matched': it was measured .*leave it out"),
+        (cfg(norm_ramp=1), "protocol.norm_ramp=1: it was measured without a gain .*leave it out"),
         (cfg(parents="best"), "'best'.*'raw', 'ema'"),
         (cfg(reference_epochs=0), "reference_epochs is 0"),
         (cfg(train_samples=0.5), "train_samples is 0.5"),
@@ -183,6 +181,12 @@ def test_refuses(config, words):
         parse_protocol(config)
 
 
+def test_a_key_that_is_gone_may_say_what_happens_anyway():
+    """As configs that earlier versions wrote into work dirs do."""
+    old = cfg(operator="block-diagonal", streams="plain", norm_ramp=0)
+    assert parse_protocol(old) == parse_protocol(CFG)
+
+
 def test_refuses_a_protocol_without_family_with_its_own_error():
     config = cfg()
     del config["protocol"]["family"]
@@ -196,7 +200,7 @@ MIXTURES = [{"members": 2, "width": "1/2", "epochs": 2}, {"members": 1, "width":
 def test_mixture_growth_has_one_junction_of_two_members():
     for method in ("mixture-growth", "mixture-growth-copy"):
         protocol = parse_protocol(cfg(stages=MIXTURES, method=method))
-        assert protocol.operator == method and len(protocol.stages) == 2
+        assert protocol.operators == (method,) and len(protocol.stages) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""What a method says of itself."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmrbdc.plan import PlanError, Stage
+
+
+@dataclass(frozen=True)
+class Method:
+    """One training system: a protocol is what its method makes of it.
+
+    Attributes:
+        name: ``protocol.method``; of work dirs, ledgers and published files too.
+        about: One line that a ranking says of it, without a full stop.
+        label: What readers call it; the name where none is given.
+        rank: Place in tables and legends: the paper's method 0, others 1, training from scratch 2.
+        colour: In charts; ``None`` for the next that is free.
+        baseline: Whether a ranking compares every other method with it.
+    """
+
+    name: str
+    about: str
+    label: str = ""
+    rank: int = 1
+    colour: str | None = None
+    baseline: bool = False
+
+    @property
+    def title(self) -> str:
+        """What readers call it."""
+        return self.label or self.name
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether it is training from random weights: one stage, no junction."""
+        return False
+
+    def operator(self, narrow: Stage, wide: Stage) -> str:
+        """Name of the growth operator between two stages."""
+        raise NotImplementedError(f"method {self.name!r} names no growth operator")
+
+    def parents(self, narrow: Stage, wide: Stage, child: int) -> tuple[int, ...]:
+        """Numbers of the members that become a child, in the order in which they are placed.
+
+        Equal groups in a row, unless a method says otherwise.
+        """
+        group = narrow.members // wide.members
+        return tuple(range(child * group, (child + 1) * group))
+
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Refuse stages that the method does not take.
+
+        Raises:
+            PlanError: What is wrong, and what to write instead.
+        """
+        self._check_count(stages)
+        self._check_last(stages[-1])
+        for i, (narrow, wide) in enumerate(itertools.pairwise(stages)):
+            self.check_junction(i, narrow, wide)
+            self._check_rising(i, narrow, wide)
+
+    def check_junction(self, i: int, narrow: Stage, wide: Stage) -> None:
+        """Refuse two stages that cannot follow each other; ``i`` is the first one's number."""
+        raise NotImplementedError(f"method {self.name!r} has no rule for junctions")
+
+    def _check_count(self, stages: Sequence[Stage]) -> None:
+        if self.from_scratch != (len(stages) == 1):
+            count = f"{len(stages)} stage" + ("" if len(stages) == 1 else "s")
+            raise PlanError(
+                f"method {self.name!r} with {count}: 'scratch' has exactly one stage and every "
+                "other method at least two"
+            )
+
+    @staticmethod
+    def _check_last(last: Stage) -> None:
+        if last.members != 1 or last.width != 1:
+            raise PlanError(
+                f"the last stage has members={last.members}, width={last.width}; it must be the "
+                "target itself: members=1, width=1"
+            )
+        for key in ("depth", "inner"):
+            if getattr(last, key) != 1:
+                raise PlanError(
+                    f"the last stage has {key}={getattr(last, key)}; it must be the target "
+                    f"itself: leave its {key} out"
+                )
+
+    @staticmethod
+    def _check_rising(i: int, narrow: Stage, wide: Stage) -> None:
+        for key in ("depth", "inner"):
+            before, after = getattr(narrow, key), getattr(wide, key)
+            if after < before:
+                raise PlanError(
+                    f"{key} falls from {before} in stages[{i}] to {after} in stages[{i + 1}]; it "
+                    f"may only grow: set stages[{i}].{key}='{after}' or less"
+                )

@@ -1,0 +1,122 @@
+"""A config's protocol and stages, read and checked by its method's rules."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from mmrbdc.families import get_family
+from mmrbdc.growth import DEPTH_OPERATORS
+from mmrbdc.methods.registry import get_method
+from mmrbdc.plan import PlanError, Protocol, Stage, without_removed
+from mmrbdc.plan.values import (
+    check_keys,
+    count,
+    fraction,
+    listed,
+    not_negative,
+    one_of,
+    plain,
+    positive,
+)
+
+WEIGHTS = ("raw", "ema")
+PROTOCOL_KEYS = (
+    "method",
+    "family",
+    "depth_operator",
+    "parents",
+    "warmup",
+    "reference_epochs",
+    "train_samples",
+)
+STAGE_KEYS = ("members", "width", "inner", "depth", "img_size", "epochs", "iters")
+
+
+def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protocol:
+    """Read and check ``protocol`` and ``stages`` of a config.
+
+    Args:
+        cfg: An MMEngine config or a plain dict.
+        name: What the run is called; usually the stem of the config's file name.
+
+    Raises:
+        PlanError: Something is missing, unknown or inconsistent.
+    """
+    for key in ("protocol", "stages"):
+        if key not in cfg:
+            raise PlanError(
+                f"the config has no {key!r}, so it is not a staged one; configs/rbdc has examples"
+            )
+    settings = plain(cfg["protocol"])
+    if not isinstance(settings, dict):
+        raise PlanError(f"protocol must be a dict, got {settings!r}")
+    settings = without_removed(settings, "protocol")
+    stated = settings.pop("operator", None)
+    check_keys(settings, PROTOCOL_KEYS, "protocol")
+    for key in ("method", "family"):
+        if key not in settings:
+            raise PlanError(f"protocol has no {key!r}; add protocol.{key}")
+
+    method = get_method(settings["method"])
+    get_family(settings["family"])
+    samples = settings.get("train_samples")
+    stages = plain(cfg["stages"])
+    if not isinstance(stages, list) or not stages:
+        raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
+    parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
+    method.check(parsed)
+    operators = tuple(method.operator(*pair) for pair in itertools.pairwise(parsed))
+    if stated is not None and set(operators) - {stated}:
+        raise PlanError(
+            f"protocol.operator is {stated!r}, but method {method.name!r} grows by "
+            f"{' and '.join(map(repr, dict.fromkeys(operators)))}; leave protocol.operator out: "
+            "the method names its operators"
+        )
+    return Protocol(
+        name=name,
+        method=method.name,
+        family=settings["family"],
+        operators=operators,
+        parents=one_of(settings.get("parents", "raw"), WEIGHTS, "protocol.parents"),
+        stages=parsed,
+        reference_epochs=positive(
+            settings.get("reference_epochs", 300), "protocol.reference_epochs"
+        ),
+        train_samples=None if samples is None else count(samples, "protocol.train_samples"),
+        depth_operator=one_of(
+            settings.get("depth_operator", "stack"), DEPTH_OPERATORS, "protocol.depth_operator"
+        ),
+        warmup=None
+        if settings.get("warmup") is None
+        else not_negative(settings["warmup"], "protocol.warmup"),
+    )
+
+
+def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
+    where = f"stages[{index}]"
+    if not isinstance(stage, dict):
+        raise PlanError(f"{where} must be a dict, got {stage!r}")
+    for key in ("members", "width"):
+        if key not in stage:
+            raise PlanError(f"{where} has no {key!r}; it says {listed(stage)}")
+    img_size = stage.get("img_size")
+    epochs, iters = stage.get("epochs"), stage.get("iters")
+    if (epochs is None) == (iters is None):
+        given = "neither epochs nor iters" if epochs is None else f"{epochs=} and {iters=}"
+        raise PlanError(
+            f"{where} has {given}; give exactly one of them (None unsets the other, for example "
+            f"stages.{index}.epochs=None on a command line)"
+        )
+    overrides = {key: value for key, value in stage.items() if key not in STAGE_KEYS}
+    for key in overrides:
+        check_keys([key.split(".")[0]], [*STAGE_KEYS, *cfg], f"{where} (an override)")
+    return Stage(
+        members=count(stage["members"], f"{where}.members"),
+        width=fraction(stage["width"], f"{where}.width"),
+        epochs=None if epochs is None else positive(epochs, f"{where}.epochs"),
+        iters=None if iters is None else count(iters, f"{where}.iters"),
+        overrides=overrides,
+        depth=fraction(stage.get("depth", 1), f"{where}.depth"),
+        img_size=None if img_size is None else count(img_size, f"{where}.img_size"),
+        inner=fraction(stage.get("inner", 1), f"{where}.inner"),
+    )
