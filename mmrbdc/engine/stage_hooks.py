@@ -16,6 +16,7 @@ def protocol_hooks(
     setup: StageSetup,
     indices: Sequence[int],
     children: Sequence[GrownChild],
+    flops_before: float,
 ) -> list[dict[str, Any]]:
     """Hook configs of one run.
 
@@ -25,6 +26,7 @@ def protocol_hooks(
         setup: the stage.
         indices: the members that are trained.
         children: as which they begin; empty in the first stage.
+        flops_before: what the stages before have spent.
     """
     protocol = plan.protocol
     parents = [child.parents for child in children] or [()] * len(indices)
@@ -36,7 +38,7 @@ def protocol_hooks(
             type="mmrbdc.LedgerHook",
             members=len(indices),
             flops_per_sample=setup.row.train_flops_per_sample,
-            flops_before=sum(row.flops for row in plan.rows[: setup.index]),
+            flops_before=flops_before,
             flops_once=float(sum(child.flops for child in children)),
         ),
         dict(

@@ -298,7 +298,7 @@ class StagedRunner:
             self.logger.warning(line)
         cfg.custom_hooks = [
             *cfg.get("custom_hooks", []),
-            *protocol_hooks(cfg, self.plan, setup, indices, children),
+            *protocol_hooks(cfg, self.plan, setup, indices, children, self._spent_before(setup)),
         ]
         cfg.resume = False
         if is_main_process():
