@@ -33,8 +33,8 @@ class Grown:
             files = ("--parents", "A.pth", "B.pth", "--out", "child.pth")
             grow = command("grow", "--config", "CONFIG", *files)
             raise WeightsError(
-                f"mmrbdc.Grown takes the file of a child that is grown already, {told}; grow it with "
-                f"`{grow}` and write init_cfg=dict(type='mmrbdc.Grown', file='child.pth')"
+                f"mmrbdc.Grown takes the file of a child that is grown already, {told}; grow it "
+                f"with `{grow}` and write init_cfg=dict(type='mmrbdc.Grown', file='child.pth')"
             )
         self.file = file
 
