@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from mmrbdc.cli import run_cli
-from mmrbdc.datasets.digits import make_digits
+from mmrbdc.datasets.made.digits import make_digits
 from mmrbdc.weights import read_checkpoint, write_json
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -47,8 +47,8 @@ PROCESS = """
 import json, os, resource, sys, time, warnings
 warnings.filterwarnings("ignore")
 import torch
-from mmrbdc.engine.grow_files import grow_files, load_model_config, write_grown
-from mmrbdc.engine.model_cost import build_on_meta
+from mmrbdc.engine.junctions.grow_files import grow_files, load_model_config, write_grown
+from mmrbdc.engine.cost.on_meta import build_on_meta
 from mmrbdc.weights.read import file_sha256
 CHILD, target, *parents = sys.argv[1:]
 model = build_on_meta(load_model_config(CHILD))
@@ -101,8 +101,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parent(path: Path, seed: int) -> Path:
-    from mmrbdc.engine.grow_files import load_model_config
-    from mmrbdc.engine.model_cost import build_on_meta
+    from mmrbdc.engine.configs.loading import load_model_config
+    from mmrbdc.engine.cost.on_meta import build_on_meta
 
     torch.manual_seed(seed)
     state = build_on_meta(load_model_config(PARENT)).state_dict()

@@ -26,7 +26,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmrbdc.engine.model_cost import stage_config
+from mmrbdc.engine.configs.stage_view import stage_config
 from mmrbdc.methods import parse_protocol
 from mmrbdc.registry import HOOKS, RUNNERS
 

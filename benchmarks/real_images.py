@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmrbdc.cli import run_cli
-from mmrbdc.engine.launch import load_config
-from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.engine.configs.loading import load_config
+from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, solve_lengths
 from mmrbdc.studies.jobs import Job, run_jobs

@@ -24,10 +24,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.analysis.statistics import PairedDifference, Spread
+from mmrbdc.analysis.compare.groups import PairedDifference, Spread
 from mmrbdc.cli import run_cli
-from mmrbdc.engine.checkpoint_hook import numbered_checkpoints
-from mmrbdc.engine.launch import load_config
+from mmrbdc.engine.configs.loading import load_config
+from mmrbdc.engine.hooks.checkpoint import numbered_checkpoints
 from mmrbdc.studies.jobs import run_commands
 from mmrbdc.weights import read_checkpoint, save_member, write_json
 

@@ -5,10 +5,16 @@ The rooms, lowest floor first; imports go down, never up:
 * ``growth``: how weights grow, pure functions on state dicts (needs torch, nothing else)
 * ``families``: what is known of one architecture at any width
 * ``plan``: stages, budgets and FLOPs, before anything runs
+* ``methods``: training systems, one a file: rules, steps, words for people
 * ``weights``: files in and out, strict and safe
-* ``models``, ``engine``, ``datasets``: MMEngine's, MMPretrain's and MMDetection's side
+* ``runs``: one account of the files of a work dir
+* ``datasets``, ``models``, ``engine``: MMEngine's, MMPretrain's and MMDetection's side
+* ``studies``: many protocols on one recipe
 * ``analysis``: what finished runs are compared by
 * ``commands``: the command lines; ``shipped``: configs and tools, for MMEngine's ``mmrbdc::``
+
+The modules beside the rooms (registry, seeding, cli and so on) know nothing of them. A room of many
+files has rooms of its own, each with a line in its ``__init__``.
 """
 
 from contextlib import suppress

@@ -44,9 +44,7 @@ RUNNERS = ScopedRegistry(
     "runner", parent=MMENGINE_RUNNERS, scope="mmrbdc", locations=["mmrbdc.engine"]
 )
 LOOPS = ScopedRegistry("loop", parent=MMENGINE_LOOPS, scope="mmrbdc", locations=["mmrbdc.engine"])
-HOOKS = ScopedRegistry(
-    "hook", parent=MMENGINE_HOOKS, scope="mmrbdc", locations=["mmrbdc.engine", "mmrbdc.models"]
-)
+HOOKS = ScopedRegistry("hook", parent=MMENGINE_HOOKS, scope="mmrbdc", locations=["mmrbdc.engine"])
 OPTIM_WRAPPERS = ScopedRegistry(
     "optim_wrapper", parent=MMENGINE_OPTIM_WRAPPERS, scope="mmrbdc", locations=["mmrbdc.engine"]
 )
@@ -60,7 +58,7 @@ METRICS = ScopedRegistry(
     "metric",
     parent=MMENGINE_METRICS,
     scope="mmrbdc",
-    locations=["mmrbdc.engine", *(["mmrbdc.engine.coco_metric"] if has_ops() else [])],
+    locations=["mmrbdc.engine", *(["mmrbdc.engine.evaluation.coco_metric"] if has_ops() else [])],
 )
 WEIGHT_INITIALIZERS = ScopedRegistry(
     "weight initializer",
@@ -76,23 +74,29 @@ DATASETS = ScopedRegistry(
     parent=MMENGINE_DATASETS,
     scope="mmrbdc",
     locations=[
-        "mmrbdc.datasets.replay",
+        "mmrbdc.datasets.loading.replay",
         "mmrbdc.datasets.folders.dataset",
         # MMDetection's, which asks for mmcv's ops
-        *(["mmrbdc.datasets.coco.dataset"] if has_ops() else []),
+        *(["mmrbdc.datasets.detection.dataset"] if has_ops() else []),
     ],
 )
 DATA_SAMPLERS = ScopedRegistry(
     "data sampler",
     parent=MMENGINE_DATA_SAMPLERS,
     scope="mmrbdc",
-    locations=["mmrbdc.datasets.replay"],
+    locations=["mmrbdc.datasets.loading.replay"],
 )
 FUNCTIONS = ScopedRegistry(
-    "function", parent=MMENGINE_FUNCTIONS, scope="mmrbdc", locations=["mmrbdc.datasets.workers"]
+    "function",
+    parent=MMENGINE_FUNCTIONS,
+    scope="mmrbdc",
+    locations=["mmrbdc.datasets.loading.workers"],
 )
 TRANSFORMS = ScopedRegistry(
-    "transform", parent=MMENGINE_TRANSFORMS, scope="mmrbdc", locations=["mmrbdc.datasets.loading"]
+    "transform",
+    parent=MMENGINE_TRANSFORMS,
+    scope="mmrbdc",
+    locations=["mmrbdc.datasets.pictures.load"],
 )
 
 # What we add nothing to: a config's scope leads there as well.

@@ -30,7 +30,7 @@ class Tiny:
     """Of 40 digits in batches of 8: 12, 10 and 7 iterations, 2 epochs and a part of one in two."""
 
     def __init__(self, place: Path):
-        from mmrbdc.datasets.digits import make_digits
+        from mmrbdc.datasets.made.digits import make_digits
 
         self.place = place
         make_digits(place / "data" / "digits", counts=dict(train=40, val=20, test=20))
@@ -64,7 +64,7 @@ class Tiny:
 
     def fork(self, script, *arguments, code=0):
         """Run a script as a fork that has the libraries; check and return its exit code."""
-        from mmrbdc.studies.processes import run_script
+        from mmrbdc.processes import run_script
 
         log = self.place / "fork.log"
         log.write_text("")

@@ -18,7 +18,7 @@ import torch
 from mmengine.config import Config
 
 from mmrbdc.cli import run_cli
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import save_member
 

@@ -10,8 +10,8 @@ import pytest
 
 from mmrbdc.commands import compare, convert, grow, plan, publish, study, test
 from mmrbdc.commands.arguments import check_writable
-from mmrbdc.datasets.digits import POOLS, SMALL_TRAIN
-from mmrbdc.datasets.scenes import COUNTS
+from mmrbdc.datasets.made.digits import POOLS, SMALL_TRAIN
+from mmrbdc.datasets.made.scenes import COUNTS
 from mmrbdc.growth import DEPTH_OPERATORS, OPERATORS
 from mmrbdc.plan import DEFAULT_RATIO
 from mmrbdc.weights.libraries import LIBRARIES

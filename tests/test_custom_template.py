@@ -17,9 +17,10 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from tiny_coco import ROOT, as_arguments, tiny_options
 
-from mmrbdc.datasets.scenes import make_scenes
-from mmrbdc.engine.image_size import check_canvas
-from mmrbdc.engine.launch import load_config, prepare_config, train
+from mmrbdc.datasets.made.scenes import make_scenes
+from mmrbdc.engine.configs.loading import load_config
+from mmrbdc.engine.inputs.image_size import check_canvas
+from mmrbdc.engine.launch import prepare_config, train
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import publish
 

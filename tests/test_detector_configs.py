@@ -15,9 +15,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.scenes import make_scenes
+from mmrbdc.engine.hooks.load_report import LoadReportHook
 from mmrbdc.families import architecture_from_config
-from mmrbdc.models.backbones import LoadReportHook
 from mmrbdc.weights import WeightsError, publish, read_checkpoint
 
 ROOT = Path(__file__).parent.parent

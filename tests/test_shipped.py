@@ -18,8 +18,8 @@ from mmengine.registry import RUNNERS
 
 import mmrbdc
 from mmrbdc.__main__ import COMMANDS, main
-from mmrbdc.engine.launch import load_config
-from mmrbdc.engine.scope import drop_scope
+from mmrbdc.engine.configs.loading import load_config
+from mmrbdc.engine.configs.scope import drop_scope
 from mmrbdc.shipped import command, find_config, near_configs, shipped_root
 
 ROOT = Path(__file__).parent.parent

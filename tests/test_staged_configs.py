@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmrbdc.engine.model_cost import plan_inputs
+from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import make_plan
 

@@ -18,20 +18,20 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from mmrbdc.analysis import page
 from mmrbdc.analysis.charts import svg
 from mmrbdc.analysis.coco import read_annotations, read_predictions, side_by_side
-from mmrbdc.analysis.table import terminal_table
+from mmrbdc.analysis.reports import page
+from mmrbdc.analysis.reports.study_page import _marked
+from mmrbdc.analysis.reports.table import terminal_table
 from mmrbdc.cli import run_cli
 from mmrbdc.commands import check_data, compare
 from mmrbdc.datasets.configs import stated_classes
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.inspect_coco import CocoSplit, SplitReport
-from mmrbdc.datasets.show_coco import class_lines, counts_table
+from mmrbdc.datasets.reports.inspect_coco import CocoSplit, SplitReport
+from mmrbdc.datasets.reports.show_coco import class_lines, counts_table
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import StageModel, make_plan
 from mmrbdc.plan.show import plan_table
-from mmrbdc.studies.report import _marked
 from mmrbdc.terminal import console, shown
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from mmrbdc.engine.options import merge_options
+from mmrbdc.engine.configs.cfg_options import merge_options
 from mmrbdc.typed_options import ConfigOptions, Typed
 
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import publish
 

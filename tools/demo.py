@@ -126,7 +126,7 @@ def commands(args: argparse.Namespace, size: Size) -> list[tuple[str, list[str]]
 
 def run(title: str, command: list[str], log: Path) -> None:
     """Run one tool; show its progress, keep its output in ``log``, stop the demo if it fails."""
-    from mmrbdc.studies.processes import interrupt_scripts, run_script
+    from mmrbdc.processes import interrupt_scripts, run_script
 
     started = time.monotonic()
     print(title, flush=True)

@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     three("--scenes", default=SCENES, help="scenes (default: {} {} {})".format(*SCENES))
     parser.add_argument("--force", action="store_true", help="make again what is current")
     args = parser.parse_args(argv)
-    from mmrbdc.datasets.digits import POOLS, check_counts, make_digits
-    from mmrbdc.datasets.scenes import COUNTS, make_scenes
+    from mmrbdc.datasets.made.digits import POOLS, check_counts, make_digits
+    from mmrbdc.datasets.made.scenes import COUNTS, make_scenes
 
     digits = dict(zip(POOLS, args.digits, strict=True))
     small = {**digits, "train": args.small_train}

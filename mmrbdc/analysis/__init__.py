@@ -4,16 +4,22 @@ Reads the files that ``tools/train.py`` and ``tools/test.py`` leave in the work 
 else: no model is built here.
 """
 
-from .differing_images import Picture, differing_images
-from .errors import AnalysisError
-from .findings import Findings, analyse
-from .over_images import ImageDifference
-from .prediction_files import from_predictions
-from .report import report_html, write_report
-from .rows import Comparison, Row, collect
-from .statistics import Group, PairedDifference, Spread, groups, paired_differences
-from .table import comparison_table, differences_table
-from .terminal import print_findings
+from mmrbdc.analysis.compare.differing_images import Picture, differing_images
+from mmrbdc.analysis.compare.findings import Findings, analyse
+from mmrbdc.analysis.compare.groups import (
+    Group,
+    PairedDifference,
+    Spread,
+    groups,
+    paired_differences,
+)
+from mmrbdc.analysis.compare.over_images import ImageDifference
+from mmrbdc.analysis.reading.prediction_files import from_predictions
+from mmrbdc.analysis.reading.rows import Comparison, Row, collect
+from mmrbdc.analysis.reports.comparison_page import report_html, write_report
+from mmrbdc.analysis.reports.table import comparison_table, differences_table
+from mmrbdc.analysis.reports.terminal import print_findings
+from mmrbdc.runs.errors import AnalysisError
 
 __all__ = [
     "AnalysisError",

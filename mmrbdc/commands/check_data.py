@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import CommandParser, add_config_options, check_writable
+from mmrbdc.commands.arguments import CommandParser, add_config_options, check_writable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from mmrbdc.datasets.inspect_coco import SplitReport
+    from mmrbdc.datasets.reports.inspect_coco import SplitReport
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,9 +53,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def read_config(args: argparse.Namespace) -> "Config | None":
     """The config of the command line; None where it names annotation files."""
     from mmrbdc.datasets.errors import DataError
-    from mmrbdc.engine.launch import load_config
-    from mmrbdc.engine.options import merge_options
-    from mmrbdc.engine.settings import refuse_study
+    from mmrbdc.engine.configs.cfg_options import merge_options
+    from mmrbdc.engine.configs.loading import load_config, refuse_study
 
     if not args.files[0].endswith(".py"):
         return None
@@ -71,7 +70,7 @@ def look_at_files(args: argparse.Namespace) -> "tuple[list[SplitReport], list[st
     """Look at the annotation files of the command line."""
     from mmrbdc.datasets.coco.renumber import renumber
     from mmrbdc.datasets.errors import DataError
-    from mmrbdc.datasets.inspect_coco import CocoSplit, inspect
+    from mmrbdc.datasets.reports.inspect_coco import CocoSplit, inspect
 
     if args.renumber:
         if len(args.files) > 1:
@@ -108,13 +107,18 @@ def look_at_files(args: argparse.Namespace) -> "tuple[list[SplitReport], list[st
 def main(argv: Sequence[str] | None = None) -> None:
     """Print what the data set holds; exit with 1 where something is wrong with it."""
     args = parse_args(argv)
-    from mmrbdc.datasets.folders.inspect import inspect_folders, reads_folders
-    from mmrbdc.datasets.folders.show import folder_lines, images_table
-    from mmrbdc.datasets.inspect_coco import images_of_splits, inspect_config
-    from mmrbdc.datasets.show_coco import all_errors, class_lines, counts_table, finding_lines
-    from mmrbdc.engine.first_step import count_errors
-    from mmrbdc.engine.loop_parts import loop_errors
-    from mmrbdc.engine.metric_trial import scoring_errors
+    from mmrbdc.datasets.reports.inspect_coco import images_of_splits, inspect_config
+    from mmrbdc.datasets.reports.inspect_folders import inspect_folders, reads_folders
+    from mmrbdc.datasets.reports.show_coco import (
+        all_errors,
+        class_lines,
+        counts_table,
+        finding_lines,
+    )
+    from mmrbdc.datasets.reports.show_folders import folder_lines, images_table
+    from mmrbdc.engine.checks.first_step import count_errors
+    from mmrbdc.engine.checks.loop_parts import loop_errors
+    from mmrbdc.engine.checks.metric_trial import scoring_errors
     from mmrbdc.terminal import console, shown
 
     screen = console()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import CommandParser, check_writable
+from mmrbdc.commands.arguments import CommandParser, check_writable
 
 if TYPE_CHECKING:
     from mmrbdc.analysis import Comparison

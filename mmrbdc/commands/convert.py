@@ -10,7 +10,7 @@ DeiT file as well. To and back gives the same bits. None of the libraries need b
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import CommandParser, check_writable
+from mmrbdc.commands.arguments import CommandParser, check_writable
 
 # Written out, since their tables import torch, and --help should not; a test compares.
 LIBRARIES = ("mmpretrain", "timm", "torchvision", "huggingface")

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import CommandParser, check_writable
+from mmrbdc.commands.arguments import CommandParser, check_writable
 
 # Written out, since the growth operators import torch, and --help should not; a test compares.
 OPERATORS = (
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import_operators(args.imports, "--imports")
     get_operator(args.operator)
     # MMEngine takes seconds to import: not before the command line is known to be right.
-    from mmrbdc.engine.grow_files import check_targets, grow_files, write_grown
+    from mmrbdc.engine.junctions.grow_files import check_targets, grow_files, write_grown
 
     targets = [args.out, *([args.report] if args.report else [])]
     check_targets(targets, args.parents, force=args.force)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import CommandParser, add_config_options
+from mmrbdc.commands.arguments import CommandParser, add_config_options
 
 DEFAULT_RATIO = 1.5  # plan.solve's; written out, since that imports torch, and --help should not
 
@@ -42,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the plan."""
     args = parse_args(argv)
     _import_classifiers()
-    from mmrbdc.engine.launch import load_config
-    from mmrbdc.engine.model_cost import plan_inputs
-    from mmrbdc.engine.options import merge_options
-    from mmrbdc.engine.settings import check_settings, refuse_study
-    from mmrbdc.engine.target_checks import check_target
+    from mmrbdc.engine.checks.settings import check_settings
+    from mmrbdc.engine.checks.target import check_target
+    from mmrbdc.engine.configs.cfg_options import merge_options
+    from mmrbdc.engine.configs.loading import load_config, refuse_study
+    from mmrbdc.engine.cost.plan_inputs import plan_inputs
     from mmrbdc.methods import parse_protocol
     from mmrbdc.plan import PlanError, make_plan, solve_lengths, with_epochs
     from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, stage_lines

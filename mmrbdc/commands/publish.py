@@ -9,7 +9,7 @@ training FLOPs, accuracy and versions, as far as the checkpoint knows them.
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import CommandParser, check_writable
+from mmrbdc.commands.arguments import CommandParser, check_writable
 
 _SUFFIXES = (".pth", ".pt", ".safetensors", ".json")
 

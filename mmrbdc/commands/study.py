@@ -9,9 +9,8 @@ the same command with --resume goes on. Ends with a table, study.html and one cs
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmrbdc.commands.arguments import CommandParser, add_config_options, check_writable
 from mmrbdc.shipped import shipped_root
-
-from .arguments import CommandParser, add_config_options, check_writable
 
 ROOT = shipped_root()
 WIDTH = 140
@@ -30,12 +29,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.out:
         check_writable("--out", args.out)
-    from mmrbdc.analysis.study import read_study
+    from mmrbdc.analysis.reports.study_page import ranking_table, write_study_report
+    from mmrbdc.analysis.study.ranking import rank
+    from mmrbdc.analysis.study.variants import read_study
     from mmrbdc.datasets import check_config_data
-    from mmrbdc.studies.grid import read_grid
-    from mmrbdc.studies.ranking import rank
-    from mmrbdc.studies.report import ranking_table, write_study_report
     from mmrbdc.studies.run import check_folder, check_out, finished_runs, ranked_runs, run_grid
+    from mmrbdc.studies.study_config import read_grid
     from mmrbdc.terminal import console
 
     if args.jobs < 1:

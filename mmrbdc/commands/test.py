@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import CommandParser, add_run_arguments, check_writable
+from mmrbdc.commands.arguments import CommandParser, add_run_arguments, check_writable
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if args.out:
         check_writable("--out", Path(args.out).parent)
-    from mmrbdc.engine.launch import load_config, prepare_config, test
+    from mmrbdc.engine.configs.loading import load_config
+    from mmrbdc.engine.launch import prepare_config, test
 
     cfg = prepare_config(
         load_config(args.config),

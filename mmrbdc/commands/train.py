@@ -9,7 +9,7 @@ mmrbdc train configs/mask-rcnn_rbdc-r50_coco.py --cfg-options train_dataloader.b
 import argparse
 from collections.abc import Sequence
 
-from .arguments import CommandParser, add_run_arguments
+from mmrbdc.commands.arguments import CommandParser, add_run_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -52,7 +52,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the config, apply the command line, train."""
     args = parse_args(argv)
-    from mmrbdc.engine.launch import load_config, prepare_config, train
+    from mmrbdc.engine.configs.loading import load_config
+    from mmrbdc.engine.launch import prepare_config, train
 
     cfg = prepare_config(
         load_config(args.config),

@@ -1,8 +1,8 @@
 """Data: the sets that the program makes for itself, checks before training, replayable loading.
 
 Names are imported when they are asked for: who reads annotations needs nothing of OpenMMLab, and a
-run on other data none of the packages of ``digits`` and ``scenes``. Registered types are found
-through the locations in ``mmrbdc.registry``.
+run on other data none of the packages of ``made``. Registered types are found through the
+locations in ``mmrbdc.registry``.
 """
 
 from importlib import import_module
@@ -13,9 +13,9 @@ from mmrbdc.datasets.errors import DataError
 if TYPE_CHECKING:
     from mmrbdc.datasets.check import check_config_data, check_data
     from mmrbdc.datasets.folders.dataset import CustomDataset, ImageNet
-    from mmrbdc.datasets.loading import LoadImageFromFile
-    from mmrbdc.datasets.replay import Draw, ReplayableDataset, ReplayableSampler
-    from mmrbdc.datasets.workers import leave_sigterm_to_parent
+    from mmrbdc.datasets.loading.replay import Draw, ReplayableDataset, ReplayableSampler
+    from mmrbdc.datasets.loading.workers import leave_sigterm_to_parent
+    from mmrbdc.datasets.pictures.load import LoadImageFromFile
 
 __all__ = [
     "CustomDataset",
@@ -31,14 +31,14 @@ __all__ = [
 ]
 _PLACES = {
     "CustomDataset": "folders.dataset",
-    "Draw": "replay",
+    "Draw": "loading.replay",
     "ImageNet": "folders.dataset",
-    "LoadImageFromFile": "loading",
-    "ReplayableDataset": "replay",
-    "ReplayableSampler": "replay",
+    "LoadImageFromFile": "pictures.load",
+    "ReplayableDataset": "loading.replay",
+    "ReplayableSampler": "loading.replay",
     "check_config_data": "check",
     "check_data": "check",
-    "leave_sigterm_to_parent": "workers",
+    "leave_sigterm_to_parent": "loading.workers",
 }
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrbdc.datasets.coco.config import CocoOfConfig
 from mmrbdc.datasets.configs import (
     LOADERS,
     find_datasets,
@@ -17,11 +16,12 @@ from mmrbdc.datasets.configs import (
     missing,
     stated_classes,
 )
+from mmrbdc.datasets.detection.config import CocoOfConfig
+from mmrbdc.datasets.detection.pipelines import check_pipelines
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.folders.check import check_folders
 from mmrbdc.datasets.folders.dataset import ours_for
 from mmrbdc.datasets.numbering import FILE_ORDER, SORTED, numbering_problem
-from mmrbdc.datasets.pipelines import check_pipelines
 from mmrbdc.datasets.wording import counted, quoted
 
 

@@ -1,27 +1,31 @@
 """MMEngine's side: the staged runner, its hooks, loop, initialiser and optimizer wrapper.
 
-``coco_metric`` is not imported here: it needs MMDetection, and planning and pretraining do not.
+Lowest room first: ``process``, ``inputs``, ``configs``, ``cost``, ``evaluation``, ``hooks``,
+``optim`` and ``checks``, ``training``, ``stages`` and ``junctions``, ``steps``; ``launch`` on top.
+``evaluation.coco_metric`` is not imported here: it needs MMDetection, and planning and pretraining
+do not.
 """
 
-from mmrbdc.engine.amp import BFloat16OptimWrapper
-from mmrbdc.engine.buffers import AverageBuffersHook
-from mmrbdc.engine.checkpoint_hook import CheckpointHook
-from mmrbdc.engine.detector_cost import DetectorCostHook
-from mmrbdc.engine.detector_test import ThroughputHook
-from mmrbdc.engine.finite import FiniteLossHook
-from mmrbdc.engine.grown import Grown
-from mmrbdc.engine.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
-from mmrbdc.engine.ledger import LedgerHook
-from mmrbdc.engine.loading_errors import ReadingHook
-from mmrbdc.engine.loop import StageLoop
-from mmrbdc.engine.members import MemberExportHook
-from mmrbdc.engine.metrics import MemberAccuracy
-from mmrbdc.engine.optim import MergedGroupsConstructor, SiblingsOptimWrapper
-from mmrbdc.engine.preemption import PreemptionHook
-from mmrbdc.engine.progress import ProgressHook
-from mmrbdc.engine.staged_runner import StagedRunner
-from mmrbdc.engine.train_record import TrainRecordHook
-from mmrbdc.engine.wall_clock import WallClockHook
+from mmrbdc.engine.evaluation.member_accuracy import MemberAccuracy
+from mmrbdc.engine.hooks.average_buffers import AverageBuffersHook
+from mmrbdc.engine.hooks.checkpoint import CheckpointHook
+from mmrbdc.engine.hooks.detector_cost import DetectorCostHook
+from mmrbdc.engine.hooks.finite_loss import FiniteLossHook
+from mmrbdc.engine.hooks.ledger import LedgerHook
+from mmrbdc.engine.hooks.load_report import LoadReportHook
+from mmrbdc.engine.hooks.member_export import MemberExportHook
+from mmrbdc.engine.hooks.preemption import PreemptionHook
+from mmrbdc.engine.hooks.progress import ProgressHook
+from mmrbdc.engine.hooks.reading import ReadingHook
+from mmrbdc.engine.hooks.throughput import ThroughputHook
+from mmrbdc.engine.hooks.train_record import TrainRecordHook
+from mmrbdc.engine.hooks.wall_clock import WallClockHook
+from mmrbdc.engine.junctions.grown import Grown
+from mmrbdc.engine.optim.amp import BFloat16OptimWrapper
+from mmrbdc.engine.optim.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
+from mmrbdc.engine.optim.siblings import MergedGroupsConstructor, SiblingsOptimWrapper
+from mmrbdc.engine.stages.loop import StageLoop
+from mmrbdc.engine.steps.staged_runner import StagedRunner
 
 __all__ = [
     "AverageBuffersHook",
@@ -33,6 +37,7 @@ __all__ = [
     "LayerDecayError",
     "LayerDecayOptimWrapperConstructor",
     "LedgerHook",
+    "LoadReportHook",
     "MemberAccuracy",
     "MemberExportHook",
     "MergedGroupsConstructor",

@@ -12,44 +12,42 @@ from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmrbdc.config_errors import ConfigError
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.splits import split_of_test
-from mmrbdc.engine.amp import fit_amp_to_device
-from mmrbdc.engine.batch import batch_warnings, count_accumulated
-from mmrbdc.engine.checkpoint_hook import newest_readable_checkpoint
-from mmrbdc.engine.class_order import BegunClassesHook, check_tested_classes
-from mmrbdc.engine.config_bases import check_bases, did_you_mean
-from mmrbdc.engine.detector_test import (
-    PREDICTIONS,
-    ThroughputHook,
-    evaluation_facts,
-    keep_predictions,
-)
-from mmrbdc.engine.distributed import prepare_distributed
-from mmrbdc.engine.finite import FiniteLossHook
-from mmrbdc.engine.first_step import check_first_step, check_test_loader, check_topk
-from mmrbdc.engine.held_output import held_output
-from mmrbdc.engine.image_size import check_canvas
-from mmrbdc.engine.load_from import read_load_from
-from mmrbdc.engine.loading_errors import ReadingHook, list_by_rules, loading_errors_in_words
-from mmrbdc.engine.lock import lock_folder
-from mmrbdc.engine.loop_parts import check_loops
-from mmrbdc.engine.metric_trial import check_metrics
-from mmrbdc.engine.options import merge_options
-from mmrbdc.engine.resumed_run import end_logged, enter_run, keep_record
-from mmrbdc.engine.scope import drop_scope
-from mmrbdc.engine.settings import check_parts, check_settings, import_custom, refuse_study
-from mmrbdc.engine.training_runner import TrainingRunner
-from mmrbdc.engine.trial import try_optimizer
-from mmrbdc.engine.vis_backends import check_vis_backends
+from mmrbdc.engine.checks.class_order import BegunClassesHook, check_tested_classes
+from mmrbdc.engine.checks.first_step import check_first_step, check_test_loader, check_topk
+from mmrbdc.engine.checks.loop_parts import check_loops
+from mmrbdc.engine.checks.metric_trial import check_metrics
+from mmrbdc.engine.checks.object_trial import try_optimizer
+from mmrbdc.engine.checks.settings import check_parts, check_settings
+from mmrbdc.engine.checks.vis_backends import check_vis_backends
+from mmrbdc.engine.configs.cfg_options import merge_options
+from mmrbdc.engine.configs.custom_imports import import_custom
+from mmrbdc.engine.configs.loading import is_staged, load_config, refuse_study
+from mmrbdc.engine.evaluation.detector import PREDICTIONS, evaluation_facts, keep_predictions
+from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint
+from mmrbdc.engine.hooks.finite_loss import FiniteLossHook
+from mmrbdc.engine.hooks.reading import ReadingHook
+from mmrbdc.engine.hooks.throughput import ThroughputHook
+from mmrbdc.engine.inputs.image_size import check_canvas
+from mmrbdc.engine.inputs.loading_errors import list_by_rules, loading_errors_in_words
+from mmrbdc.engine.inputs.real_batch import batch_warnings, count_accumulated
+from mmrbdc.engine.optim.amp import fit_amp_to_device
+from mmrbdc.engine.process.distributed import prepare_distributed
+from mmrbdc.engine.process.held_output import held_output
+from mmrbdc.engine.process.lock import lock_folder
+from mmrbdc.engine.training.load_from import read_load_from
+from mmrbdc.engine.training.resumed_run import end_logged, enter_run, keep_record
+from mmrbdc.engine.training.runner import TrainingRunner
 from mmrbdc.models.backbones.transfer import check_transferred_files
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.ops import NO_OPS, check_ops, has_ops
-from mmrbdc.shipped import command, find_config, shipped_root
+from mmrbdc.shipped import command
 from mmrbdc.weights import Checkpoint, load_strict, read_checkpoint, write_json
 from mmrbdc.weights.read import file_sha256
 from mmrbdc.weights.stock import stock_files_readable
+
+__all__ = ["is_staged", "load_config", "prepare_config", "test", "train"]
 
 _TO_TRAIN = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
 _LAUNCHERS = {
@@ -62,50 +60,6 @@ _LAUNCHERS = {
 }
 """What each launcher needs, and what sets it."""
 _TO_TEST = ("model", "test_dataloader", "test_evaluator", "test_cfg")
-
-
-def load_config(path: str | Path) -> Config:
-    """Read a config file, or one that is shipped (see :func:`mmrbdc.shipped.find_config`).
-
-    Raises:
-        FileNotFoundError: there is none, or a base of it is not there.
-        ValueError: it cannot be read.
-    """
-    file = find_config(str(path))
-    if file is None:
-        raise FileNotFoundError(
-            f"no config file {path}, here or among those that are shipped, in "
-            f"{shipped_root() / 'configs'}{did_you_mean(str(path))}"
-        )
-    check_bases(file)
-    try:
-        cfg = Config.fromfile(str(file), import_custom_modules=False)
-        import_custom(cfg)
-    except OSError as error:
-        raise type(error)(f"config {path}: {error}") from error
-    except ConfigError as error:
-        raise ConfigError(f"config {path}: {error}") from error
-    except Exception as error:  # a config is code, it can fail in any way
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"config {path}: {told}{_hint(error)}") from error
-    drop_scope(cfg)
-    # Every checkpoint holds the config as text; formatting it would take a second each time.
-    return Config(cfg.to_dict(), filename=cfg.filename, format_python_code=False)
-
-
-def _hint(error: Exception) -> str:
-    """What to do about a base that MMEngine could not find."""
-    if "get external package" in str(error):
-        return (
-            "; MMEngine wants a folder behind '::': mmrbdc::detection/NAME.py, and for a config "
-            "in no folder mmrbdc::_base_/../NAME.py"
-        )
-    return ""
-
-
-def is_staged(cfg: Config) -> bool:
-    """Whether the config describes a protocol rather than one run."""
-    return "stages" in cfg or "protocol" in cfg
 
 
 def prepare_config(
@@ -337,9 +291,9 @@ def _test_run(
 
 
 def _use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> list[str]:
-    """:func:`mmrbdc.engine.evaluators.use_one_limit`; without mmcv's ops nothing scores boxes."""
+    """What ``evaluators.use_one_limit`` does; without mmcv's ops nothing scores boxes."""
     if has_ops():
-        from mmrbdc.engine.evaluators import use_one_limit
+        from mmrbdc.engine.evaluation.evaluators import use_one_limit
 
         return use_one_limit(cfg, *splits, max_dets=max_dets)
     if max_dets is not None:
@@ -348,9 +302,9 @@ def _use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> li
 
 
 def _tell_detector_limits(loop: Any, cfg: Config, split: str) -> None:
-    """:func:`mmrbdc.engine.evaluators.tell_detector_limits`, where boxes are scored at all."""
+    """What ``evaluators.tell_detector_limits`` does, where boxes are scored at all."""
     if has_ops():
-        from mmrbdc.engine.evaluators import tell_detector_limits
+        from mmrbdc.engine.evaluation.evaluators import tell_detector_limits
 
         tell_detector_limits(loop, cfg, split)
 
@@ -361,7 +315,7 @@ def _use_own_datasets(cfg: Config) -> list[str]:
     """
     changed = []
     if has_ops():
-        from mmrbdc.datasets.coco.dataset import judged_datasets
+        from mmrbdc.datasets.detection.dataset import judged_datasets
 
         changed = judged_datasets(cfg)
     notes = [f"CocoDataset is read as mmrbdc.CocoDataset: {', '.join(changed)}"] if changed else []

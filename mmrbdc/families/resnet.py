@@ -5,13 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from mmrbdc.families.base import (
-    Architecture,
-    FamilyError,
-    check_head,
-    refuse_options,
-    type_name,
-)
+from mmrbdc.families.base import Architecture, FamilyError, check_head, refuse_options, type_name
 from mmrbdc.growth import Axis, Entry, Layout, Space
 
 STAGE_BLOCKS = {

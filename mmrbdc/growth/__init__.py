@@ -1,12 +1,12 @@
 """How weights grow: pure functions on state dicts. Needs torch and nothing else."""
 
-from mmrbdc.growth import block_diagonal
 from mmrbdc.growth.context import Context, Work
-from mmrbdc.growth.depth import DEPTH_OPERATORS, deepen
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Axis, Entry, Layout, Space
+from mmrbdc.growth.operators import block_diagonal
+from mmrbdc.growth.parents.depth import DEPTH_OPERATORS, deepen
+from mmrbdc.growth.parents.positions import resize_positions
 from mmrbdc.growth.placement import Block, Placement
-from mmrbdc.growth.positions import resize_positions
 from mmrbdc.growth.report import GrowthReport
 from mmrbdc.growth.run import (
     OPERATORS,

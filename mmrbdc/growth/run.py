@@ -9,25 +9,25 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from mmrbdc.growth import (
+from mmrbdc.growth import keep
+from mmrbdc.growth.context import Context, Work
+from mmrbdc.growth.errors import GrowthError
+from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.maps.templates import has_templates, template_layout
+from mmrbdc.growth.operators import (
     aki,
     averaging,
     block_diagonal,
     firefly,
     gradmax,
-    keep,
     mixture_growth,
     net2net,
     reinit,
     self_coupling,
     tiling,
 )
-from mmrbdc.growth.context import Context, Work
-from mmrbdc.growth.errors import GrowthError
-from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.placement import Placement
 from mmrbdc.growth.report import GrowthReport, make_report
-from mmrbdc.growth.templates import has_templates, template_layout
 from mmrbdc.shipped import command
 
 StateDict = Mapping[str, Tensor]
@@ -65,7 +65,7 @@ class Operator:
             parent's space sizes and the images of an epoch.
         inner: Whether it grows the inner widths of blocks and leaves the width as it is.
         parent_weights: What the parents' state dicts hold: ``plain`` weights under the child's
-            names, or ``templates``, see ``mmrbdc.growth.templates``.
+            names, or ``templates``, see ``mmrbdc.growth.maps.templates``.
     """
 
     name: str

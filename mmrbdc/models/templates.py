@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from mmrbdc.families import architecture_from_config
-from mmrbdc.growth.templates import is_mixed, mix, plain_state
+from mmrbdc.growth.maps.templates import is_mixed, mix, plain_state
 from mmrbdc.registry import MODELS
 
 

@@ -6,12 +6,7 @@ from mmrbdc.plan.flops import both_flops, forward_flops, training_flops, trainin
 from mmrbdc.plan.removed import without_removed
 from mmrbdc.plan.show import plan_lines, plan_table
 from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
-from mmrbdc.plan.stages import (
-    Protocol,
-    Stage,
-    check_image_sizes,
-    with_epochs,
-)
+from mmrbdc.plan.stages import Protocol, Stage, check_image_sizes, with_epochs
 
 __all__ = [
     "DEFAULT_RATIO",

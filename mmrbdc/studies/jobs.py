@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.processes import interrupt_scripts, run_script
 from mmrbdc.weights import write_json
-
-from .processes import interrupt_scripts, run_script
 
 _MARK = "command.json"
 

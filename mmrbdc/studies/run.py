@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from mmrbdc.plan import PlanError
+from mmrbdc.studies.jobs import Job, run_jobs
+from mmrbdc.studies.study_config import Grid, Variant, runs_of
 from mmrbdc.weights import write_json, write_text
-
-from .grid import Grid, Variant, runs_of
-from .jobs import Job, run_jobs
 
 MARK = "study.json"
 

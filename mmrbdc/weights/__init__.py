@@ -4,14 +4,14 @@ Nothing here unpickles code, and nothing here needs an mm package: a training ch
 stock MMEngine is understood as well.
 """
 
-from .atomic import atomic_write, write_json, write_text
-from .errors import WeightsError
-from .finite import check_numbers
-from .load import LoadReport, load_strict
-from .member import save_member
-from .publish import publish
-from .read import Checkpoint, read_checkpoint, read_model, safe_load
-from .record import DataRecord, Preprocessing
+from mmrbdc.weights.atomic import atomic_write, write_json, write_text
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.finite import check_numbers
+from mmrbdc.weights.load import LoadReport, load_strict
+from mmrbdc.weights.member import save_member
+from mmrbdc.weights.publish import publish
+from mmrbdc.weights.read import Checkpoint, read_checkpoint, read_model, safe_load
+from mmrbdc.weights.record import DataRecord, Preprocessing
 
 __all__ = [
     "Checkpoint",

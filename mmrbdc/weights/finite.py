@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .errors import WeightsError
+from mmrbdc.weights.errors import WeightsError
 
 _SHOWN = 4
 _VARIANCE = "running_var"

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .errors import WeightsError
-from .finite import check_numbers
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.finite import check_numbers
 
 _SHOWN = 5
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .atomic import atomic_write
-from .errors import WeightsError
-from .finite import check_numbers
-from .prefixes import strip_wrapper_prefixes
+from mmrbdc.weights.atomic import atomic_write
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.finite import check_numbers
+from mmrbdc.weights.prefixes import strip_wrapper_prefixes
 
 
 def save_member(path: str | Path, state_dict: Mapping[str, Tensor], meta: dict[str, Any]) -> None:

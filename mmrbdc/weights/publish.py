@@ -8,10 +8,10 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from .atomic import atomic_write, write_json
-from .finite import check_numbers
-from .member import check_plain, plain_tensors, save_member
-from .read import SAFETENSORS_META, file_sha256
+from mmrbdc.weights.atomic import atomic_write, write_json
+from mmrbdc.weights.finite import check_numbers
+from mmrbdc.weights.member import check_plain, plain_tensors, save_member
+from mmrbdc.weights.read import SAFETENSORS_META, file_sha256
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 

@@ -15,10 +15,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .errors import WeightsError
-from .finite import check_numbers
-from .prefixes import strip_wrapper_prefixes
-from .stock import LogBuffer, stock_mmengine_globals
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.finite import check_numbers
+from mmrbdc.weights.prefixes import strip_wrapper_prefixes
+from mmrbdc.weights.stock import LogBuffer, stock_mmengine_globals
 
 SAFETENSORS_META = "mmrbdc"
 """The key under which a .safetensors file of ours carries its meta, as JSON."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .errors import WeightsError
+from mmrbdc.weights.errors import WeightsError
 
 CHANNELS = ("rgb", "bgr", "grey")
 _TOLERANCE = 0.1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .errors import WeightsError
+from mmrbdc.weights.errors import WeightsError
 
 _METHODS = ("min", "max", "mean", "current")
 _FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"

@@ -2,12 +2,7 @@
 
 import pytest
 
-from mmrbdc.analysis.units import (
-    family_label,
-    format_epochs,
-    format_flops,
-    format_time,
-)
+from mmrbdc.analysis.units import family_label, format_epochs, format_flops, format_time
 
 
 @pytest.mark.parametrize(

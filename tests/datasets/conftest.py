@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mmrbdc.datasets.digits import make_digits
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.digits import make_digits
+from mmrbdc.datasets.made.scenes import make_scenes
 
 DIGIT_COUNTS = {"train": 40, "val": 20, "test": 30}
 SCENE_COUNTS = {"train": 8, "val": 6, "test": 4}

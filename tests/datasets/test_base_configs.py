@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmrbdc.datasets.digits import CLASSES
+from mmrbdc.datasets.made.digits import CLASSES
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "_base_" / "datasets"
 SPLITS = ("train", "val", "test")

@@ -8,8 +8,8 @@ import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from mmrbdc.datasets.check import check_config_data, check_data
-from mmrbdc.datasets.digits import CLASSES
 from mmrbdc.datasets.errors import DataError
+from mmrbdc.datasets.made.digits import CLASSES
 
 
 def folder_loader(root, split="train", **others):

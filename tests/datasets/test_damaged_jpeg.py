@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmrbdc.datasets.loading import LoadImageFromFile
 from mmrbdc.datasets.pictures.check import Examination, check_pictures, picture_lines
+from mmrbdc.datasets.pictures.load import LoadImageFromFile
 
 DRAW = np.random.default_rng(1)
 SMOOTH = cv2.GaussianBlur(DRAW.integers(0, 255, (160, 240, 3), dtype=np.uint8), (0, 0), 3)

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from mmrbdc.datasets import DataError
 from mmrbdc.datasets.check import check_config_data
-from mmrbdc.datasets.folders.inspect import inspect_folders
-from mmrbdc.datasets.folders.show import images_table
+from mmrbdc.datasets.reports.inspect_folders import inspect_folders
+from mmrbdc.datasets.reports.show_folders import images_table
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from PIL import Image
 
 from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.inspect_coco import inspect_config
 from mmrbdc.datasets.numbering import FILE_ORDER, SORTED, numbering_problem
+from mmrbdc.datasets.reports.inspect_coco import inspect_config
 
 NAMES = ("ant", "bee", "cow")
 

@@ -5,9 +5,11 @@ from fractions import Fraction
 import torch
 from tiny_runs import staged
 
-from mmrbdc.engine.growth_context import TrainingContext
+from mmrbdc.engine.junctions.growth_context import TrainingContext
 from mmrbdc.families import architecture_from_config
-from mmrbdc.growth import gradmax, grow, inner
+from mmrbdc.growth import grow
+from mmrbdc.growth.maps import inner
+from mmrbdc.growth.operators import gradmax
 from mmrbdc.registry import MODELS
 
 HALF = Fraction(1, 2)

@@ -5,8 +5,8 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmrbdc.engine.amp import BFloat16OptimWrapper, fit_amp_to_device
-from mmrbdc.engine.vis_backends import PACKAGES, check_vis_backends
+from mmrbdc.engine.checks.vis_backends import PACKAGES, check_vis_backends
+from mmrbdc.engine.optim.amp import BFloat16OptimWrapper, fit_amp_to_device
 
 POOLING = dict(roi_head=dict(bbox_roi_extractor=dict(roi_layer=dict(type="RoIAlign"))))
 on_cpu = pytest.mark.skipif(get_device() != "cpu", reason="of CPUs")

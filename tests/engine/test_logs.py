@@ -4,10 +4,10 @@ import logging
 
 import pytest
 from mmengine.runner import Runner
-from test_first_step import plain
+from plain_runs import plain
 from tiny_runs import one_stage, train_protocol
 
-from mmrbdc.engine.finite import NonFiniteLoss
+from mmrbdc.engine.hooks.finite_loss import NonFiniteLoss
 from mmrbdc.engine.launch import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")

@@ -14,9 +14,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils._pytree import tree_map_only
 
-from mmrbdc.engine.grow_child import Growth, grow_child, identify
-from mmrbdc.engine.stage_config import run_config
-from mmrbdc.engine.stage_setup import plan_on_data, set_up_stages
+from mmrbdc.engine.configs.run_config import run_config
+from mmrbdc.engine.junctions.grow_child import Growth, grow_child, identify
+from mmrbdc.engine.stages.stage_setup import plan_on_data, set_up_stages
 from mmrbdc.methods import parse_protocol
 from mmrbdc.registry import RUNNERS
 

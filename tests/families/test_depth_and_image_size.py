@@ -8,7 +8,7 @@ import torch
 
 from mmrbdc.families import DeiT, FamilyError, ResNet, architecture_from_config
 from mmrbdc.growth import deepen, grow, resize_positions
-from mmrbdc.growth.depth import block_sources
+from mmrbdc.growth.parents.depth import block_sources
 
 pytestmark = pytest.mark.numeric
 

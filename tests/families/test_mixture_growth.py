@@ -7,8 +7,9 @@ import torch
 from mmengine.registry import DefaultScope
 
 from mmrbdc.families import architecture_from_config
-from mmrbdc.growth import block_diagonal, grow
-from mmrbdc.growth.mixture_growth import OFF_DIAGONALS
+from mmrbdc.growth import grow
+from mmrbdc.growth.operators import block_diagonal
+from mmrbdc.growth.operators.mixture_growth import OFF_DIAGONALS
 from mmrbdc.models import TemplateClassifier
 
 pytestmark = pytest.mark.numeric

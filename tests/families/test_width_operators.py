@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from mmrbdc.families import architecture_from_config
-from mmrbdc.growth import GrowthError, aki, get_operator, grow, net2net, tiling, widening
+from mmrbdc.growth import GrowthError, get_operator, grow
+from mmrbdc.growth.maps import widening
+from mmrbdc.growth.operators import aki, net2net, tiling
 
 pytestmark = pytest.mark.numeric
 

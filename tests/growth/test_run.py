@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from mmrbdc.growth import OPERATORS, GrowthError, block_diagonal, get_operator, grow
+from mmrbdc.growth import OPERATORS, GrowthError, get_operator, grow
+from mmrbdc.growth.operators import block_diagonal
 
 
 def two_parents(toy):

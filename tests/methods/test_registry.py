@@ -2,8 +2,9 @@
 
 import pytest
 
-from mmrbdc.growth import OPERATORS, Operator, block_diagonal
-from mmrbdc.growth.net2net import describe, grow
+from mmrbdc.growth import OPERATORS, Operator
+from mmrbdc.growth.operators import block_diagonal
+from mmrbdc.growth.operators.net2net import describe, grow
 from mmrbdc.methods import (
     METHODS,
     Method,
@@ -60,7 +61,11 @@ def test_a_name_that_only_a_file_knows_is_like_others():
 def test_an_operator_of_ones_own_is_the_method_of_its_name(monkeypatch, parents, functions):
     made = (functions.grow, functions.describe) if functions else (grow, describe)
     monkeypatch.setitem(OPERATORS, "mine", Operator("mine", *made, parents=parents))
-    module = block_diagonal if functions else __import__("mmrbdc.growth.net2net", fromlist=["a"])
+    module = (
+        block_diagonal
+        if functions
+        else __import__("mmrbdc.growth.operators.net2net", fromlist=["a"])
+    )
     about = module.__doc__.splitlines()[0].rstrip(".")
     assert readers.describe_methods(["mine", "rbdc"]) == [
         ("rbdc", METHODS["rbdc"].about),

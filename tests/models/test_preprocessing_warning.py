@@ -12,9 +12,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.scenes import make_scenes
+from mmrbdc.engine.hooks.load_report import LoadReportHook
 from mmrbdc.families import architecture_from_config
-from mmrbdc.models.backbones.load_report import LoadReportHook
 from mmrbdc.weights import DataRecord, Preprocessing, WeightsError, save_member
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

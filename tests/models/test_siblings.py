@@ -1,4 +1,7 @@
-"""Siblings share their batches and nothing else; tests/engine/test_lockstep.py trains them."""
+"""Siblings share their batches and nothing else.
+
+tests/engine/stages/test_lockstep.py trains them.
+"""
 
 import copy
 

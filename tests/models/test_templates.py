@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch.nn.utils.parametrize import is_parametrized
 
-from mmrbdc.engine.model_cost import build_on_meta
+from mmrbdc.engine.cost.on_meta import build_on_meta
 from mmrbdc.models import Siblings, TemplateClassifier
 from mmrbdc.models.templates import TemplateMixture
 from mmrbdc.plan import forward_flops, training_flops_per_sample

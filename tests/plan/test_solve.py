@@ -3,13 +3,7 @@
 import pytest
 
 from mmrbdc.methods import parse_protocol
-from mmrbdc.plan import (
-    PlanError,
-    StageModel,
-    make_plan,
-    solve_lengths,
-    with_epochs,
-)
+from mmrbdc.plan import PlanError, StageModel, make_plan, solve_lengths, with_epochs
 
 TINY = StageModel("tiny", 192, 0, 0, 3 * 2_507)
 SMALL = StageModel("small", 384, 0, 0, 3 * 9_200)

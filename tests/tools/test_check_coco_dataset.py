@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.scenes import make_scenes
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "misc" / "check_coco_dataset.py"

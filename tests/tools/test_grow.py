@@ -196,7 +196,7 @@ def test_two_half_width_resnet50_from_files(files, main, capsys):
     """The promise at full size: in eval mode the child's logits are the mean of the parents'."""
     from mmpretrain.registry import MODELS
 
-    from mmrbdc.engine.grow_files import load_model_config
+    from mmrbdc.engine.configs.loading import load_model_config
 
     config = load_model_config(RESNET50)
     arch = architecture_from_config(config)

@@ -11,13 +11,7 @@ import torch
 from mmdet.registry import MODELS as MMDET
 
 from mmrbdc.families import architecture_from_config
-from mmrbdc.weights import (
-    DataRecord,
-    Preprocessing,
-    WeightsError,
-    read_checkpoint,
-    save_member,
-)
+from mmrbdc.weights import DataRecord, Preprocessing, WeightsError, read_checkpoint, save_member
 
 sys.path.append(str(Path(__file__).parents[1] / "weights"))
 

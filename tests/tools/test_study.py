@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mmrbdc.datasets.digits import make_digits
-from mmrbdc.engine.model_cost import plan_inputs
-from mmrbdc.engine.stage_setup import set_up_stages
+from mmrbdc.datasets.made.digits import make_digits
+from mmrbdc.engine.cost.plan_inputs import plan_inputs
+from mmrbdc.engine.stages.stage_setup import set_up_stages
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import PlanError, make_plan
 from mmrbdc.studies import jobs as study_jobs
 from mmrbdc.studies import run as study_run
-from mmrbdc.studies.grid import read_grid, runs_of
+from mmrbdc.studies.study_config import read_grid, runs_of
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "studies").glob("*.py"))

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as mask_api
 
-from mmrbdc.analysis.table import WIDTH
-from mmrbdc.engine.launch import load_config
+from mmrbdc.analysis.reports.table import WIDTH
+from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.terminal import console
 
 ROOT_NAME = "my set, [v2] größe"

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer, get_model
 from packaging.requirements import Requirement
 
-from mmrbdc.datasets.scenes import make_scenes
+from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.weights import read_checkpoint
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrbdc.datasets.digits import make_digits
+from mmrbdc.datasets.made.digits import make_digits
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add_an_operator.md").read_text().partition("## A complete example")[2]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmrbdc.datasets.digits import make_digits
+from mmrbdc.datasets.made.digits import make_digits
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add_a_method.md").read_text().partition("## A complete example")[2]

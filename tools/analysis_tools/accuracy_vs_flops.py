@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files there")
     args = parser.parse_args(argv)
-    from mmrbdc.analysis.saving_report import saving_table, savings_of, write_saving_report
-    from mmrbdc.analysis.study import read_study
-    from mmrbdc.analysis.table import WIDTH
+    from mmrbdc.analysis.reports.saving_report import saving_table, savings_of, write_saving_report
+    from mmrbdc.analysis.reports.table import WIDTH
+    from mmrbdc.analysis.study.variants import read_study
     from mmrbdc.terminal import console
 
     study = read_study(args.work_dirs)

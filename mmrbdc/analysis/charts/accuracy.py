@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ..markup import element
-from ..pretraining import PretrainingRun
-from ..statistics import Spread
-from ..units import flops_unit, format_flops
-from . import svg
-from .legend import Entry, legend, symbol
-from .series import Series
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.legend import Entry, legend, symbol
+from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.compare.groups import Spread
+from mmrbdc.analysis.markup import element
+from mmrbdc.analysis.units import flops_unit, format_flops
+from mmrbdc.runs.pretraining import PretrainingRun
 
 _PLOT_HEIGHT = 380.0
 _NOTE_LINE = 15.0

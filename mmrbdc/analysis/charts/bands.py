@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..markup import element
-from ..statistics import Group
-from ..study import Study, Variant
-from . import svg
-from .legend import symbol
-from .palette import group_colours
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.legend import symbol
+from mmrbdc.analysis.charts.palette import group_colours
+from mmrbdc.analysis.compare.groups import Group
+from mmrbdc.analysis.markup import element
+from mmrbdc.analysis.study.variants import Study, Variant
 
 PLOT_HEIGHT = 340.0
 LEFT = 40.0

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from ..markup import element
-from ..statistics import METRICS, Group, shown_value
-from . import svg
-from .legend import Entry, legend
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.legend import Entry, legend
+from mmrbdc.analysis.compare.groups import METRICS, Group, shown_value
+from mmrbdc.analysis.markup import element
 
 AP_METRICS = ("bbox_mAP", "segm_mAP")
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.markup import element
+from mmrbdc.analysis.units import format_flops
 from mmrbdc.methods.readers import is_from_scratch
-
-from ..markup import element
-from ..pretraining import PretrainingRun
-from ..units import format_flops
-from . import svg
-from .series import Series
+from mmrbdc.runs.pretraining import PretrainingRun
 
 _ROW = 58.0
 _LINE = 17.0

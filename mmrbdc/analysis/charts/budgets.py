@@ -3,14 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.bands import BELOW, axes, band, line_colours, make_frame
+from mmrbdc.analysis.charts.legend import Entry, legend
+from mmrbdc.analysis.study.saving import Saving
+from mmrbdc.analysis.study.variants import Study, Variant, same_ratio
+from mmrbdc.analysis.units import flops_unit
 from mmrbdc.plan import DEFAULT_RATIO
-
-from ..saving import Saving
-from ..study import Study, Variant, same_ratio
-from ..units import flops_unit
-from . import svg
-from .bands import BELOW, axes, band, line_colours, make_frame
-from .legend import Entry, legend
 
 _NOTE = 16.0
 

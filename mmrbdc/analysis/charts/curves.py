@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from ..markup import element
-from ..statistics import Spread
-from ..units import flops_unit
-from . import svg
-from .legend import Entry, legend
-from .series import Series
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.legend import Entry, legend
+from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.compare.groups import Spread
+from mmrbdc.analysis.markup import element
+from mmrbdc.analysis.units import flops_unit
 
 _PLOT_HEIGHT = 380.0
 _RADIUS = 3.5

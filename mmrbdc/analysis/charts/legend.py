@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..markup import element
-from . import svg
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.markup import element
 
 _ROW = 20.0
 _SWATCH = 26.0

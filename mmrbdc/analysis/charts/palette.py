@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
+from mmrbdc.analysis.compare.groups import Group
+from mmrbdc.analysis.reading.rows import RANDOM
 from mmrbdc.methods.readers import method_colour
-
-from ..rows import RANDOM
-from ..statistics import Group
 
 _RANDOM_WEIGHTS = "#7d8590"
 _SPARE = ("#0a8f72", "#b0569a", "#a17a00", "#5b3ea8", "#c0392b", "#3a9cc4")

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ..markup import element
-from ..study import Study, Variant, same_flops, same_ratio
-from ..units import format_flops
-from . import svg
-from .bands import BELOW, Frame, axes, band, line_colours, make_frame
-from .legend import Entry, legend
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.charts.bands import BELOW, Frame, axes, band, line_colours, make_frame
+from mmrbdc.analysis.charts.legend import Entry, legend
+from mmrbdc.analysis.markup import element
+from mmrbdc.analysis.study.variants import Study, Variant, same_flops, same_ratio
+from mmrbdc.analysis.units import format_flops
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..markup import element
-from ..pretraining import PretrainingRun, StageRun
-from ..units import format_epochs, format_flops
-from . import svg
+from mmrbdc.analysis.charts import svg
+from mmrbdc.analysis.markup import element
+from mmrbdc.analysis.units import format_epochs, format_flops
+from mmrbdc.runs.pretraining import PretrainingRun, StageRun
 
 _LEAVES = ("#0b4f8a", "#3583c4", "#0d7f72", "#4fb3a1", "#5a4aa0", "#9586cf", "#8a5a12", "#c9994a")
 _TRAINED = "#d5e3ef"

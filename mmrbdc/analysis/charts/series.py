@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..pretraining import Coupling, PretrainingRun
+from mmrbdc.runs.pretraining import Coupling, PretrainingRun
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ..markup import element, escaped, number
+from mmrbdc.analysis.markup import element, escaped, number
 
 INK = "#1f2933"
 MUTED = "#5f6b7a"

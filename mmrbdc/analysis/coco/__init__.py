@@ -1,11 +1,11 @@
 """COCO predictions compared: AP as pycocotools computes it, the paired bootstrap, pictures."""
 
-from .annotations import Annotations, read_annotations
-from .bootstrap import PairedBootstrap, paired_bootstrap
-from .differences import found_shares, most_different_images
-from .matching import METRICS, Matches, match
-from .pictures import side_by_side
-from .predictions import IoUType, Predictions, read_predictions
+from mmrbdc.analysis.coco.annotations import Annotations, read_annotations
+from mmrbdc.analysis.coco.bootstrap import PairedBootstrap, paired_bootstrap
+from mmrbdc.analysis.coco.differences import found_shares, most_different_images
+from mmrbdc.analysis.coco.matching import METRICS, Matches, match
+from mmrbdc.analysis.coco.pictures import side_by_side
+from mmrbdc.analysis.coco.predictions import IoUType, Predictions, read_predictions
 
 __all__ = [
     "METRICS",

@@ -9,8 +9,7 @@ from pycocotools.coco import COCO
 from mmrbdc.datasets.coco.index import fill, refuse
 from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.errors import DataError
-
-from ..errors import AnalysisError
+from mmrbdc.runs.errors import AnalysisError
 
 
 @dataclass(frozen=True, eq=False)

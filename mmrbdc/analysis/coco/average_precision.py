@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ranking import IOU_THRESHOLDS, RECALL_THRESHOLDS, Ranking
+from mmrbdc.analysis.coco.ranking import IOU_THRESHOLDS, RECALL_THRESHOLDS, Ranking
 
 _ROWS = 64
 """Rows of weights that are worked on at a time; bounds the memory."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import AnalysisError
-from .matching import METRICS, Matches
+from mmrbdc.analysis.coco.matching import METRICS, Matches
+from mmrbdc.runs.errors import AnalysisError
 
 _ENDS = (0.025, 0.975)
 """Quantiles at the ends of the 95 % interval."""

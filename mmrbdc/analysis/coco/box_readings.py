@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pycocotools.coco import COCO
 
-from .box_format import CENTRES, CORNERS, WANTED, from_centres, from_corners
+from mmrbdc.analysis.coco.box_format import CENTRES, CORNERS, WANTED, from_centres, from_corners
 
 _IMAGES = 500
 """Of larger sets so many are looked at, spread over the ids."""

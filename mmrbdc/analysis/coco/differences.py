@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .bootstrap import check_comparable
-from .matching import Matches
+from mmrbdc.analysis.coco.bootstrap import check_comparable
+from mmrbdc.analysis.coco.matching import Matches
 
 
 def found_shares(matches: Matches) -> np.ndarray:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
+from mmrbdc.analysis.coco.annotations import Annotations
+from mmrbdc.analysis.coco.average_precision import average_precision
+from mmrbdc.analysis.coco.predictions import IoUType, Predictions
+from mmrbdc.analysis.coco.ranking import IOU_THRESHOLDS, Ranking
 from mmrbdc.datasets.coco import quietly
-from mmrbdc.datasets.coco.limits import COCO_MAX_DETS
-
-from ..errors import AnalysisError
-from .annotations import Annotations
-from .average_precision import average_precision
-from .predictions import IoUType, Predictions
-from .ranking import IOU_THRESHOLDS, Ranking
+from mmrbdc.datasets.detection.limits import COCO_MAX_DETS
+from mmrbdc.runs.errors import AnalysisError
 
 METRICS: dict[str, tuple[str, float | None]] = {
     "mAP": ("all", None),

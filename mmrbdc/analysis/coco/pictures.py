@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from mmrbdc.analysis.coco.annotations import Annotations
+from mmrbdc.analysis.coco.predictions import Predictions
+from mmrbdc.runs.errors import AnalysisError
 from mmrbdc.terminal import shown
-
-from ..errors import AnalysisError
-from .annotations import Annotations
-from .predictions import Predictions
 
 _PANEL_INCHES = 4.0
 _DPI = 100

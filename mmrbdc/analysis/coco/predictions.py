@@ -8,16 +8,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 from pycocotools.coco import COCO
 
+from mmrbdc.analysis.coco.annotations import Annotations
+from mmrbdc.analysis.coco.box_format import box_problem
+from mmrbdc.analysis.coco.box_readings import reading_problem
+from mmrbdc.analysis.coco.reading import is_box, is_number, read_json, shown
 from mmrbdc.datasets.coco import quietly, rle_pixels
 from mmrbdc.datasets.coco.findings import MISSING
 from mmrbdc.datasets.coco.index import index_detections
 from mmrbdc.datasets.wording import quoted
-
-from ..errors import AnalysisError
-from .annotations import Annotations
-from .box_format import box_problem
-from .box_readings import reading_problem
-from .reading import is_box, is_number, read_json, shown
+from mmrbdc.runs.errors import AnalysisError
 
 IoUType = Literal["bbox", "segm"]
 

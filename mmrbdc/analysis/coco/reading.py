@@ -8,8 +8,7 @@ from mmrbdc.datasets.coco import read_json as read
 from mmrbdc.datasets.coco.columns import number
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.wording import shown
-
-from ..errors import AnalysisError
+from mmrbdc.runs.errors import AnalysisError
 
 __all__ = ["is_box", "is_number", "read_json", "shown"]
 

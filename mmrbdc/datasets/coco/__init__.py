@@ -1,8 +1,8 @@
 """COCO files: one reader, one set of rules, one index, for every tool that meets such a file.
 
 ``read_coco`` reads a file, ``judge`` says what is wrong with it, ``index`` gives pycocotools'
-``COCO`` of what is left when nothing is. These import nothing of OpenMMLab; ``dataset`` does, which
-holds the data set that trains on such an index, and ``config`` reads configs.
+``COCO`` of what is left when nothing is. Nothing here imports OpenMMLab or knows of configs; the
+room ``detection`` does both.
 """
 
 from mmrbdc.datasets.coco.findings import Finding

@@ -70,9 +70,7 @@ def forget() -> None:
 
 def _is_as_kept(place: str, known: _Kept) -> bool:
     """Whether a file has the bytes that were read; its time may be that of another."""
-    from mmrbdc.weights.read import (
-        file_sha256,  # imports torch, which who reads once can do without
-    )
+    from mmrbdc.weights.read import file_sha256
 
     try:
         return os.path.getsize(place) == known.size and file_sha256(place) == known.file.sha256

@@ -17,8 +17,8 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 from rich.progress import track
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.loading import LoadImageFromFile, reason_of
 from mmrbdc.datasets.pictures.header import kind_of, read_header
+from mmrbdc.datasets.pictures.load import LoadImageFromFile, reason_of
 from mmrbdc.datasets.wording import quoted
 from mmrbdc.terminal import console
 

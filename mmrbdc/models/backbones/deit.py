@@ -12,12 +12,11 @@ from torch.utils.checkpoint import checkpoint
 
 from mmrbdc.families import DeiT as DeiTArchitecture
 from mmrbdc.families.base import pair
+from mmrbdc.models.backbones.transfer import TransferableBackbone, backbone_architecture
+from mmrbdc.models.backbones.vit_block import Block, GlobalAttention, WindowAttention
+from mmrbdc.models.backbones.windows import WindowGrid, global_block_indices
 from mmrbdc.registry import MODELS
 from mmrbdc.weights import WeightsError
-
-from .transfer import TransferableBackbone, backbone_architecture
-from .vit_block import Block, GlobalAttention, WindowAttention
-from .windows import WindowGrid, global_block_indices
 
 _TOKEN_FIELDS = ("with_cls_token", "distilled")
 _TOKENS = ("cls_token", "dist_token")

@@ -18,9 +18,8 @@ from typing import Any, ClassVar
 
 from mmpretrain.models import backbones
 
+from mmrbdc.models.backbones.transfer import TransferableBackbone, backbone_architecture
 from mmrbdc.registry import MODELS
-
-from .transfer import TransferableBackbone, backbone_architecture
 
 POLICIES: dict[str, dict[str, Any]] = {
     "free": dict(

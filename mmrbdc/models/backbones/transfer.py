@@ -108,7 +108,7 @@ class Transferred:
             a name of its own for it.
         preprocessing: ``'same'``, or ``'any'`` for no warning where the detector normalises its
             images in another way than the pretraining did (see
-            :class:`mmrbdc.models.backbones.load_report.LoadReportHook`).
+            :class:`mmrbdc.engine.hooks.load_report.LoadReportHook`).
     """
 
     def __init__(

@@ -11,8 +11,8 @@ from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLay
 from mmpretrain.models.utils import MultiheadAttention
 from torch import Tensor, nn
 
-from .relative_positions import extend_by_relative_positions, fitted_table
-from .windows import WindowGrid, WindowGroup
+from mmrbdc.models.backbones.relative_positions import extend_by_relative_positions, fitted_table
+from mmrbdc.models.backbones.windows import WindowGrid, WindowGroup
 
 
 class GlobalAttention(MultiheadAttention):

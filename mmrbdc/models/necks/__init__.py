@@ -1,5 +1,5 @@
 """Between backbone and detection heads."""
 
-from .simple_feature_pyramid import SimpleFeaturePyramid
+from mmrbdc.models.necks.simple_feature_pyramid import SimpleFeaturePyramid
 
 __all__ = ["SimpleFeaturePyramid"]

@@ -3,10 +3,10 @@
 One file a library holds its table of names; no library needs to be installed.
 """
 
-from .convert import LIBRARIES, Conversion, convert_file, from_mmpretrain
-from .recognise import Recognised, check_complete, recognise
-from .release import Release, release_backbone
-from .side_files import stored_record
+from mmrbdc.weights.libraries.convert import LIBRARIES, Conversion, convert_file, from_mmpretrain
+from mmrbdc.weights.libraries.recognise import Recognised, check_complete, recognise
+from mmrbdc.weights.libraries.release import Release, release_backbone
+from mmrbdc.weights.libraries.side_files import stored_record
 
 __all__ = [
     "LIBRARIES",

@@ -11,16 +11,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mmrbdc.families import Architecture
-
-from ..atomic import atomic_write, write_json
-from ..errors import WeightsError
-from ..member import plain_tensors, save_member
-from ..read import SAFETENSORS_META, read_model
-from ..record import DataRecord
-from .huggingface import EPS_WRITTEN
-from .recognise import DIALECTS, Recognised, check_complete, recognise
-from .shapes import without_class_row
-from .side_files import in_rgb, side_files, stored_record
+from mmrbdc.weights.atomic import atomic_write, write_json
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.libraries.huggingface import EPS_WRITTEN
+from mmrbdc.weights.libraries.recognise import DIALECTS, Recognised, check_complete, recognise
+from mmrbdc.weights.libraries.shapes import without_class_row
+from mmrbdc.weights.libraries.side_files import in_rgb, side_files, stored_record
+from mmrbdc.weights.member import plain_tensors, save_member
+from mmrbdc.weights.read import SAFETENSORS_META, read_model
+from mmrbdc.weights.record import DataRecord
 
 LIBRARIES = ("mmpretrain", "timm", "torchvision", "huggingface")
 """Libraries whose names are known. Official DeiT files have timm's."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .names import NameTable
+from mmrbdc.weights.libraries.names import NameTable
 
 BACKBONE = "backbone."
 """In front of every backbone tensor of MMPretrain's ``ImageClassifier``."""

@@ -4,8 +4,8 @@ Its ViT files say ``encoder.layer.0.attention.attention.query`` to this day; sin
 live model says ``layers.0.attention.q_proj``, so both are read and the former is written.
 """
 
-from .dialect import Dialect
-from .names import NameTable
+from mmrbdc.weights.libraries.dialect import Dialect
+from mmrbdc.weights.libraries.names import NameTable
 
 _OLD, _NEW = "encoder.layer.{i}", "layers.{i}"
 _MODULES = [

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from mmrbdc.families import Architecture, DeiT, ResNet
 from mmrbdc.families.resnet import BOTTLENECK_DEPTHS, STAGE_BLOCKS
-
-from ..record import DataRecord, Preprocessing, class_names
+from mmrbdc.weights.record import DataRecord, Preprocessing, class_names
 
 _RESCALE = 1 / 255
 _DIGITS = 12

@@ -3,8 +3,8 @@
 MMDetection's plain ResNet has the same ones. The files of this package are of this kind.
 """
 
-from .dialect import BACKBONE, Dialect
-from .names import NameTable
+from mmrbdc.weights.libraries.dialect import BACKBONE, Dialect
+from mmrbdc.weights.libraries.names import NameTable
 
 _VIT_MODULES = (
     "patch_embed.projection",

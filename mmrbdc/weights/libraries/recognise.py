@@ -7,12 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from mmrbdc.families import Architecture, architecture_from_dict
-
-from ..errors import WeightsError
-from ..read import Checkpoint
-from . import huggingface, mmpretrain, timm, torchvision
-from .dialect import BACKBONE, Dialect
-from .shapes import Shapes, shapes_of, with_class_row
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.libraries import huggingface, mmpretrain, timm, torchvision
+from mmrbdc.weights.libraries.dialect import BACKBONE, Dialect
+from mmrbdc.weights.libraries.shapes import Shapes, shapes_of, with_class_row
+from mmrbdc.weights.read import Checkpoint
 
 DIALECTS = (
     *mmpretrain.DIALECTS,

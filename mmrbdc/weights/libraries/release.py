@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..atomic import commit
-from ..errors import WeightsError
-from ..publish import publish
-from ..read import file_sha256, read_model
-from ..record import DataRecord
-from .recognise import Recognised, check_complete, recognise
-from .side_files import stored_record
+from mmrbdc.weights.atomic import commit
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.libraries.recognise import Recognised, check_complete, recognise
+from mmrbdc.weights.libraries.side_files import stored_record
+from mmrbdc.weights.publish import publish
+from mmrbdc.weights.read import file_sha256, read_model
+from mmrbdc.weights.record import DataRecord
 
 FACTS = (
     "architecture",

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from mmrbdc.families import Architecture, DeiT, FamilyError, ResNet
 from mmrbdc.families.resnet import BOTTLENECK_DEPTHS, STAGE_BLOCKS
-
-from ..errors import WeightsError
-from .dialect import BACKBONE
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.libraries.dialect import BACKBONE
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,17 @@ from typing import Any
 from torch import Tensor
 
 from mmrbdc.families import Architecture
-
-from ..errors import WeightsError
-from ..record import DataRecord, shown_classes
-from .dialect import BACKBONE
-from .huggingface_config import class_record, model_config, pixel_record, processor_config
-from .recognise import Recognised
-from .timm_config import timm_config, timm_record
+from mmrbdc.weights.errors import WeightsError
+from mmrbdc.weights.libraries.dialect import BACKBONE
+from mmrbdc.weights.libraries.huggingface_config import (
+    class_record,
+    model_config,
+    pixel_record,
+    processor_config,
+)
+from mmrbdc.weights.libraries.recognise import Recognised
+from mmrbdc.weights.libraries.timm_config import timm_config, timm_record
+from mmrbdc.weights.record import DataRecord, shown_classes
 
 _LIBRARIES_FILES = ("model.safetensors", "pytorch_model.bin")
 """Files of weights that libraries look for by name, with ``config.json`` beside."""

@@ -4,9 +4,9 @@ The official DeiT code (facebookresearch/deit) builds on timm; its DeiT III spel
 ``gamma_1`` instead of ``ls1.gamma``.
 """
 
-from .dialect import Dialect
-from .mmpretrain import RESNET_BODY, same
-from .names import NameTable
+from mmrbdc.weights.libraries.dialect import Dialect
+from mmrbdc.weights.libraries.mmpretrain import RESNET_BODY, same
+from mmrbdc.weights.libraries.names import NameTable
 
 _BLOCK = (
     ("patch_embed.proj", "patch_embed.projection"),

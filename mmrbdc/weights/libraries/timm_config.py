@@ -10,8 +10,7 @@ from typing import Any
 
 from mmrbdc.families import Architecture, DeiT, ResNet
 from mmrbdc.families.resnet import BOTTLENECK_DEPTHS
-
-from ..record import DataRecord, Preprocessing, class_names
+from mmrbdc.weights.record import DataRecord, Preprocessing, class_names
 
 _WHITE = 255.0
 _DIGITS = 12

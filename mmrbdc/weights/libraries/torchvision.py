@@ -1,7 +1,7 @@
 """torchvision's names of its ``VisionTransformer``; its ResNet has the names that timm's has."""
 
-from .dialect import Dialect
-from .names import NameTable
+from mmrbdc.weights.libraries.dialect import Dialect
+from mmrbdc.weights.libraries.names import NameTable
 
 _LAYER = "encoder.layers.encoder_layer_{i}"
 

@@ -21,11 +21,12 @@ import mmrbdc.engine  # noqa: F401  (fills the registry)
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import match, read_annotations, read_predictions
 from mmrbdc.datasets import check_config_data
-from mmrbdc.datasets.coco.dataset import judged_datasets
 from mmrbdc.datasets.coco.memory import forget
+from mmrbdc.datasets.detection.dataset import judged_datasets
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.inspect_coco import inspect, splits_of_config
-from mmrbdc.engine.launch import load_config, prepare_config, train
+from mmrbdc.datasets.reports.inspect_coco import inspect, splits_of_config
+from mmrbdc.engine.configs.loading import load_config
+from mmrbdc.engine.launch import prepare_config, train
 from mmrbdc.registry import DATASETS
 
 CONFIG = Path(__file__).parents[3] / "configs" / "mask-rcnn_random-resnet-micro_scenes.py"

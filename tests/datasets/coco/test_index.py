@@ -14,9 +14,9 @@ from pycocotools.cocoeval import COCOeval
 from small_coco import CLASSES, HEIGHT, WIDTH, changed, detections, small, write
 
 from mmrbdc.datasets.coco import index, judge, read_coco, read_json
-from mmrbdc.datasets.coco.dataset import CocoDataset, JudgedCOCO, judged_datasets
 from mmrbdc.datasets.coco.renumber import renumber
-from mmrbdc.datasets.coco.training import what_is_kept
+from mmrbdc.datasets.detection.dataset import CocoDataset, JudgedCOCO, judged_datasets
+from mmrbdc.datasets.detection.training import what_is_kept
 from mmrbdc.datasets.errors import DataError
 
 

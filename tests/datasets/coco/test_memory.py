@@ -11,11 +11,11 @@ from small_coco import CLASSES, changed, detections, small, write
 import mmrbdc.engine  # noqa: F401  (fills the registry)
 from mmrbdc.datasets import check_config_data
 from mmrbdc.datasets.coco import index, judge, memory, quietly, read_coco
-from mmrbdc.datasets.coco.dataset import CocoDataset
 from mmrbdc.datasets.coco.memory import forget, judged
+from mmrbdc.datasets.detection.dataset import CocoDataset
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.engine.coco_metric import CocoMetric
-from mmrbdc.engine.loading_errors import ReadingHook
+from mmrbdc.engine.evaluation.coco_metric import CocoMetric
+from mmrbdc.engine.hooks.reading import ReadingHook
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""Rows compared: groups over seeds, differences, fairness, images."""

@@ -1,0 +1,1 @@
+"""Finished runs read: detectors, recipes, predictions, joined to rows."""

@@ -1,0 +1,1 @@
+"""Comparisons and studies as tables, pages and files."""

@@ -1,0 +1,1 @@
+"""Runs of one study compared: variants, savings at equal accuracy, ranking."""

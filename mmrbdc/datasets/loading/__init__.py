@@ -1,0 +1,1 @@
+"""How a run's data are read: by our rules, and so that an epoch can be replayed."""

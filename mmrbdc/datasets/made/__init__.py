@@ -1,0 +1,1 @@
+"""The sets that the program makes for itself: digits, and scenes of digits."""

@@ -1,0 +1,1 @@
+"""What data sets hold and what is wrong with them, and how it is shown."""

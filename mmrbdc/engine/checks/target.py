@@ -1,0 +1,76 @@
+"""What a staged config's target must be for its method, checked where a plan is made as well."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from mmrbdc.engine.cost.on_meta import build_on_meta
+from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.families.base import type_name
+from mmrbdc.growth import Layout, get_operator
+from mmrbdc.methods import get_method
+from mmrbdc.plan import PlanError, Protocol, Stage
+from mmrbdc.shipped import command
+
+
+def check_target(cfg: Config, protocol: Protocol) -> Architecture:
+    """Check that the target can be built and grown to as the protocol says.
+
+    Returns:
+        The target's architecture.
+
+    Raises:
+        ConfigError, FamilyError, GrowthError, PlanError: what is wrong with it.
+    """
+    architecture = architecture_from_config(cfg.model)
+    _check_plain(cfg.model)
+    _check_trainable(architecture, protocol.family)
+    build_on_meta(cfg.model)
+    _check_growth(architecture, protocol)
+    return architecture
+
+
+def _check_growth(target: Architecture, protocol: Protocol) -> None:
+    """Ask the operator about every junction's widths."""
+    method = get_method(protocol.method)
+    pairs = itertools.pairwise(protocol.stages)
+    for name, (narrow, wide) in zip(protocol.operators, pairs, strict=True):
+        operator = get_operator(name)
+        if operator.inner and narrow.depth != wide.depth:
+            raise PlanError(
+                f"protocol.method={protocol.method!r} grows the inner widths of blocks that are "
+                f"there, and cannot grow depth from {narrow.depth} to {wide.depth}; leave the "
+                "stages' depth out"
+            )
+        parent, child = layouts(target, narrow, wide)
+        operator.describe(child, [parent.sizes] * len(method.parents(narrow, wide, 0)))
+
+
+def layouts(target: Architecture, *stages: Stage) -> list[Layout]:
+    """The target's tensors as wide as each stage."""
+    return [target.scaled(stage.width).at_inner(stage.inner).layout() for stage in stages]
+
+
+def _check_plain(model_cfg: Mapping[str, Any]) -> None:
+    kind = type_name(model_cfg, "model")
+    if kind != "ImageClassifier":
+        raise PlanError(
+            f"the model is a {kind}, but a staged config's model is the target, a plain "
+            "ImageClassifier; protocol.method says how the members are trained"
+        )
+
+
+def _check_trainable(architecture: Architecture, family: str) -> None:
+    if architecture.family != family:
+        raise PlanError(
+            f"protocol.family is {family!r}, but the model is a {architecture.family} "
+            f"({architecture.label}); set protocol.family={architecture.family!r}"
+        )
+    if getattr(architecture, "distilled", False):
+        raise PlanError(
+            f"DistilledVisionTransformer couples ({command('grow')}) but is not trained here: "
+            "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
+            "VisionTransformerClsHead"
+        )

@@ -1,0 +1,1 @@
+"""Configs read, and the ordinary ones that are derived from a staged one."""

@@ -1,0 +1,1 @@
+"""What models cost before they are trained: parameters and FLOPs on ``meta``."""

@@ -1,0 +1,4 @@
+"""Scores: members, ensembles, detectors.
+
+``coco_metric`` and ``evaluators`` need MMDetection.
+"""

@@ -1,0 +1,1 @@
+"""MMEngine's hooks of ours, one a file."""

@@ -1,0 +1,1 @@
+"""From a stage to the next: parents grown, children scored."""

@@ -1,0 +1,49 @@
+"""What children score before their first step, beside their parents and the parents' ensemble."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmrbdc.engine.evaluation.scoring import member_scores, score
+from mmrbdc.models.siblings import Siblings
+from mmrbdc.weights import load_strict, read_checkpoint
+
+
+def score_junction(
+    run: Config,
+    parent_run: Config,
+    parents: Sequence[Sequence[Path]],
+) -> list[dict[str, Any]]:
+    """Score parents, ensembles and grown children on the validation split.
+
+    Each model sees the images at the size that its own stage trains on.
+
+    Args:
+        run: the coming stage's run config, its members' initialisers included.
+        parent_run: the run config of the stage before.
+        parents: the files of each child's parents.
+
+    Returns:
+        One dict a child: ``parents`` (top-1 each), ``ensemble`` (top-1 of the mean logits),
+        ``child``; percent.
+    """
+    children = Siblings(**{key: value for key, value in run.model.items() if key != "type"})
+    children.init_weights()
+    child_scores = member_scores(score(children, run), children)
+    del children
+    result = []
+    for paths, child in zip(parents, child_scores, strict=True):
+        family = Siblings(parent_run.model["member"], seeds=range(len(paths)))
+        for member, path in zip(family.members, paths, strict=True):
+            load_strict(member, read_checkpoint(path).state_dict, source=str(path))
+        metrics = score(family, parent_run)
+        result.append(
+            dict(
+                parents=member_scores(metrics, family),
+                ensemble=metrics["accuracy/top1"],
+                child=child,
+            )
+        )
+    return result

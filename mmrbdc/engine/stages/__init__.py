@@ -1,0 +1,1 @@
+"""A protocol's stages as runs: set up, looped, their members apart."""

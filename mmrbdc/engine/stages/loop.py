@@ -1,0 +1,75 @@
+"""The training loop of a stage."""
+
+import math
+
+import torch
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmrbdc.engine.inputs.loading_errors import loading_errors_in_words
+from mmrbdc.registry import LOOPS
+
+
+@LOOPS.register_module()
+class StageLoop(EpochBasedTrainLoop):
+    """Epochs as in MMEngine's loop, but a length in iterations: the last epoch may be a part of
+    one.
+
+    A run resumed in the middle of an epoch goes on with the batch that comes next; the batches
+    before it are not loaded again. A run resumed after an epoch that was due to be validated
+    validates it first, since the checkpoint of an epoch is written before its validation.
+
+    Args:
+        max_iters: the stage's length in iterations.
+        val_begin: first epoch to validate.
+        val_interval: epochs between validations; the last epoch is always validated.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: dict,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+    ) -> None:
+        super().__init__(
+            runner, dataloader, max_epochs=1, val_begin=val_begin, val_interval=val_interval
+        )
+        self._max_iters = max_iters
+        self._max_epochs = math.ceil(max_iters / len(self.dataloader))
+
+    def run(self) -> torch.nn.Module:
+        """Train to ``max_iters``, from where the checkpoint left off if there was one.
+
+        Raises:
+            DataError: an image that cannot be read.
+            WorkerDied: a data worker was killed.
+        """
+        with loading_errors_in_words(lambda: f"iteration {self.iter} of the stage"):
+            self.runner.call_hook("before_train")
+            if self._epoch > 0 and self._iter <= self._epoch * len(self.dataloader):
+                self._validate_if_due()
+            while self._epoch < self._max_epochs and not self.stop_training:
+                self.run_epoch()
+                self._validate_if_due()
+            self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        """One epoch, or what of it is left, as far as it lies before ``max_iters``."""
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
+        if done:
+            self.dataloader.sampler.skip(done * self.dataloader.batch_size)
+        end = min(self._max_iters - self._epoch * len(self.dataloader), len(self.dataloader))
+        if end > done:
+            for idx, data_batch in zip(range(done, end), self.dataloader, strict=False):
+                self.run_iter(idx, data_batch)
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+    def _validate_if_due(self) -> None:
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
+            self.runner.val_loop.run()

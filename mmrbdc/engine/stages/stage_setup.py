@@ -1,0 +1,150 @@
+"""What a protocol's runner knows of its stages before and after they run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+
+from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.datasets.loading.rules import build_dataset
+from mmrbdc.engine.checks.object_trial import try_stage
+from mmrbdc.engine.configs.fingerprint import fingerprint, hash_of
+from mmrbdc.engine.configs.run_config import run_config
+from mmrbdc.engine.configs.stage_view import stage_configs
+from mmrbdc.engine.cost.plan_inputs import plan_inputs
+from mmrbdc.families import Architecture, architecture_from_config
+from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
+from mmrbdc.registry import DATA_SAMPLERS
+from mmrbdc.runs.work_dir import is_finished, member_file
+
+
+@dataclass(frozen=True)
+class StageSetup:
+    """What the runner knows of one stage.
+
+    Args:
+        index: 0 for the narrowest.
+        row: its row of the plan.
+        config: the staged config as the stage sees it.
+        architecture: of its members.
+        content: what decides its members' weights.
+        hash: of ``content``.
+        folder: where it runs.
+    """
+
+    index: int
+    row: PlanRow
+    config: Config
+    architecture: Architecture
+    content: dict[str, Any]
+    hash: str
+    folder: Path
+
+    @property
+    def members(self) -> list[int]:
+        """All members' numbers."""
+        return list(range(self.row.members))
+
+    def member(self, index: int) -> Path:
+        """The file of one member."""
+        return member_file(self.folder, index)
+
+    def missing(self) -> list[int]:
+        """Members that are not finished yet; all of a run that was killed before its last file."""
+        summaries = [json.loads(p.read_text()) for p in self.folder.glob("**/stage.json")]
+        recorded = {i for s in summaries if s["config_hash"] == self.hash for i in s["members"]}
+        return [
+            i
+            for i in self.members
+            if not is_finished(self.folder, i, self.hash) or i not in recorded
+        ]
+
+
+def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
+    """The plan for the data set that is there and the processes that run."""
+    loader = cfg.train_dataloader
+    with told_as_config_error("train_dataloader.dataset", loader.dataset):
+        dataset = build_dataset(loader.dataset)
+    with told_as_config_error("train_dataloader.sampler", loader.get("sampler")):
+        sampler = DATA_SAMPLERS.build(
+            dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
+            default_args=dict(dataset=dataset),
+        )
+    inputs = plan_inputs(
+        cfg,
+        protocol,
+        samples=len(sampler) * get_world_size(),
+        batch_size=loader.batch_size * get_world_size(),
+        options=cfg.get("cfg_options"),
+    )
+    return make_plan(protocol, **inputs)
+
+
+def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[StageSetup]:
+    """All stages of a plan, with the hashes that tie each to the ones before.
+
+    Raises:
+        ConfigError: a part of a stage's config of which nothing can be built.
+    """
+    protocol = plan.protocol
+    setups: list[StageSetup] = []
+    configs = stage_configs(cfg, protocol, cfg.get("cfg_options"))
+    for index, (config, row) in enumerate(zip(configs, plan.rows, strict=True)):
+        operator = _operator(protocol, index) if index else None
+        run = run_config(
+            config,
+            stage_index=index,
+            row=row,
+            iters_per_epoch=plan.feed.iters_per_epoch,
+            warmup=protocol.warmup if index else None,
+            seed=seed,
+            indices=range(row.members),
+            grown=[operator] * row.members,
+        )
+        try_stage(run, config.model, plan.feed.iters_per_epoch)
+        content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
+        setups.append(
+            StageSetup(
+                index=index,
+                row=row,
+                config=config,
+                architecture=architecture_from_config(config.model),
+                content=content,
+                hash=hash_of(content),
+                folder=work_dir / row.name,
+            )
+        )
+    return setups
+
+
+def _operator(protocol: Protocol, index: int) -> dict[str, Any]:
+    """What decides how a stage's members are made of their parents; the paper's rule says nothing
+    beyond the operator.
+    """
+    operator: dict[str, Any] = dict(
+        operator=protocol.operators[index - 1], parents=protocol.parents
+    )
+    if protocol.stages[index - 1].depth != protocol.stages[index].depth:
+        operator["depth_operator"] = protocol.depth_operator
+    return operator
+
+
+def read_ledger(stages: list[StageSetup]) -> dict[str, Any]:
+    """The FLOPs that the finished stages really spent, as ``ledger.json`` holds them."""
+    entries = []
+    for setup in stages:
+        parts = [json.loads(p.read_text()) for p in sorted(setup.folder.glob("**/stage.json"))]
+        if parts:
+            sums = {
+                key: sum(part[key] for part in parts)
+                for key in ("samples", "iters", "flops", "wall_s")
+            }
+            entries.append(dict(name=setup.row.name, members=setup.row.members, **sums))
+    return dict(
+        unit="FLOPs; one multiply-add is 2",
+        total_flops=sum(entry["flops"] for entry in entries),
+        stages=entries,
+    )

@@ -1,0 +1,183 @@
+"""MMEngine's ``Runner`` with a log that says what is so, once."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.logging.logger import MMFormatter
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.engine.hooks.step_seeds import StepSeedsHook
+from mmrbdc.engine.stages.loop import StageLoop
+from mmrbdc.engine.training.load_from import LoadFromRunner
+from mmrbdc.weights import write_text
+
+ENVIRONMENT_FILE = "environment.txt"
+HOOKS_FILE = "hooks.txt"
+INIT_FILE = "init_weights.txt"
+
+
+_PLACE_IN_CODE = "%(pathname)s - %(funcName)s - %(lineno)d - "
+"""What MMEngine puts before the message of an error."""
+
+
+class TrainingRunner(LoadFromRunner):
+    """``Runner`` under whose ``auto_scale_lr`` the logged ``base_lr`` is the scaled one too.
+
+    An optimizer of several groups has beside them the settings that a group without options of its
+    own would have; schedulers move their learning rate with the groups', and the log calls it
+    ``base_lr``. MMEngine scales the groups only.
+
+    What it cannot build of its config is a :class:`mmrbdc.config_errors.ConfigError` that names the
+    part. Its steps are those of :class:`mmrbdc.engine.hooks.step_seeds.StepSeedsHook`; in a
+    protocol's
+    stage whatever draws has seeds of its own.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """The run's logger; an error is told like a warning, without the file of the code."""
+        logger = super().build_logger(*args, **kwargs)
+        for formatter in (handler.formatter for handler in logger.handlers):
+            if isinstance(formatter, MMFormatter):
+                formatter.err_format = formatter.err_format.replace(_PLACE_IN_CODE, "")
+        return logger
+
+    def train(self) -> nn.Module:
+        """Train, from where a checkpoint left off if the run is resumed."""
+        if not isinstance(self.train_loop, StageLoop):
+            self.register_hook(StepSeedsHook())
+        return super().train()
+
+    def build_model(self, model: Any) -> Any:
+        """The model of ``model``."""
+        with told_as_config_error("model", model):
+            return super().build_model(model)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """The optimizer of ``optim_wrapper``."""
+        with told_as_config_error("optim_wrapper", optim_wrapper):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """The schedules of ``param_scheduler``."""
+        with told_as_config_error("param_scheduler", scheduler):
+            return super().build_param_scheduler(scheduler)
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """The loop of ``train_cfg``, which builds its loader."""
+        with told_as_config_error("train_cfg", loop, within=_parts("train")):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """The loop of ``val_cfg``, which builds its loader and evaluator."""
+        with told_as_config_error("val_cfg", loop, within=_parts("val")):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: Any) -> Any:
+        """The loop of ``test_cfg``, which builds its loader and evaluator."""
+        with told_as_config_error("test_cfg", loop, within=_parts("test")):
+            return super().build_test_loop(loop)
+
+    def register_custom_hooks(self, hooks: Any) -> None:
+        """The hooks of ``custom_hooks``."""
+        with told_as_config_error("custom_hooks"):
+            super().register_custom_hooks(hooks)
+
+    def register_default_hooks(self, hooks: Any = None) -> None:
+        """The hooks of ``default_hooks``."""
+        with told_as_config_error("default_hooks"):
+            super().register_default_hooks(hooks)
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scale the groups' learning rates, and the base's with them, to the real batch."""
+        base = getattr(optim_wrapper, "base_param_settings", None)
+        groups = optim_wrapper.param_groups if base else []
+        before = next((group["lr"] for group in groups if group["lr"]), None)
+        position = next((i for i, group in enumerate(groups) if group["lr"]), 0)
+        super().scale_lr(optim_wrapper, auto_scale_lr)
+        if base and before:
+            base["lr"] *= optim_wrapper.param_groups[position]["lr"] / before
+
+
+def _parts(split: str) -> dict[str, str]:
+    """What a loop builds by the runner's methods."""
+    return {
+        "build_dataloader": f"{split}_dataloader",
+        "build_evaluator": f"{split}_evaluator",
+    }
+
+
+class StageRunner(TrainingRunner):
+    """``TrainingRunner`` of a protocol's stage: one line for each of its long tables.
+
+    They are in files of its work dir: ``config.py``, and of each start ``<start>/environment.txt``,
+    ``<start>/hooks.txt`` and ``<start>/init_weights.txt``.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """The run's logger, which leaves long tables to files."""
+        logger = super().build_logger(*args, **kwargs)
+        logger.addFilter(_Shortened(Path(self.work_dir) / "config.py", Path(self._log_dir)))
+        return logger
+
+    def _init_model_weights(self) -> None:
+        """Leave to a file what MMEngine writes into the log of each parameter's initialisation."""
+        file = Path(self._log_dir) / INIT_FILE
+        handlers = self.logger.handlers
+        kept = list(handlers)
+        handlers[:] = [
+            _OwnFile(file, handler) if isinstance(handler, logging.FileHandler) else handler
+            for handler in kept
+        ]
+        try:
+            super()._init_model_weights()
+        finally:
+            for handler in handlers:
+                if isinstance(handler, _OwnFile):
+                    handler.close()
+            handlers[:] = kept
+        self.logger.info(f"initialisation of each parameter: {file}")
+
+
+class _Shortened(logging.Filter):
+    """Puts a file's name in the place of the config, the environment and the table of hooks."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        super().__init__()
+        self.config = config
+        self.folder = folder
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        head, _, body = text.partition("\n")
+        if head == "Config:":
+            record.msg = f"config: {self.config}"
+        elif head.startswith("Hooks will be executed"):
+            record.msg = f"hooks: {self._kept(HOOKS_FILE, body)}"
+        elif "\nSystem environment:" in text:
+            record.msg = f"environment: {self._kept(ENVIRONMENT_FILE, text.strip())}"
+        return True
+
+    def _kept(self, name: str, text: str) -> Path:
+        if is_main_process():
+            write_text(self.folder / name, text)
+        return self.folder / name
+
+
+class _OwnFile(logging.FileHandler):
+    """Stands in for a log's file: records go there, what is written past them into another file.
+
+    MMEngine writes the initialisation of parameters to a handler's stream itself.
+    """
+
+    def __init__(self, file: Path, log: logging.FileHandler) -> None:
+        super().__init__(file, mode="w", encoding="utf-8")
+        self.setLevel(log.level)
+        self.log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.log.handle(record)

@@ -1,0 +1,1 @@
+"""What several operators share: widening, inner widths, mixtures of templates."""

@@ -1,0 +1,1 @@
+"""The growth operators, one a file."""

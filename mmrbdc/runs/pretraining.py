@@ -1,0 +1,234 @@
+"""A finished pretraining: plan, ledger, curves, junctions and scores, read from its work dir."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrbdc.runs.errors import AnalysisError
+from mmrbdc.runs.records import Record, read_record, read_records
+from mmrbdc.shipped import command
+
+TRAINED_BY = command("train")
+TESTED_BY = command("test")
+_RELATIVE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What one validation during a stage found.
+
+    Attributes:
+        flops: training FLOPs that the protocol had spent until then, all members of all stages.
+        top1: accuracy in percent of the mean of the members' logits, or of the single model.
+        members: accuracy of each member in percent; empty where a stage has one member.
+    """
+
+    flops: float
+    top1: float
+    members: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """One child at its junction: accuracies in percent, before its first step.
+
+    Attributes:
+        parents: of each parent.
+        ensemble: of the mean of the parents' logits.
+        child: of the coupled model.
+    """
+
+    parents: tuple[float, ...]
+    ensemble: float
+    child: float
+
+
+@dataclass(frozen=True)
+class Junction:
+    """The moment between two stages.
+
+    Attributes:
+        flops: training FLOPs spent until then.
+        children: one coupling per member of the stage that follows.
+    """
+
+    flops: float
+    children: tuple[Coupling, ...]
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One finished stage.
+
+    Attributes:
+        name: its folder.
+        label: its models, for readers.
+        members: how many models.
+        width: channels of one model.
+        epochs: its length.
+        flops: training FLOPs of all its members.
+        growth_flops: of these, what the operator spent by itself, as planned.
+        curve: its validations, in order.
+        junction: how its members were made; None for the first stage.
+    """
+
+    name: str
+    label: str
+    members: int
+    width: int
+    epochs: float
+    flops: float
+    growth_flops: float
+    curve: tuple[CurvePoint, ...]
+    junction: Junction | None
+
+
+@dataclass(frozen=True)
+class PretrainingRun:
+    """One finished protocol; a model trained from scratch is a protocol of one stage.
+
+    Attributes:
+        path: its work dir.
+        name: of the protocol and of its final files.
+        method: ``rbdc``, ``scratch``, ...
+        family: ``deit``, ``resnet``, ...
+        seed: of the run.
+        stages: in order.
+        train_flops: spent by all members of all stages, one-off costs of an operator included.
+        wall_s: seconds.
+        top1: of the final model on ``split``, percent.
+        val_top1: of the final model on the validation split, percent; None where it is not noted.
+        split: what ``top1`` was measured on.
+    """
+
+    path: Path
+    name: str
+    method: str
+    family: str
+    seed: int | None
+    stages: tuple[StageRun, ...]
+    train_flops: float
+    wall_s: float
+    top1: float
+    val_top1: float | None
+    split: str
+
+    @classmethod
+    def read(cls, path: Path) -> "PretrainingRun":
+        """Read a work dir that ``tools/train.py`` finished and ``tools/test.py`` scored.
+
+        Needs ``plan.json``, ``ledger.json``, ``test.json``, the side-car ``NAME.json`` of the final
+        model, and ``curve.json`` (after the first stage ``junction.json`` too) of every stage.
+
+        Raises:
+            AnalysisError: a file is missing or odd, or two files contradict each other.
+        """
+        plan = read_record(path / "plan.json", TRAINED_BY)
+        ledger = read_record(path / "ledger.json", TRAINED_BY)
+        name = plan.text("name")
+        side_car = read_record(path / f"{name}.json", TRAINED_BY)
+        test = read_record(path / "test.json", TESTED_BY)
+        for field in ("name", "method", "family"):
+            if plan.text(field) != side_car.text(field):
+                raise side_car.error(
+                    f"'{field}' is {side_car.text(field)!r} here and {plan.text(field)!r} in "
+                    f"{plan.where}; the two are of different runs, train again"
+                )
+        train_flops = ledger.number("total_flops")
+        _check_equal_flops(side_car, "train_flops", train_flops, ledger.where)
+        spent = ledger.records("stages")
+        return cls(
+            path=path,
+            name=name,
+            method=plan.text("method"),
+            family=plan.text("family"),
+            seed=side_car.integer("seed") if side_car.has("seed") else None,
+            stages=_read_stages(path, plan, spent),
+            train_flops=train_flops,
+            wall_s=sum(stage.number("wall_s") for stage in spent),
+            top1=test.number("top1", 0, 100),
+            val_top1=val_top1(side_car),
+            split=test.text("split"),
+        )
+
+
+def val_top1(meta: Record) -> float | None:
+    """Return the validation accuracy in a checkpoint's meta, percent; None where there is none."""
+    if not meta.has("accuracy"):
+        return None
+    accuracy = meta.record("accuracy")
+    return accuracy.number("val/top1", 0, 100) if accuracy.has("val/top1") else None
+
+
+def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRun, ...]:
+    planned = plan.records("stages")
+    names = [stage.text("name") for stage in planned]
+    in_ledger = [stage.text("name") for stage in spent]
+    if names != in_ledger:
+        raise AnalysisError(
+            f"{path / 'ledger.json'} has the stages {', '.join(in_ledger)}, {path / 'plan.json'} "
+            f"has {', '.join(names)}; finish the run with {TRAINED_BY} ... --resume"
+        )
+    stages: list[StageRun] = []
+    for row, paid in zip(planned, spent, strict=True):
+        members = row.integer("members", 1)
+        stages.append(
+            StageRun(
+                name=row.text("name"),
+                label=row.text("label"),
+                members=members,
+                width=row.integer("width", 1),
+                epochs=row.number("epochs"),
+                flops=paid.number("flops"),
+                growth_flops=row.number("growth_flops", 0) if row.has("growth_flops") else 0.0,
+                curve=_read_curve(path / row.text("name") / "curve.json", members),
+                junction=_read_junction(path / row.text("name") / "junction.json", members, stages),
+            )
+        )
+    return tuple(stages)
+
+
+def _read_curve(path: Path, members: int) -> tuple[CurvePoint, ...]:
+    points: list[CurvePoint] = []
+    for entry in read_records(path, TRAINED_BY):
+        scores = entry.numbers("members", 0, 100) if members > 1 else ()
+        if members > 1 and len(scores) != members:
+            raise entry.error(
+                f"'members' has {len(scores)} values, the stage has {members} members"
+            )
+        point = CurvePoint(entry.number("flops"), entry.number("top1", 0, 100), scores)
+        if points and point.flops <= points[-1].flops:
+            raise entry.error(
+                f"'flops' is {point.flops:g} after {points[-1].flops:g}; a curve only goes forward"
+            )
+        points.append(point)
+    return tuple(points)
+
+
+def _read_junction(path: Path, members: int, before: list[StageRun]) -> Junction | None:
+    if not before:
+        return None
+    record = read_record(path, TRAINED_BY)
+    children = record.records("children")
+    if len(children) != members:
+        raise record.error(f"{len(children)} children, the stage has {members} members")
+    couplings = tuple(
+        Coupling(
+            child.numbers("parents", 0, 100),
+            child.number("ensemble", 0, 100),
+            child.number("child", 0, 100),
+        )
+        for child in children
+    )
+    num_parents = sum(len(coupling.parents) for coupling in couplings)
+    if num_parents != before[-1].members:
+        raise record.error(f"{num_parents} parents, the stage before has {before[-1].members}")
+    return Junction(record.number("flops"), couplings)
+
+
+def _check_equal_flops(record: Record, field: str, flops: float, where: str) -> None:
+    own = record.number(field)
+    if abs(own - flops) > _RELATIVE_TOLERANCE * max(own, flops):
+        raise record.error(
+            f"'{field}' is {own:g} here and {flops:g} in {where}; the two are of different runs, "
+            "train again"
+        )

@@ -1,0 +1,28 @@
+"""Where a stage keeps its members, and whether one is finished."""
+
+from pathlib import Path
+
+from mmrbdc.weights import WeightsError, read_checkpoint
+
+
+def member_file(stage_dir: Path, index: int) -> Path:
+    """Where a stage's member ``index`` is kept."""
+    return stage_dir / "members" / f"{index}.pth"
+
+
+def is_finished(stage_dir: Path, index: int, config_hash: str) -> bool:
+    """Whether the member was trained to its end under this very configuration.
+
+    Raises:
+        WeightsError: its file is there and cannot be read, or comes from another configuration.
+    """
+    path = member_file(stage_dir, index)
+    if not path.exists():
+        return False
+    found = read_checkpoint(path).meta.get("config_hash")
+    if found != config_hash:
+        raise WeightsError(
+            f"{path} was trained under another configuration (hash {found}, now {config_hash}); "
+            "choose another --work-dir, or remove the file to train this member again"
+        )
+    return True
