@@ -79,6 +79,18 @@ MACHINES = {
         "cp312-torch2.11.0-cu130-mmcv2.1.0-nvcc13.2-sm9.0-linux_x86_64",
         "by nvcc 13.2 of /usr/local/cuda",
     ),
+    "new driver, a compiler without CUDA's libraries": (
+        Machine(
+            (P312,),
+            driver="590.1",
+            cards=("9.0",),
+            toolkit=Toolkit("/usr/local/cuda", "13.0", ("cublas_v2.h", "cusparse.h")),
+        ),
+        {},
+        [*BASE, "nvcc-cu13.txt"],
+        "cp312-torch2.11.0-cu130-mmcv2.1.0-nvcc13.0-sm9.0-linux_x86_64",
+        "the toolkit in /usr/local/cuda lacks cublas_v2.h, cusparse.h: it comes from PyPI",
+    ),
     "new driver, the toolkit of another CUDA": (
         Machine((P310,), driver="580.1", cards=("8.0", "9.0"), toolkit=Toolkit("/cuda", "12.4")),
         {},
@@ -328,9 +340,36 @@ def test_the_toolkit_is_that_of_cuda_home(tmp_path, monkeypatch):
     nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 12.8, V12.8.93'\n")
     nvcc.chmod(0o755)
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    assert machines.find_toolkit() == Toolkit(str(tmp_path), "12.8", machines.HEADERS)
+    headers = tmp_path / "targets" / "sbsa-linux" / "include"
+    headers.mkdir(parents=True)
+    for name in machines.HEADERS:
+        (headers / name).touch()
     assert machines.find_toolkit() == Toolkit(str(tmp_path), "12.8")
+    (headers / "cusparse.h").unlink()
+    assert machines.find_toolkit() == Toolkit(str(tmp_path), "12.8", ("cusparse.h",))
     nvcc.unlink()
     assert machines.find_toolkit() is None
+
+
+def test_a_script_on_the_path_is_not_taken_for_its_toolkit(tmp_path, monkeypatch):
+    """As administrators and package managers leave them, beside the toolkit's usual place."""
+    whole = tmp_path / "cuda"
+    for home in (tmp_path / "local", whole):
+        (home / "bin").mkdir(parents=True)
+        nvcc = home / "bin" / "nvcc"
+        nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.0, V13.0.88'\n")
+        nvcc.chmod(0o755)
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "local" / "bin"))
+    monkeypatch.setattr(machines, "_usual_homes", lambda usual=machines._usual_homes: [
+        str(whole) if home == "/usr/local/cuda" else home for home in usual()
+    ])  # fmt: skip
+    assert machines.find_toolkit().home == str(tmp_path / "local")
+    (whole / "include").mkdir()
+    for name in machines.HEADERS:
+        (whole / "include" / name).touch()
+    assert machines.find_toolkit() == Toolkit(str(whole), "13.0")
 
 
 @pytest.mark.parametrize(("told", "jobs"), [("3", 3), ("0", 1)])

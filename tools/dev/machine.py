@@ -15,10 +15,16 @@ from steps import output_of
 
 @dataclass(frozen=True)
 class Toolkit:
-    """An installed CUDA toolkit: its folder and nvcc's version, ``13.0``."""
+    """An installed CUDA toolkit: its folder and nvcc's version, ``13.0``.
+
+    Attributes:
+        lacking: headers that torch's own ask for and that it has not, as where the compiler was
+            installed without CUDA's libraries.
+    """
 
     home: str
     version: str
+    lacking: tuple[str, ...] = ()
 
     @property
     def major(self) -> int:
@@ -96,14 +102,37 @@ def find_cards() -> tuple[str, tuple[str, ...]]:
     return (drivers[0] if drivers else ""), tuple(sorted(cards, key=float))
 
 
+HEADERS = ("cuda_runtime_api.h", "cublas_v2.h", "cusolverDn.h", "cusparse.h")
+"""What the headers of torch include of a toolkit."""
+
+
 def find_toolkit() -> Toolkit | None:
-    """CUDA's toolkit: of ``CUDA_HOME``, of the ``nvcc`` on the PATH, or in its usual place."""
-    nvcc = shutil.which("nvcc")
-    home = os.environ.get("CUDA_HOME") or (nvcc and str(Path(nvcc).resolve().parents[1]))
-    home = home or "/usr/local/cuda"
+    """CUDA's toolkit: of ``CUDA_HOME``, of the ``nvcc`` on the PATH, or in its usual place.
+
+    Of those without ``CUDA_HOME`` the first with all headers: an ``nvcc`` on the PATH may be a link
+    or a script beside none.
+    """
+    homes = [os.environ["CUDA_HOME"]] if os.environ.get("CUDA_HOME") else _usual_homes()
+    found = [toolkit for home in dict.fromkeys(homes) if (toolkit := _toolkit_in(home))]
+    whole = [toolkit for toolkit in found if not toolkit.lacking]
+    return next(iter(whole or found), None)
+
+
+def _usual_homes() -> list[str]:
+    homes = ["/usr/local/cuda"]
+    if nvcc := shutil.which("nvcc"):
+        homes[:0] = [str(Path(nvcc).resolve().parents[1]), str(Path(nvcc).absolute().parents[1])]
+    return homes
+
+
+def _toolkit_in(home: str) -> Toolkit | None:
     told = output_of([f"{home}/bin/nvcc", "--version"]) or ""
     version = re.search(r"release (\d+\.\d+)", told)
-    return Toolkit(home, version.group(1)) if version else None
+    if version is None:
+        return None
+    folders = [Path(home, "include"), *Path(home).glob("targets/*/include")]
+    lacking = [name for name in HEADERS if not any((one / name).is_file() for one in folders)]
+    return Toolkit(home, version.group(1), tuple(lacking))
 
 
 def jobs() -> int:

@@ -227,16 +227,16 @@ def choose_ops(machine: Machine, options: Options, torch: Torch) -> tuple[dict[s
     for_cards = f"mmcv's CUDA ops for sm_{', sm_'.join(a.replace('.', '') for a in archs)}, {why}"
     if left_out and not options.archs:
         for_cards += f" (not {', '.join(left_out)}, which torch gave up)"
-    if toolkit and toolkit.major == torch.major:
+    if toolkit and toolkit.major == torch.major and not toolkit.lacking:
         return (
             {"cuda": toolkit.version, "cuda_home": toolkit.home, "archs": archs},
             f"{for_cards}, by nvcc {toolkit.version} of {toolkit.home}",
         )
-    misfit = (
-        f"nvcc {toolkit.version} of {toolkit.home} does not fit torch's CUDA {torch.cuda}"
-        if toolkit
-        else "no nvcc here"
-    )
+    misfit = "no nvcc here"
+    if toolkit and toolkit.major != torch.major:
+        misfit = f"nvcc {toolkit.version} of {toolkit.home} does not fit torch's CUDA {torch.cuda}"
+    elif toolkit:
+        misfit = f"the toolkit in {toolkit.home} lacks {', '.join(toolkit.lacking)}"
     if torch.nvcc:
         return {"cuda": torch.cuda, "archs": archs}, f"{for_cards}; {misfit}: it comes from PyPI"
     return {}, (
