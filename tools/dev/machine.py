@@ -109,13 +109,12 @@ HEADERS = ("cuda_runtime_api.h", "cublas_v2.h", "cusolverDn.h", "cusparse.h")
 def find_toolkit() -> Toolkit | None:
     """CUDA's toolkit: of ``CUDA_HOME``, of the ``nvcc`` on the PATH, or in its usual place.
 
-    Of those without ``CUDA_HOME`` the first with all headers: an ``nvcc`` on the PATH may be a link
-    or a script beside none.
+    Without ``CUDA_HOME`` the one that lacks the fewest headers: an ``nvcc`` on the PATH may be a
+    link or a script beside none.
     """
     homes = [os.environ["CUDA_HOME"]] if os.environ.get("CUDA_HOME") else _usual_homes()
     found = [toolkit for home in dict.fromkeys(homes) if (toolkit := _toolkit_in(home))]
-    whole = [toolkit for toolkit in found if not toolkit.lacking]
-    return next(iter(whole or found), None)
+    return min(found, key=lambda toolkit: len(toolkit.lacking), default=None)
 
 
 def _usual_homes() -> list[str]:
