@@ -125,7 +125,10 @@ def test_what_is_compared(finished):
     for stage, members in zip(STAGES, (4, 2, 1), strict=True):
         expected |= {f"{stage}/stage.json", f"{stage}/curve.json"}
         expected |= {f"{stage}/members/{i}.pth" for i in range(members)}
-    assert found.keys() == expected | {f"{stage}/junction.json" for stage in STAGES[1:]}
+    for stage, members in zip(STAGES[1:], (2, 1), strict=True):
+        expected |= {f"{stage}/junction.json", f"{stage}/grown.json"}
+        expected |= {f"{stage}/grown/{i}.pth" for i in range(members)}
+    assert found.keys() == expected
     final = found[f"{NAME}.pth"]
     earlier = read_checkpoint(finished / STAGES[2] / "epoch_1.pth").state_dict
     assert len(differing(final, {name: earlier[f"members.0.{name}"] for name in final})) == len(

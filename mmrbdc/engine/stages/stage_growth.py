@@ -1,6 +1,7 @@
 """The children that a stage trains: grown once, into files, before the stage runs."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class GrownParent:
     """What a child's record says of one of its parents.
 
     Attributes:
-        path: of its file.
+        path: of its file, from the work dir on.
         sha256: of its file.
         train_flops: FLOPs of its own training and of all before it.
         data: what it was trained on.
@@ -131,7 +132,7 @@ def _grow(
         growth=asdict(how),
         parents=[
             dict(
-                path=parent.name,
+                path=os.path.relpath(parent.checkpoint.path, setup.folder.parent),
                 sha256=parent.checkpoint.sha256,
                 train_flops=parent.checkpoint.meta["train_flops"],
                 changes=list(parent.changes),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from mmrbdc.datasets import DataError, LoadImageFromFile
 from mmrbdc.datasets.loading.rules import read_by_rules
+from mmrbdc.shipped import command
 
 register_all_modules(init_default_scope=False)
 DAMAGED = {"empty": b"", "text": b"not an image", "half": None}
@@ -198,6 +199,6 @@ def test_twin_a_file_of_a_folder_can_be_removed(folder):
     with pytest.raises(DataError, match="mend or remove the file") as found:
         dataset(folder)[2]
     assert str(found.value).endswith(
-        "`mmrbdc check-data CONFIG` finds all such pictures before a run"
+        f"`{command('check-data', 'CONFIG')}` finds all such pictures before a run"
     )
     assert "'images'" not in str(found.value)

@@ -1,6 +1,7 @@
 """What a detector's training and test write down of weights, metric and split; real tiny runs."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import matplotlib
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.visualization import Visualizer
 from plain_detectors import NAME, config
 
 from mmrbdc.analysis import analyse, collect
@@ -139,6 +141,12 @@ def test_heads_of_other_classes_start_anew_and_are_named(tmp_path):
     assert "WARNING" in line and "4 of another shape" in line and heads[0] in line
 
 
+@pytest.fixture
+def own_visualizer(monkeypatch):
+    """MMEngine's hook draws with the visualizer that was made last, which may be another test's."""
+    monkeypatch.setattr(Visualizer, "_instance_dict", OrderedDict())
+
+
 def drawn(tmp_path, *names):
     """Test on data with other class names, and draw; how many drawings there are."""
     content = record("data/digit_scenes/annotations/instances_test.json")
@@ -163,12 +171,14 @@ def drawn(tmp_path, *names):
 FORMULAS = [("$x_1", r"$\frac_{"), ("a_b$", "50 % $_$ off")]
 
 
+@pytest.mark.usefixtures("own_visualizer")
 @pytest.mark.parametrize("names", FORMULAS)
 def test_a_class_whose_name_looks_like_a_formula_is_drawn(tmp_path, names):
     with matplotlib.rc_context({"text.parse_math": True}):
         assert drawn(tmp_path, *names) == 2
 
 
+@pytest.mark.usefixtures("own_visualizer")
 def test_twin_a_formula_that_is_none_cannot_be_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(launch, "matplotlib", SimpleNamespace(rcParams={}))
     with (
