@@ -97,6 +97,8 @@ def _as_main(command: list[str], log: Path, environ: Mapping[str, str]) -> None:
             stream.flush()
             os.dup2(output.fileno(), stream.fileno())
             cast(TextIOWrapper, stream).reconfigure(line_buffering=True)
+    # Shells start background jobs deaf to SIGINT, and with them the server and its forks.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     sys.argv = command
     sys.path.insert(0, str(Path(command[0]).resolve().parent))

@@ -112,6 +112,30 @@ def test_scripts_that_run_can_be_interrupted(tmp_path, script):
     assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
 
 
+BACKGROUND = """
+import signal, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from mmrbdc.processes import interrupt_scripts, run_script
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells start a job in the background
+    path = Path(sys.argv[1])
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(run_script, [str(path)], Path(f"{path}.log"))
+        while not Path(f"{path}.began").exists():
+            time.sleep(0.05)
+        interrupt_scripts()
+        sys.exit(code.result() == 0)
+"""
+
+
+def test_scripts_of_a_job_in_the_background_can_be_interrupted(tmp_path, script):
+    starter = tmp_path / "starter.py"
+    starter.write_text(BACKGROUND)
+    done = subprocess.run([sys.executable, str(starter), script(ASLEEP)], timeout=300)
+    assert done.returncode == 0
+
+
 def test_side_by_side_every_thread_gets_its_own_code(tmp_path, script):
     path = script("import sys, time\ntime.sleep(0.05)\nsys.exit(int(sys.argv[1]))")
     with ThreadPoolExecutor(4) as pool:

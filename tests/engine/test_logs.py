@@ -36,6 +36,8 @@ def test_an_error_is_told_without_the_file_of_the_code(images, tmp_path, capsys,
 
 
 def test_twin_mmengines_own_logger_names_it(images, tmp_path):
-    runner = Runner.from_cfg(plain(images, tmp_path))
+    cfg = plain(images, tmp_path)
+    cfg.experiment_name = "twin"  # MMEngine keys its loggers by it, and by the second otherwise
+    runner = Runner.from_cfg(cfg)
     runner.logger.log(logging.ERROR, "the roof fell in")
     assert "test_logs.py - test_twin" in log_of(tmp_path)

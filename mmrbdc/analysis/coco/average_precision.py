@@ -37,7 +37,7 @@ def average_precision(
         (B,): the mean over thresholds, recalls and those categories that have an object to find;
         -1 where none has.
     """
-    thresholds = np.arange(len(IOU_THRESHOLDS))
+    thresholds: np.ndarray = np.arange(len(IOU_THRESHOLDS))
     if iou is not None:
         thresholds = np.flatnonzero(iou == IOU_THRESHOLDS)
     assert len(thresholds), f"{iou} is none of {IOU_THRESHOLDS}"

@@ -187,7 +187,8 @@ def _likely_cause(error: json.JSONDecodeError) -> str:
         return f". Behind its one value it has {more}; JSON Lines and joined files are not read"
     if rest.startswith(("//", "/*", "#")):
         return ". JSON has no comments; take them out"
-    if before.endswith(",") and rest[0] in "]},":
+    trailing = error.msg.startswith("Illegal trailing comma")  # as Python says it from 3.13 on
+    if trailing or (before.endswith(",") and rest[0] in "]},"):
         return ". A comma is left over; take it out"
     if rest.startswith(("'", "None", "True", "False")) or before.endswith("'"):
         return ". It looks like Python's print of a dict; write it with json.dump"
