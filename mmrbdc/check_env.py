@@ -168,6 +168,7 @@ def run_ops() -> None:
     print(json.dumps(facts), flush=True)
     with contextlib.suppress(ImportError):  # mmcv is missing or does not import: nms tells
         print(json.dumps({"ops": find_spec("mmcv._ext") is not None}), flush=True)
+        print(json.dumps({"ops_cuda": ops_cuda()}), flush=True)
     for device in ("cpu", "cuda") if archs else ("cpu",):
         try:
             problem = run_nms(device)
@@ -175,6 +176,14 @@ def run_ops() -> None:
             lines = str(error).splitlines() or [""]
             problem = f"{type(error).__name__}: {lines[0]}"
         print(json.dumps({device: problem}), flush=True)
+
+
+def ops_cuda() -> str:
+    """The CUDA that mmcv's ops were compiled for, such as ``13.0``; empty for the CPU alone."""
+    from mmcv.ops import get_compiling_cuda_version
+
+    told = get_compiling_cuda_version()
+    return told if release(told) else ""
 
 
 def run_nms(device: str) -> str:
@@ -266,10 +275,14 @@ def judge_ops(ops: Mapping[str, Any]) -> list[Finding]:
     rows = [("mmcv op, cpu", ops["cpu"])]
     if ops.get("archs"):
         rows.append(("mmcv op, cuda", ops["cuda"]))
-    return [
+    findings = [
         Finding(name, "mmcv nms", "", "runs", "broken" if problem else "ok", problem)
         for name, problem in rows
     ]
+    if ops.get("ops_cuda") and not ops.get("archs"):
+        note = f"compiled for CUDA {ops['ops_cuda']}; there is no GPU here to run it on"
+        findings.append(Finding("mmcv op, cuda", "mmcv nms", "", "runs", "unused", note))
+    return findings
 
 
 def fixes(facts: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:

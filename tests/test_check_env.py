@@ -116,6 +116,17 @@ def test_a_gpu_needs_ops_for_it(facts):
     assert "FORCE_CUDA=1" in repair(facts)
 
 
+@pytest.mark.parametrize(
+    "cuda, archs, shown", [("13.0", [], True), ("", [], False), ("13.0", ["9.0"], False)]
+)
+def test_ops_compiled_for_gpus_are_told_where_there_is_none(facts, cuda, archs, shown):
+    """As on a login node: they are there, and fit."""
+    facts["ops"].update(ops_cuda=cuda, archs=archs, cuda="")
+    lines, fits = check_env.report(facts)
+    assert fits
+    assert any("compiled for CUDA 13.0; there is no GPU here" in line for line in lines) == shown
+
+
 def test_the_cause_is_repaired_not_what_fails_because_of_it(facts):
     facts["packages"]["mmcv"] = {"distributions": {}, "error": "No module named 'mmcv'"}
     facts["packages"]["mmdet"]["error"] = "ModuleNotFoundError: No module named 'mmcv'"
