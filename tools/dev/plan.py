@@ -12,10 +12,10 @@ from steps import SetupError
 from target import Target
 
 NEEDED_BYTES = 9 * 2**30
-CPU_JOB_MINUTES = 6.0
-CUDA_JOB_MINUTES = 42.0
-"""What one compiler would take alone for mmcv's ops of the CPU, and for those of one GPU: measured
-on a busy machine, the second by one of the 58 files.
+CPU_JOB_MINUTES = 4.5
+CUDA_JOB_MINUTES = 31.0
+"""What one compiler takes alone for mmcv's ops of the CPU, and for those of one kind of GPU:
+CPU time of all files, measured.
 """
 
 
