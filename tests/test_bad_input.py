@@ -190,7 +190,7 @@ def test_a_pickle_with_foreign_code(mistake, grow_mistake, parents, tmp_path, to
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"stages.0.members": 3}, "stages[0] has 3 member(s) and stages[1] has 2"),
+        ({"stages.0.members": 3}, "stages[0] has 3 members and stages[1] has 2"),
         ({"stages.0.width": "1/3"}, "stages[0].width='1/4'"),
         ({"stages.2.members": 2}, "members=1, width=1"),
         ({"stages.0.epochs": 0}, "stages[0].epochs is 0"),

@@ -8,7 +8,7 @@
 
 Give a config that has loaders of COCO's format, image folders or image lists; or annotation files,
 which also print the config's line `classes`. All images are decoded as training does (--fast: not).
-The exit code is 1 where something has to be mended.
+The exit code is 1 where there is an error.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmrbdc.commands.arguments import CommandParser, add_config_options, check_writable
+from mmrbdc.wording import counted
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -150,6 +151,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     for line in lines:
         screen.print(shown(line, keep="\n"), soft_wrap=True)
     if wrong:
-        screen.print(f"{wrong} thing{'s' * (wrong > 1)} to mend: see the errors above")
+        screen.print(f"{counted(wrong, 'error')} to correct: see above")
         sys.exit(1)
-    screen.print("nothing has to be mended")
+    screen.print("no errors found")

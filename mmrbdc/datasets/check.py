@@ -22,7 +22,7 @@ from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.folders.check import check_folders
 from mmrbdc.datasets.folders.dataset import ours_for
 from mmrbdc.datasets.numbering import FILE_ORDER, SORTED, numbering_problem
-from mmrbdc.datasets.wording import counted, quoted
+from mmrbdc.wording import counted, quoted
 
 
 def check_config_data(cfg: Mapping) -> list[str]:

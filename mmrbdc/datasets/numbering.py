@@ -4,7 +4,7 @@ import difflib
 import unicodedata
 from collections.abc import Sequence
 
-from mmrbdc.datasets.wording import quoted
+from mmrbdc.wording import quoted
 
 SORTED = "the sorted names"
 """What numbers the classes of image folders."""

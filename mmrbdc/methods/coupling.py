@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mmrbdc.methods.method import Method
 from mmrbdc.plan import PlanError, Stage
+from mmrbdc.wording import counted
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Coupling(Method):
         group, rest = divmod(narrow.members, wide.members)
         if rest or group < 2:
             raise PlanError(
-                f"stages[{i}] has {narrow.members} member(s) and stages[{i + 1}] has "
+                f"stages[{i}] has {counted(narrow.members, 'member')} and stages[{i + 1}] has "
                 f"{wide.members}: each child needs the same number of parents, at least 2; use a "
                 f"multiple of {wide.members} in stages[{i}]"
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mmrbdc.methods.method import Method
 from mmrbdc.plan import PlanError, Stage
+from mmrbdc.wording import counted
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Widening(Method):
         """Refuse several parents of a child, and stages that do not widen."""
         if narrow.members != wide.members:
             raise PlanError(
-                f"stages[{i}] has {narrow.members} member(s) and stages[{i + 1}] has "
+                f"stages[{i}] has {counted(narrow.members, 'member')} and stages[{i + 1}] has "
                 f"{wide.members}, but {self.name} makes each child of one parent; set "
                 f"stages[{i}].members={wide.members}"
             )

@@ -32,7 +32,7 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
 
     Args:
         base: config of the classifier's own preprocessor, without batch augmentations.
-        seeds: one seed a member; member ``i`` draws its mixup from
+        seeds: one seed per member; member ``i`` draws its mixup from
             ``(seeds[i], iteration, rank)``, so it draws the same alone as among others.
         batch_augments: arguments of MMPretrain's ``RandomBatchAugment`` (``augments``, ``probs``),
             or ``None``. They need one-hot labels, which ``base`` is told to make.
@@ -105,7 +105,7 @@ class Siblings(BaseModel):
         member: config of the classifier (an MMPretrain ``ImageClassifier``). Its
             ``data_preprocessor`` and ``train_cfg`` (batch augmentations) become the shared
             preprocessor.
-        seeds: one seed a member.
+        seeds: one seed per member.
         indices: the members' numbers within their stage, where only some are trained here.
             Defaults to ``0 .. k-1``.
         init_cfgs: one initialiser config a member (``dict(type='mmrbdc.Grown', ...)``), or
@@ -128,7 +128,9 @@ class Siblings(BaseModel):
         channels_last: bool = False,
     ) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
-            raise ValueError(f"Siblings needs one seed a member, all different; got {list(seeds)}")
+            raise ValueError(
+                f"Siblings needs one seed per member, all different; got {list(seeds)}"
+            )
         self.seeds = list(seeds)
         self.indices = list(range(len(self.seeds)) if indices is None else indices)
         init_cfgs = [None] * len(self.seeds) if init_cfgs is None else list(init_cfgs)

@@ -66,7 +66,7 @@ def check_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
     for key in keys:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it may say {listed(known)}"
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {listed(known)}"
             raise PlanError(f"{where} has an unknown key {key!r}; {hint}")
 
 

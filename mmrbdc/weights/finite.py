@@ -1,4 +1,4 @@
-"""Weights that are no numbers are found where they enter and where they leave."""
+"""Weights that are not finite are found where they enter and where they leave."""
 
 import math
 from collections.abc import Mapping

@@ -76,7 +76,7 @@ def load_strict(
 
     Raises:
         WeightsError: a missing or extra name, or another shape; names them and both shapes. Or
-            values that are no numbers, see :func:`mmrbdc.weights.check_numbers`.
+            values that are not finite, see :func:`mmrbdc.weights.check_numbers`.
     """
     own = module.state_dict()
     missing = [name for name in own if name not in state_dict]

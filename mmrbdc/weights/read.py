@@ -67,7 +67,7 @@ def read_checkpoint(
     Raises:
         WeightsError: no such file; truncated; not a checkpoint; pickled code in it (which is not
             run); both EMA and raw weights and no choice; the chosen ones are not there; values
-            that are no numbers (:func:`mmrbdc.weights.check_numbers`).
+            that are not finite (:func:`mmrbdc.weights.check_numbers`).
     """
     if weights not in (None, "raw", "ema"):
         raise WeightsError(f"weights={weights!r}: choose 'raw' or 'ema'")

@@ -143,7 +143,7 @@ def test_with_epochs_replaces_every_length():
         (cfg(train_samples=0.5), "train_samples is 0.5"),
         (cfg(stage=(0, {"members": 0})), r"stages\[0\].members is 0"),
         (cfg(stage=(0, {"members": 2.0})), r"stages\[0\].members is 2.0"),
-        (cfg(stage=(0, {"members": 3})), r"3 member\(s\) and stages\[1\] has 2"),
+        (cfg(stage=(0, {"members": 3})), r"3 members and stages\[1\] has 2"),
         (cfg(stage=(0, {"members": 2})), "at least 2"),
         (cfg(stage=(0, {"width": 0.5})), r"width 1/2.*sum to 1.*stages\[0\].width='1/4'"),
         (cfg(stage=(0, {"width": 0})), "above 0"),

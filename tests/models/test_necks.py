@@ -89,7 +89,7 @@ def test_errors(options, message):
 
 
 @pytest.mark.parametrize(
-    "widths, message", [((24,), "1 map.s. of 24 c"), ((32, 32), "2 map.s. of 32, 32 c")]
+    "widths, message", [((24,), "1 map of 24 c"), ((32, 32), "2 maps of 32, 32 c")]
 )
 def test_another_width_names_both(widths, message):
     maps = tuple(torch.randn(1, width, 4, 4) for width in widths)

@@ -47,7 +47,7 @@ def test_a_clean_set_is_counted(check, scenes, capsys):
     content = json.loads((scenes / "annotations" / "instances_train.json").read_text())
     (total,) = (line.split() for line in printed.splitlines() if line.strip().startswith("all"))
     assert total[1:3] == ["6", str(len(content["annotations"]))]
-    assert "val, test" in printed and "nothing has to be mended" in printed
+    assert "val, test" in printed and "no errors found" in printed
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_an_evaluator_refuses_is_said(check, scenes, capsys, evaluator, wor
     printed = capsys.readouterr().out
     assert exited.value.code == 1 and words.format(root=scenes) in printed
     assert "error: val_evaluator" in printed
-    assert "1 thing to mend" in printed
+    assert "1 error to correct" in printed
 
 
 def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
     assert (
         "error: val, test: '" in printed and "[120, 120, 20, 20], outside of the image" in printed
     )
-    assert "nothing has to be mended" not in printed
+    assert "no errors found" not in printed
 
 
 def test_classes_that_are_not_the_files(check, scenes, capsys):
@@ -110,7 +110,7 @@ def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
     assert "no image was looked at" in printed
     line = printed[printed.index("classes = (") : printed.index(")\n") + 1]
     check([config_of(scenes, classes=line.partition("=")[2])])
-    assert "nothing has to be mended" in capsys.readouterr().out
+    assert "no errors found" in capsys.readouterr().out
     check([*files, "--images", str(scenes / "train"), str(scenes / "val")])
     assert "no image was looked at" not in capsys.readouterr().out
 
@@ -198,7 +198,7 @@ def test_a_file_that_is_not_there_is_one_thing_to_mend(check, scenes, capsys):
         check([str(other), "no where.json"])
     printed = " ".join(capsys.readouterr().out.split())
     assert end.value.code == 1 and "no where.json is missing" in printed
-    assert "1 thing to mend" in printed
+    assert "1 error to correct" in printed
 
 
 def test_renumbering_mends_the_id_0(check, scenes, capsys):
@@ -212,7 +212,7 @@ def test_renumbering_mends_the_id_0(check, scenes, capsys):
     assert "--renumber NEW_FILE" in capsys.readouterr().out
     new = scenes / "new.json"
     check([str(file), "--renumber", str(new)])
-    assert "nothing has to be mended" in capsys.readouterr().out
+    assert "no errors found" in capsys.readouterr().out
     assert [a["id"] for a in json.loads(new.read_text())["annotations"]][:2] == [1, 2]
     with pytest.raises(DataError, match="there already"):
         check([str(file), "--renumber", str(new)])

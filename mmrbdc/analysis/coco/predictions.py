@@ -15,8 +15,8 @@ from mmrbdc.analysis.coco.reading import is_box, is_number, read_json, shown
 from mmrbdc.datasets.coco import quietly, rle_pixels
 from mmrbdc.datasets.coco.findings import MISSING
 from mmrbdc.datasets.coco.index import index_detections
-from mmrbdc.datasets.wording import quoted
 from mmrbdc.runs.errors import AnalysisError
+from mmrbdc.wording import quoted
 
 IoUType = Literal["bbox", "segm"]
 

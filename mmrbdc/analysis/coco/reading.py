@@ -7,8 +7,8 @@ from typing import Any
 from mmrbdc.datasets.coco import read_json as read
 from mmrbdc.datasets.coco.columns import number
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import shown
 from mmrbdc.runs.errors import AnalysisError
+from mmrbdc.wording import shown
 
 __all__ = ["is_box", "is_number", "read_json", "shown"]
 

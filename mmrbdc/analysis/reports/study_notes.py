@@ -38,7 +38,7 @@ def rivals(ranking: Ranking) -> str:
 
 
 def warnings(ranking: Ranking) -> list[str]:
-    """Off budget, runs that are missing, a dear operator."""
+    """Off budget, runs that are missing, an expensive operator."""
     lines = [
         f"{place.variant.label} spent {1 + place.off:.1%} of the budget: too few iterations to "
         "come nearer"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmrbdc.datasets.wording import quoted, shown
+from mmrbdc.wording import quoted, shown
 
 SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
 

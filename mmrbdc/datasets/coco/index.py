@@ -12,8 +12,8 @@ from mmrbdc.datasets.coco.findings import Finding
 from mmrbdc.datasets.coco.judge import Verdict
 from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import quoted
 from mmrbdc.shipped import command
+from mmrbdc.wording import quoted
 
 Index = TypeVar("Index", bound=COCO)
 

@@ -18,8 +18,8 @@ from mmrbdc.datasets.coco.findings import MISSING, SINGULAR, Finding, Findings
 from mmrbdc.datasets.coco.masks import judge_masks
 from mmrbdc.datasets.coco.reading import COCO_CONTENT, CocoFile
 from mmrbdc.datasets.coco.table import Table
-from mmrbdc.datasets.wording import shown
 from mmrbdc.shipped import command
+from mmrbdc.wording import shown
 
 LARGEST_SIDE = 2**20
 """Pixels of an image's side above which a file is not believed."""

@@ -276,7 +276,7 @@ def _of_polygons(polygons: list[list[Any]]) -> str:
         if any(type(value) is list for value in polygon):
             return "of points in lists of their own"
         if not {type(value) for value in polygon} <= {int, float}:
-            return "with something that is no number"
+            return "with something that is not a number"
     if any(len(polygon) % 2 for polygon in polygons):
         return "with a polygon of an odd number of values"
     return "with a number that is not finite"

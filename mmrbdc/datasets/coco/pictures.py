@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrbdc.datasets.pictures.check import Examination, check_pictures, picture_lines
-from mmrbdc.datasets.wording import counted, quoted
+from mmrbdc.wording import counted, quoted
 
 
 def missing_files(folder: str | Path, names: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmrbdc.datasets.coco.polygons import Polygons
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import shown
+from mmrbdc.wording import shown
 
 COCO_CONTENT = "COCO annotations ('images', 'annotations' and 'categories')"
 _LEADS = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mmrbdc.datasets.coco.reading import COCO_CONTENT, read_json
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import shown
 from mmrbdc.weights.atomic import write_text
+from mmrbdc.wording import shown
 
 
 def renumber(source: Path, target: Path) -> int:

@@ -22,7 +22,7 @@ from mmrbdc.datasets.configs import LOADERS, find_datasets, find_evaluators, is_
 from mmrbdc.datasets.detection.training import Kept, what_is_kept
 from mmrbdc.datasets.detection.uses import CocoUse, class_problem, is_coco, use_of
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import counted, quoted
+from mmrbdc.wording import counted, quoted
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmrbdc.datasets.configs import find_evaluators, type_name
-from mmrbdc.datasets.wording import counted
 from mmrbdc.shipped import command
+from mmrbdc.wording import counted
 
 COCO_MAX_DETS = 100
 """Detections an image and class that AP counts, unless somebody says otherwise."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmrbdc.datasets.configs import joined, stated_classes, type_name
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import quoted
+from mmrbdc.wording import quoted
 
 _OTHER_TYPES = ("CustomDataset", "ImageNet")
 

@@ -9,7 +9,7 @@ from mmrbdc.datasets.configs import check_storage, empty, is_remote, missing, st
 from mmrbdc.datasets.errors import DataError, NoDataError
 from mmrbdc.datasets.folders.dataset import CustomDataset, ours_for
 from mmrbdc.datasets.folders.listing import classes_remark, depth_remark, missing_images
-from mmrbdc.datasets.wording import counted, quoted, shown
+from mmrbdc.wording import counted, quoted, shown
 
 _MOST_CLASSES = 1_000_000
 """A class number beyond is a mistake."""

@@ -11,8 +11,8 @@ from mmpretrain.registry import DATASETS as MMPRETRAIN_DATASETS
 
 from mmrbdc.datasets.errors import DataError, NoDataError
 from mmrbdc.datasets.folders.listing import ImageListing, list_images, read_image_list
-from mmrbdc.datasets.wording import counted, quoted
 from mmrbdc.registry import DATASETS
+from mmrbdc.wording import counted, quoted
 
 
 class _Listed(MMPretrainCustomDataset):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.wording import counted, quoted, shown
+from mmrbdc.wording import counted, quoted, shown
 
 SYSTEM_FOLDERS = frozenset(
     {

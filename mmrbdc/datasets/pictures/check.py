@@ -19,8 +19,8 @@ from rich.progress import track
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.pictures.header import kind_of, read_header
 from mmrbdc.datasets.pictures.load import LoadImageFromFile, reason_of
-from mmrbdc.datasets.wording import quoted
 from mmrbdc.terminal import console
+from mmrbdc.wording import quoted
 
 STRIP = 50
 """How many times longer than wide a picture is that is told of as a strip."""

@@ -32,7 +32,7 @@ from mmrbdc.datasets.detection.uses import class_problem, is_coco, use_of
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.numbering import FILE_ORDER, numbering_problem
 from mmrbdc.datasets.pictures.check import Examination
-from mmrbdc.datasets.wording import counted, quoted
+from mmrbdc.wording import counted, quoted
 
 
 @dataclass(frozen=True)

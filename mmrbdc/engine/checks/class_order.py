@@ -10,9 +10,9 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmrbdc.datasets.wording import quoted
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import WeightsError
+from mmrbdc.wording import quoted
 
 
 def classes_of_meta(meta: Mapping[str, Any]) -> tuple[str, ...] | None:

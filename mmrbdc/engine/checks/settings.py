@@ -62,7 +62,7 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
         share = _at(cfg, key)
         number = isinstance(share, Real) and not isinstance(share, bool)
         if share is not None and not (number and 0 <= share < 1):
-            raise ConfigError(f"{key}={share!r} is no number from 0 to below 1; correct it")
+            raise ConfigError(f"{key}={share!r} must be a number from 0 to below 1; correct it")
     level = cfg.get("log_level")
     if isinstance(level, str) and not isinstance(logging.getLevelName(level), int):
         raise ConfigError(f"log_level={level!r} is none of {', '.join(_LEVELS)}")

@@ -27,7 +27,7 @@ def lockstep_options(config: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in LOCKSTEP:
             close = difflib.get_close_matches(name, LOCKSTEP, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it may say {', '.join(LOCKSTEP)}"
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(LOCKSTEP)}"
             raise PlanError(f"lockstep has an unknown key {name!r}; {hint}")
         if value not in LOCKSTEP[name]:
             choices = " or ".join(repr(choice) for choice in LOCKSTEP[name])

@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Sequence
 
+from mmrbdc.wording import counted
+
 MAX_WARMUP_SHARE = 0.1
 """A warm-up takes at most this share of a stage."""
 
@@ -116,8 +118,8 @@ def _check_warmup(warmup_iters: int, stage_iters: int, *, has_warmup: bool) -> N
         )
     if 0 < warmup_iters < SHORTEST_WARMUP:
         raise ValueError(
-            f"a warm-up of {warmup_iters} iteration(s) would hold its first rate for the whole "
-            f"stage; choose 0 or at least {SHORTEST_WARMUP}"
+            f"a warm-up of {counted(warmup_iters, 'iteration')} would hold its first rate for the "
+            f"whole stage; choose 0 or at least {SHORTEST_WARMUP}"
         )
     if warmup_iters and not has_warmup:
         raise ValueError(

@@ -119,7 +119,7 @@ class CheckpointHook(MMEngineCheckpointHook):
                 checkpoint[name] = _plain(checkpoint[name], name)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse weights that are no numbers, and on resume other names or shapes than ours."""
+        """Refuse weights that are not finite, and on resume other names or shapes than ours."""
         # Under EMAHook, which comes first, raw weights and average may have changed places.
         for weights in (checkpoint.get("state_dict", checkpoint), checkpoint.get("ema_state_dict")):
             tensors = {n: v for n, v in (weights or {}).items() if isinstance(v, torch.Tensor)}

@@ -1,4 +1,4 @@
-"""A loss that is no number ends the run before a checkpoint can keep it."""
+"""A loss that is not finite ends the run before a checkpoint can keep it."""
 
 import math
 import re
@@ -29,7 +29,7 @@ class FiniteLossHook(Hook):
 
     Its check costs nothing: MMEngine has read the losses for its log already. Where the optimizer
     wrapper leaves such steps out (``skip_nonfinite``), it is the one to stop the run; a member
-    whose statistics (BatchNorm) are no numbers any more is beyond that. A scaler of losses (AMP in
+    whose statistics (BatchNorm) are not finite any more is beyond that. A scaler of losses (AMP in
     float16) leaves such steps out too: only the twentieth in a row stops the run.
 
     The last step before a checkpoint may spoil weights of which no loss was computed yet. No
@@ -47,7 +47,7 @@ class FiniteLossHook(Hook):
         """Check all losses: every member's, or a model's.
 
         Raises:
-            NonFiniteLoss: one of them is no number.
+            NonFiniteLoss: one of them is not finite.
         """
         losses = {name: value for name, value in (outputs or {}).items() if "loss" in name}
         of_members = {n: v for n, v in losses.items() if _MEMBERS.fullmatch(n)}
@@ -85,7 +85,7 @@ class FiniteLossHook(Hook):
         """Check the weights.
 
         Raises:
-            NonFiniteLoss: some are no numbers; nothing is written.
+            NonFiniteLoss: some are not finite; nothing is written.
         """
         try:
             done = checkpoint["meta"]["iter"]
@@ -102,7 +102,7 @@ def _kept(runner: Runner) -> str:
 
 
 def _scales(runner: Runner) -> bool:
-    """Whether a scaler leaves out steps whose gradient is no number."""
+    """Whether a scaler leaves out steps whose gradient is not finite."""
     scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
     return scaler is not None and scaler.is_enabled()
 

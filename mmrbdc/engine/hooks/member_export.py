@@ -18,6 +18,7 @@ from mmrbdc.registry import HOOKS
 from mmrbdc.runs.work_dir import member_file
 from mmrbdc.versions import versions
 from mmrbdc.weights import WeightsError, check_numbers, save_member, write_json
+from mmrbdc.wording import counted
 
 
 @HOOKS.register_module()
@@ -26,7 +27,7 @@ class MemberExportHook(Hook):
 
     The files say what they were trained on, too: mean, std, channel order and size of the images,
     and the names of the classes (:class:`mmrbdc.weights.DataRecord`). A member with weights that
-    are no numbers is an error, and no file of the run is written.
+    are NaN or infinite is an error, and no file of the run is written.
 
     Args:
         folder: where ``members/`` is.
@@ -61,7 +62,7 @@ class MemberExportHook(Hook):
         """Score what the files will hold, then write them (rank 0).
 
         Raises:
-            WeightsError: a member has weights that are no numbers.
+            WeightsError: a member has NaN or infinite weights.
         """
         siblings = self._siblings(runner)
         for position, index in enumerate(siblings.indices):
@@ -103,7 +104,7 @@ class MemberExportHook(Hook):
         )
         write_json(Path(runner.work_dir) / "stage.json", summary)
         runner.logger.info(
-            f"wrote {len(siblings.indices)} member file(s) to {self.folder / 'members'}"
+            f"wrote {counted(len(siblings.indices), 'member file')} to {self.folder / 'members'}"
         )
 
     def _siblings(self, runner: Runner) -> Siblings:

@@ -55,7 +55,7 @@ def check_canvas(cfg: Config) -> None:
     once more, by the backbone. COCO's own recipes say (height, width) and are left alone.
 
     Raises:
-        ValueError: It is no number of pixels, or no multiple of the backbone's patch size.
+        ValueError: It is not a number of pixels, or not a multiple of the backbone's patch size.
     """
     side = cfg.get("image_size")
     if side is None or (isinstance(side, tuple | list) and not _nested_crop(cfg)):

@@ -67,7 +67,7 @@ class SiblingsOptimWrapper(OptimWrapper):
         ]
 
     def step(self, **kwargs: Any) -> None:
-        """Take the optimizer step, without the members whose gradient is no number."""
+        """Take the optimizer step, without the members whose gradient is not finite."""
         if self.skip_nonfinite:
             for index, parameters in self._members:
                 self._leave_out_nonfinite(index, parameters)

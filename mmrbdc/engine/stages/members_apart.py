@@ -44,7 +44,7 @@ def chosen_members(
         missing = before.missing()
         if missing:
             raise PlanError(
-                f"--stage {stage}: {before.row.name} is not finished, member(s) "
+                f"--stage {stage}: {before.row.name} is not finished, members "
                 f"{', '.join(map(str, missing))} are missing; train them first (--stage "
                 f"{before.index})"
             )

@@ -51,6 +51,7 @@ from mmrbdc.seeding import derive_seed
 from mmrbdc.shipped import command
 from mmrbdc.versions import versions
 from mmrbdc.weights import load_strict, publish, read_checkpoint, read_model, write_json
+from mmrbdc.wording import counted
 
 # MMEngine finds scopes, message hubs, logs and visualizers by a name and, at best, the second.
 _runs = itertools.count(1)
@@ -168,7 +169,9 @@ class StagedRunner:
         if missing:
             self._run_stage(setup, missing)
         else:
-            self.logger.info(f"{setup.row.name}: all {setup.row.members} member(s) are finished")
+            self.logger.info(
+                f"{setup.row.name}: all of {counted(setup.row.members, 'member')} finished"
+            )
         if is_main_process():
             merge_curves(setup, self._spent_before(setup))
 
@@ -317,8 +320,9 @@ class StagedRunner:
             cfg.load_from, cfg.resume = str(newest), True
         self.logger.info(
             f"stage {setup.index + 1} of {len(self.stages)}: {setup.row.name}, "
-            f"{setup.architecture.label}, member(s) {', '.join(map(str, indices))}, "
-            f"{setup.row.epochs:.2f} epochs" + (f", resumed from {newest}" if newest else "")
+            f"{setup.architecture.label}, member{'s' * (len(indices) > 1)} "
+            f"{', '.join(map(str, indices))}, {setup.row.epochs:.2f} epochs"
+            + (f", resumed from {newest}" if newest else "")
         )
         runner = StageRunner.from_cfg(cfg)
         runner.register_hook(ReadingHook())

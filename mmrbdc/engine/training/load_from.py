@@ -106,7 +106,7 @@ def read_load_from(cfg: Config) -> Beginning | None:
     ``state_dict``.
 
     Raises:
-        WeightsError: it is not there, no checkpoint, or holds code or values that are no numbers.
+        WeightsError: it is not there, no checkpoint, or holds code or values that are not finite.
     """
     source = cfg.get("load_from")
     if not source or cfg.get("resume"):

@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmrbdc.registry import MODELS
+from mmrbdc.wording import counted
 
 
 @MODELS.register_module()
@@ -61,9 +62,9 @@ class SimpleFeaturePyramid(BaseModule):
         widths = [feature.shape[1] for feature in inputs]
         if widths != [self.in_channels]:
             raise ValueError(
-                f"SimpleFeaturePyramid of in_channels={self.in_channels} got {len(widths)} map(s) "
-                f"of {', '.join(map(str, widths))} channels: it takes the one map of a plain "
-                "backbone; set the neck's in_channels to the backbone's embed_dims"
+                f"SimpleFeaturePyramid of in_channels={self.in_channels} got "
+                f"{counted(len(widths), 'map')} of {', '.join(map(str, widths))} channels: it "
+                "takes the one map of a plain backbone; set the neck's in_channels to the backbone's embed_dims"
             )
         (feature,) = inputs
         levels = [level(feature) for level in self.levels]

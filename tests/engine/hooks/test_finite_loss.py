@@ -1,4 +1,4 @@
-"""A loss that is no number ends the run, named."""
+"""A loss that is not finite ends the run, named."""
 
 import itertools
 from types import SimpleNamespace

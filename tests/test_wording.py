@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmrbdc.datasets.wording import counted, quoted
+from mmrbdc.wording import counted, quoted
 
 
 @pytest.mark.parametrize(
