@@ -44,8 +44,8 @@ def chosen_members(
         missing = before.missing()
         if missing:
             raise PlanError(
-                f"--stage {stage}: {before.row.name} is not finished, members "
-                f"{', '.join(map(str, missing))} are missing; train them first (--stage "
+                f"--stage {stage}: {before.row.name} is not finished, missing members: "
+                f"{', '.join(map(str, missing))}; train them first (--stage "
                 f"{before.index})"
             )
     missing = setup.missing()

@@ -64,7 +64,8 @@ class SimpleFeaturePyramid(BaseModule):
             raise ValueError(
                 f"SimpleFeaturePyramid of in_channels={self.in_channels} got "
                 f"{counted(len(widths), 'map')} of {', '.join(map(str, widths))} channels: it "
-                "takes the one map of a plain backbone; set the neck's in_channels to the backbone's embed_dims"
+                "takes the one map of a plain backbone; set the neck's in_channels to the "
+                "backbone's embed_dims"
             )
         (feature,) = inputs
         levels = [level(feature) for level in self.levels]
