@@ -14,10 +14,13 @@ from mmrbdc.engine.process.lock import _leave_to_parent as end_of_process
 def hold(pipe, folder, shared):
     """Lock the folder, and start what outlives the process where it is killed."""
     lock_folder(folder, shared=shared)
+    reading, writing = os.pipe()
     worker = os.fork()
     if worker == 0:
+        os.write(writing, b"!")  # by then it has let go of the lock
         time.sleep(60)
         os._exit(0)
+    os.read(reading, 1)
     pipe.send(worker)
     pipe.recv()
 
