@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from mmrbdc.growth import keep
 from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
@@ -20,6 +19,7 @@ from mmrbdc.growth.operators import (
     block_diagonal,
     firefly,
     gradmax,
+    keep,
     mixture_growth,
     net2net,
     reinit,
