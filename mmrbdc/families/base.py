@@ -229,6 +229,14 @@ class Architecture(ABC):
         names = names or [f"parent {i}" for i in range(len(parents))]
         for parent, who in zip(parents, names, strict=True):
             self.check_parent(parent, who, depth=depth, positions=positions)
+        self.check_sum(parents)
+
+    def check_sum(self, parents: Sequence["Architecture"]) -> None:
+        """Check that the widths of parents, each checked already, sum to this one's.
+
+        Raises:
+            FamilyError: They do not.
+        """
         for field in self.width_fields:
             widths = [getattr(parent, field) for parent in parents]
             if sum(widths) != getattr(self, field):

@@ -192,8 +192,7 @@ def grow_child(
         states.append(fit.state_dict)
     known = [parent.architecture for parent in parents if parent.architecture is not None]
     if not one and len(known) == len(parents):
-        names = [parent.name for parent in parents]
-        child.check_parents(known, names, depth=depth, positions=positions)
+        child.check_sum(known)
     result = grow(
         states,
         child.layout(),
