@@ -212,7 +212,7 @@ def test_the_config_is_left_as_it_was():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(seeds=[]), "one seed a member"),
+        (dict(seeds=[]), "one seed per member"),
         (dict(seeds=[4, 4]), "[4, 4]"),
         (dict(seeds=[1, 2], indices=[0]), "2 seeds, 1 indices and 2 init_cfgs"),
         (dict(seeds=[1, 2], init_cfgs=[None]), "2 seeds, 2 indices and 1 init_cfgs"),
