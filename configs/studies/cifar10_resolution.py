@@ -1,13 +1,15 @@
-"""RBDC with smaller images in its narrow stages, a mini DeiT on CIFAR-10.
+"""Smaller images in the narrow stages, a mini DeiT on CIFAR-10, with the controls that this needs.
 
-Two steps, as in configs/rbdc/deit-mini_2step_cifar10.py, at half of its reference's FLOPs; the narrow
-stages see 32 px or 24 px (9 patches instead of 16), which lets them see more images for the same
-FLOPs. From scratch with the same FLOPs: configs/baselines/deit-mini_scratch_cifar10.py at a budget of 0.5,
-see docs/results/README.md.
+RBDC with two steps, as in configs/rbdc/deit-mini_2step_cifar10.py, at half of its reference's
+FLOPs, the narrow stages seeing 32 px or 24 px (9 patches instead of 16), which lets them see more
+images for the same FLOPs. Whether that is RBDC's doing tell the rows beside it, at equal FLOPs:
+from scratch at 32 px; one model of the full width whose images grow (16, 24, 32 px); widening by
+self-coupling with 24 px. Half the width from scratch, which also sees more images for the same
+FLOPs: cifar10_resolution_half-width.py.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
-Expected: 32 px 40.9 ± 0.7, 24 px 45.9 ± 0.2 % (docs/results/README.md).
-Hardware: 2 CPU cores, about 25 minutes beside other work.
+Expected: see docs/results/README.md.
+Hardware: 2 CPU cores, about one hour.
 
     python tools/study.py configs/studies/cifar10_resolution.py --jobs 2
 """
@@ -20,12 +22,28 @@ study = dict(
     },
     methods={
         "_delete_": True,
+        "scratch": {},
         "rbdc": dict(stages=[(4, "1/4"), (2, "1/2"), (1, 1)]),
         "rbdc-24px": dict(
             method="rbdc",
             stages=[
                 dict(members=4, width="1/4", img_size=24),
                 dict(members=2, width="1/2", img_size=24),
+                (1, 1),
+            ],
+        ),
+        "progressive": dict(
+            stages=[
+                dict(members=1, width=1, img_size=16),
+                dict(members=1, width=1, img_size=24),
+                (1, 1),
+            ],
+        ),
+        "self-coupling-24px": dict(
+            method="self-coupling",
+            stages=[
+                dict(members=1, width="1/4", img_size=24),
+                dict(members=1, width="1/2", img_size=24),
                 (1, 1),
             ],
         ),
