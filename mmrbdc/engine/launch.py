@@ -217,7 +217,8 @@ def test(
         cfg.setdefault("runner_type", "mmrbdc.StagedRunner")
         runner = RUNNERS.build(cfg)
         metrics = runner.test(checkpoint, weights=weights)
-        file = Path(checkpoint or runner.work_dir / f"{runner.name}.pth")
+        run = runner.protocol_run
+        file = Path(checkpoint or run.work_dir / f"{run.name}.pth")
         facts = {"checkpoint": {"path": str(file), "sha256": file_sha256(file)}}
     else:
         check_loops(cfg, "test", splits=("test",))

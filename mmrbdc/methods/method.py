@@ -1,10 +1,10 @@
 """What a method says of itself."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mmrbdc.plan import PlanError, Stage
+from mmrbdc.plan import Grow, Member, Outcome, PlanError, Publish, Score, Stage, Step, Train
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,51 @@ class Method:
         """
         group = narrow.members // wide.members
         return tuple(range(child * group, (child + 1) * group))
+
+    def frozen(self, stages: Sequence[Stage], i: int) -> tuple[tuple[str, ...], ...]:
+        """Names of the modules or parameters that each member of a stage keeps as they are.
+
+        One tuple per member; empty where all of them train everything. What is named is not
+        trained, and costs less.
+        """
+        return ()
+
+    def steps(self, stages: Sequence[Stage]) -> tuple[Step, ...]:
+        """All steps that a protocol of these stages may take, in order.
+
+        Every stage grows its members, scores them and trains them; the last one's is published.
+        """
+        found: list[Step] = []
+        for i, wide in enumerate(stages):
+            if i:
+                narrow = stages[i - 1]
+                parents = tuple(
+                    tuple(Member(i - 1, k) for k in self.parents(narrow, wide, child))
+                    for child in range(wide.members)
+                )
+                operator = self.operator(narrow, wide)
+                found += [Grow(i, child, group, operator) for child, group in enumerate(parents)]
+                found.append(Score(i, parents))
+            found.append(Train(i, tuple(range(wide.members))))
+        return (*found, Publish(len(stages) - 1))
+
+    def may_skip(self, stages: Sequence[Stage]) -> frozenset[int]:
+        """Numbers of stages that what is found on the way may leave out; none where the steps are
+        known before anything runs.
+        """
+        return frozenset()
+
+    def next_step(self, stages: Sequence[Stage], outcomes: Mapping[Step, Outcome]) -> Step | None:
+        """The step that follows those that are finished; ``None`` at the end.
+
+        A method that searches decides by the outcomes, and by nothing else: after a kill it is
+        asked again, with the outcomes that were left.
+
+        Args:
+            stages: Of the protocol.
+            outcomes: Of all finished steps, in the order in which they ran.
+        """
+        return next((step for step in self.steps(stages) if step not in outcomes), None)
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Refuse stages that the method does not take.

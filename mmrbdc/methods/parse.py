@@ -2,10 +2,12 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mmrbdc.families import get_family
 from mmrbdc.growth import DEPTH_OPERATORS
+from mmrbdc.methods.method import Method
 from mmrbdc.methods.registry import get_method
 from mmrbdc.plan import PlanError, Protocol, Stage, without_removed
 from mmrbdc.plan.values import (
@@ -18,6 +20,7 @@ from mmrbdc.plan.values import (
     plain,
     positive,
 )
+from mmrbdc.wording import counted
 
 WEIGHTS = ("raw", "ema")
 PROTOCOL_KEYS = (
@@ -29,7 +32,7 @@ PROTOCOL_KEYS = (
     "reference_epochs",
     "train_samples",
 )
-STAGE_KEYS = ("members", "width", "inner", "depth", "img_size", "epochs", "iters")
+STAGE_KEYS = ("members", "width", "inner", "depth", "img_size", "epochs", "iters", "warmup")
 
 
 def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protocol:
@@ -65,6 +68,9 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
     parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
     method.check(parsed)
+    parsed = tuple(
+        replace(stage, frozen=_frozen(method, parsed, i)) for i, stage in enumerate(parsed)
+    )
     operators = tuple(method.operator(*pair) for pair in itertools.pairwise(parsed))
     if stated is not None and set(operators) - {stated}:
         raise PlanError(
@@ -89,7 +95,19 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         warmup=None
         if settings.get("warmup") is None
         else not_negative(settings["warmup"], "protocol.warmup"),
+        steps=method.steps(parsed),
+        may_skip=method.may_skip(parsed),
     )
+
+
+def _frozen(method: Method, stages: tuple[Stage, ...], i: int) -> tuple[tuple[str, ...], ...]:
+    found = method.frozen(stages, i)
+    if found and len(found) != stages[i].members:
+        raise PlanError(
+            f"method {method.name!r} says what {counted(len(found), 'member')} of stages[{i}] "
+            f"keep as they are, but it has {stages[i].members}; give one tuple of names per member"
+        )
+    return found if any(found) else ()
 
 
 def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
@@ -119,4 +137,7 @@ def _parse_stage(stage: Any, index: int, cfg: Mapping[str, Any]) -> Stage:
         depth=fraction(stage.get("depth", 1), f"{where}.depth"),
         img_size=None if img_size is None else count(img_size, f"{where}.img_size"),
         inner=fraction(stage.get("inner", 1), f"{where}.inner"),
+        warmup=None
+        if stage.get("warmup") is None
+        else not_negative(stage["warmup"], f"{where}.warmup"),
     )

@@ -1,12 +1,13 @@
 """What a protocol costs: iterations, samples and training FLOPs of every stage."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
 from mmrbdc.plan.errors import PlanError
+from mmrbdc.plan.feed import Feed
+from mmrbdc.plan.price import Price
 from mmrbdc.plan.stages import Protocol, Stage
 
 
@@ -22,6 +23,8 @@ class StageModel:
         train_flops_per_sample: FLOPs of forward and backward per image.
         img_size: Height and width of an image in pixels, for people; None where nobody asks.
         growth_flops: FLOPs that growing one member takes before its first step.
+        price: What training costs where members differ in it, or it changes on the way; None where
+            every member costs ``train_flops_per_sample`` throughout.
     """
 
     label: str
@@ -31,48 +34,18 @@ class StageModel:
     train_flops_per_sample: int
     img_size: tuple[int, int] | None = None
     growth_flops: int = 0
+    price: Price | None = None
 
+    def price_of(self, members: int) -> Price:
+        """The price of so many of them.
 
-@dataclass(frozen=True)
-class Feed:
-    """How training data arrive: the arithmetic between epochs, iterations and samples.
-
-    Args:
-        samples: Samples in one epoch, over all processes.
-        batch_size: Samples in one iteration, over all processes.
-        drop_last: Whether an incomplete last batch is left out.
-    """
-
-    samples: int
-    batch_size: int
-    drop_last: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("samples", "batch_size"):
-            if getattr(self, name) < 1:
-                raise PlanError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.iters_per_epoch == 0:
-            raise PlanError(
-                f"an epoch of {self.samples} samples has no complete batch of {self.batch_size}, "
-                "and drop_last leaves the incomplete one out; use a smaller batch"
-            )
-
-    @property
-    def iters_per_epoch(self) -> int:
-        """Iterations in one full epoch."""
-        if self.drop_last:
-            return self.samples // self.batch_size
-        return math.ceil(self.samples / self.batch_size)
-
-    def iters(self, epochs: float) -> int:
-        """Iterations in ``epochs`` epochs; the last epoch may be a partial one."""
-        return max(1, round(epochs * self.iters_per_epoch))
-
-    def samples_in(self, iters: int) -> int:
-        """Samples really processed in ``iters`` iterations."""
-        full, rest = divmod(iters, self.iters_per_epoch)
-        per_epoch = self.iters_per_epoch * self.batch_size if self.drop_last else self.samples
-        return full * per_epoch + rest * self.batch_size
+        Raises:
+            PlanError: There is one for another number of members.
+        """
+        price = self.price or Price.constant([self.train_flops_per_sample] * members)
+        if price.members != members:
+            raise PlanError(f"{self.label} has prices for {price.members} members, not {members}")
+        return price
 
 
 @dataclass(frozen=True)
@@ -97,6 +70,7 @@ class PlanRow:
         img_size: Height and width of its images in pixels.
         inner: Inner width of its blocks as a fraction of the target's, such as '1/2'.
         growth_flops: One-off FLOPs of growing the members.
+        price: Training FLOPs of a sample, member by member.
     """
 
     name: str
@@ -116,6 +90,19 @@ class PlanRow:
     img_size: tuple[int, int] | None = None
     inner: str = "1"
     growth_flops: int = 0
+    price: Price | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain json types; the price only where members differ in it, or it changes."""
+        values = asdict(self)
+        price = values.pop("price")
+        uniform = self.price in (None, Price.constant([self.train_flops_per_sample] * self.members))
+        return values if uniform else {**values, "price": price}
+
+    def price_of(self, indices: Sequence[int]) -> Price:
+        """The price of some of the members."""
+        assert self.price is not None
+        return self.price.of_members(indices)
 
 
 @dataclass(frozen=True)
@@ -158,9 +145,9 @@ class Plan:
             "batch_size": self.feed.batch_size,
             "drop_last": self.feed.drop_last,
             "iters_per_epoch": self.feed.iters_per_epoch,
-            "stages": [asdict(row) for row in self.rows],
+            "stages": [row.to_dict() for row in self.rows],
             "total_flops": self.total_flops,
-            "reference": asdict(self.reference),
+            "reference": self.reference.to_dict(),
             "share": self.share,
         }
 
@@ -207,8 +194,8 @@ def stage_iters(stage: Stage, feed: Feed) -> int:
 
 def flops_in(stage: Stage, model: StageModel, feed: Feed, iters: int) -> int:
     """Training FLOPs of all members of a stage in ``iters`` iterations, their growth included."""
-    trained = model.train_flops_per_sample * feed.samples_in(iters)
-    return stage.members * (trained + model.growth_flops)
+    trained = sum(model.price_of(stage.members).spent(feed, iters))
+    return trained + stage.members * model.growth_flops
 
 
 def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops: int) -> PlanRow:
@@ -232,4 +219,5 @@ def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops
         img_size=model.img_size,
         inner=str(stage.inner),
         growth_flops=stage.members * model.growth_flops,
+        price=model.price_of(stage.members),
     )

@@ -10,7 +10,8 @@ A config holds both at top level::
 
 A stage may be shallower than the target, ``depth='1/2'``, narrower inside its blocks only,
 ``inner='1/2'``, or see smaller images, ``img_size=112``; ``protocol.depth_operator`` says how depth
-grows. None of them falls from one stage to the next.
+grows. None of them falls from one stage to the next. ``warmup`` (epochs) is a stage's own, before
+``protocol.warmup``, which is that of all stages that begin at a junction.
 Whatever a stage says beyond these, members, width and length overrides the config for that stage.
 """
 
@@ -21,6 +22,7 @@ from fractions import Fraction
 from typing import Any
 
 from mmrbdc.plan.errors import PlanError
+from mmrbdc.plan.steps import Step
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Stage:
         depth: Their number of blocks as a fraction of the target's.
         img_size: Height and width of their images in pixels; None for the config's.
         inner: The inner width of their blocks as a fraction of that of the target at this width.
+        warmup: Epochs of its warm-up; None for the protocol's.
+        frozen: Names of the modules or parameters that each member keeps as they are; empty where
+            all members train everything. The method says it.
     """
 
     members: int
@@ -46,6 +51,8 @@ class Stage:
     depth: Fraction = Fraction(1)
     img_size: int | None = None
     inner: Fraction = Fraction(1)
+    warmup: float | None = None
+    frozen: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Protocol:
         train_samples: Samples in one epoch; None where only the data set knows.
         depth_operator: How depth grows at junctions where it does: 'stack' or 'adjacent'.
         warmup: Epochs of warm-up after a junction; None for the recipe's.
+        steps: All that the method may take, in order.
+        may_skip: Numbers of stages that the method may leave out.
     """
 
     name: str
@@ -75,6 +84,13 @@ class Protocol:
     train_samples: int | None
     depth_operator: str = "stack"
     warmup: float | None = None
+    steps: tuple[Step, ...] = ()
+    may_skip: frozenset[int] = frozenset()
+
+    def warmup_of(self, stage: int) -> float | None:
+        """Epochs of a stage's warm-up; None for the recipe's."""
+        own = self.stages[stage].warmup
+        return own if own is not None else self.warmup if stage else None
 
 
 def with_epochs(protocol: Protocol, epochs: Sequence[float]) -> Protocol:

@@ -51,6 +51,13 @@ class Record:
             raise self.error(f"'{key}' should be an integer >= {low}, got {_shown(value)}")
         return value
 
+    def integers(self, key: str, low: int = 0) -> tuple[int, ...]:
+        """Return the list ``key`` of integers, each at least ``low``."""
+        values = self._list(key)
+        fields = {f"{key}[{i}]": value for i, value in enumerate(values)}
+        record = Record(fields, self.where, self.made_by)
+        return tuple(record.integer(name, low) for name in fields)
+
     def text(self, key: str) -> str:
         """Return the non-empty string ``key``."""
         value = self._get(key)

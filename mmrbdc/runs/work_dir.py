@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmrbdc.weights import WeightsError, read_checkpoint
+from mmrbdc.weights import WeightsError, read_meta
 
 
 def member_file(stage_dir: Path, index: int) -> Path:
@@ -19,7 +19,7 @@ def is_finished(stage_dir: Path, index: int, config_hash: str) -> bool:
     path = member_file(stage_dir, index)
     if not path.exists():
         return False
-    found = read_checkpoint(path).meta.get("config_hash")
+    found = read_meta(path).get("config_hash")
     if found != config_hash:
         raise WeightsError(
             f"{path} was trained under another configuration (hash {found}, now {config_hash}); "

@@ -10,7 +10,7 @@ from mmrbdc.weights.finite import check_numbers
 from mmrbdc.weights.load import LoadReport, load_strict
 from mmrbdc.weights.member import save_member
 from mmrbdc.weights.publish import publish
-from mmrbdc.weights.read import Checkpoint, read_checkpoint, read_model, safe_load
+from mmrbdc.weights.read import Checkpoint, read_checkpoint, read_meta, read_model, safe_load
 from mmrbdc.weights.record import DataRecord, Preprocessing
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "load_strict",
     "publish",
     "read_checkpoint",
+    "read_meta",
     "read_model",
     "safe_load",
     "save_member",

@@ -76,6 +76,23 @@ def read_checkpoint(
     return Checkpoint(path, tensors, meta, which, file_sha256(path))
 
 
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """Read the meta of a file of ours, :func:`mmrbdc.weights.save_member`'s, and not its weights.
+
+    Raises:
+        WeightsError: no such file, or it is damaged or another kind of file.
+    """
+    path = Path(path)
+    _is_safetensors(path)
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["meta"])
+    except Exception as error:  # torch, zipfile and pickle have a dozen ways to say it
+        raise WeightsError(
+            f"{path} is damaged or not a member's file ({_first_line(error)}). Copy or make it "
+            "again."
+        ) from None
+
+
 def chosen_weights(
     content: Any, path: Path | str, weights: Literal["raw", "ema"] | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Any], str]:
@@ -139,22 +156,8 @@ def safe_load(path: str | Path) -> Any:
         WeightsError: as :func:`read_checkpoint`.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise WeightsError(f"checkpoint {path} {what}")
-    with open(path, "rb") as file:
-        head = file.read(16)
-    if not head:
-        raise WeightsError(f"{path} is empty (0 bytes): copy or make it again")
-    if head[8:9] == b"{" or path.suffix == ".safetensors":
+    if _is_safetensors(path):
         return _load_safetensors(path)
-    if head.startswith(_ZIP_MAGIC) and not zipfile.is_zipfile(path):
-        raise WeightsError(
-            f"{path} is truncated: it begins as a checkpoint and has no end "
-            f"({path.stat().st_size} bytes). Copy or make it again."
-        )
-    if not head.startswith((_ZIP_MAGIC, _PICKLE_MAGIC)):
-        raise WeightsError(f"{path} is not a checkpoint: it begins with {head!r}")
     try:
         return _load_pickle(path)
     except WeightsError as error:
@@ -176,6 +179,31 @@ def file_sha256(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether it is safetensors, and else a checkpoint that is whole as far as its ends tell.
+
+    Raises:
+        WeightsError: it is neither.
+    """
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise WeightsError(f"checkpoint {path} {what}")
+    with open(path, "rb") as file:
+        head = file.read(16)
+    if not head:
+        raise WeightsError(f"{path} is empty (0 bytes): copy or make it again")
+    if head[8:9] == b"{" or path.suffix == ".safetensors":
+        return True
+    if head.startswith(_ZIP_MAGIC) and not zipfile.is_zipfile(path):
+        raise WeightsError(
+            f"{path} is truncated: it begins as a checkpoint and has no end "
+            f"({path.stat().st_size} bytes). Copy or make it again."
+        )
+    if not head.startswith((_ZIP_MAGIC, _PICKLE_MAGIC)):
+        raise WeightsError(f"{path} is not a checkpoint: it begins with {head!r}")
+    return False
 
 
 def _load_pickle(path: Path) -> Any:

@@ -53,15 +53,15 @@ def test_one_parent_has_two_children_which_become_one(images, tmp_path, fork):
     one, two, last = stages_of(cfg)[1]
     parent = read_checkpoint(one.member(0))
     for index in (0, 1):
-        grown = read_checkpoint(two.folder / "grown" / f"{index}.pth").state_dict
+        grown = read_checkpoint(two.folder / "grown" / f"{index}/child.pth").state_dict
         assert not differing(grown, parent.state_dict)
         assert read_checkpoint(two.member(index)).meta["parents"] == [parent.sha256]
     members = [read_checkpoint(two.member(i)).state_dict for i in (0, 1)]
     assert differing(*members)  # each saw drop-path of its own
     coupled = grow(members, last.architecture.layout()).state_dict
-    assert not differing(read_checkpoint(last.folder / "grown" / "0.pth").state_dict, coupled)
+    assert not differing(read_checkpoint(last.folder / "grown/0/child.pth").state_dict, coupled)
     growths = [
-        [child["growth"]["operator"] for child in load_json(s.folder / "grown.json")["children"]]
+        [load_json(path)["growth"]["operator"] for path in s.folder.glob("grown/*/growth.json")]
         for s in (two, last)
     ]
     assert growths == [["keep", "keep"], ["block-diagonal"]]

@@ -33,7 +33,7 @@ def test_the_child_is_its_parent_resized_and_deepened(images, tmp_path):
     shallow = wide.at_depth(Fraction(1, 2))
     state = resize_positions(state, small.layout(), small.grid, shallow.grid)
     state = deepen(state, shallow.layout(), wide.layout(), "stack")
-    assert not differing(read_checkpoint(last.folder / "grown" / "0.pth").state_dict, state)
+    assert not differing(read_checkpoint(last.folder / "grown/0/child.pth").state_dict, state)
     ledger, plan = (load_json(tmp_path / "tiny" / f"{n}.json") for n in ("ledger", "plan"))
     assert ledger["total_flops"] == plan["total_flops"]
     rates = [stage["train_flops_per_sample"] for stage in plan["stages"]]
@@ -48,7 +48,7 @@ def test_a_resnet_takes_its_images(images, tmp_path):
     train_protocol(cfg)
     before, last = stages_of(cfg)[1]
     parent = read_checkpoint(before.member(0)).state_dict
-    assert not differing(read_checkpoint(last.folder / "grown" / "0.pth").state_dict, parent)
+    assert not differing(read_checkpoint(last.folder / "grown/0/child.pth").state_dict, parent)
 
 
 @pytest.mark.parametrize(

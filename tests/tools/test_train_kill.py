@@ -123,11 +123,15 @@ def test_what_is_compared(finished):
     expected = {f"{NAME}.{kind}" for kind in ("pth", "safetensors", "json")}
     expected |= {"plan.json", "ledger.json"}
     for stage, members in zip(STAGES, (4, 2, 1), strict=True):
-        expected |= {f"{stage}/stage.json", f"{stage}/curve.json"}
+        expected |= {f"{stage}/{name}.json" for name in ("stage", "curve", "cost")}
         expected |= {f"{stage}/members/{i}.pth" for i in range(members)}
     for stage, members in zip(STAGES[1:], (2, 1), strict=True):
-        expected |= {f"{stage}/junction.json", f"{stage}/grown.json"}
-        expected |= {f"{stage}/grown/{i}.pth" for i in range(members)}
+        expected |= {f"{stage}/junction.json", f"{stage}/junction/cost.json"}
+        expected |= {
+            f"{stage}/grown/{i}/{name}"
+            for i in range(members)
+            for name in ("child.pth", "growth.json", "cost.json")
+        }
     assert found.keys() == expected
     final = found[f"{NAME}.pth"]
     earlier = read_checkpoint(finished / STAGES[2] / "epoch_1.pth").state_dict

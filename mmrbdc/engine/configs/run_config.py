@@ -30,6 +30,7 @@ def run_config(
     seed: int,
     indices: Sequence[int],
     grown: Sequence[dict | None],
+    frozen: Sequence[Sequence[str]] = (),
 ) -> Config:
     """The config of a stage's run, without what depends on where it runs.
 
@@ -44,6 +45,7 @@ def run_config(
         seed: the protocol's seed.
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
+        frozen: what each member of the stage keeps as it is; empty where all train everything.
     """
     cfg = ordinary_config(config)
     lockstep = lockstep_options(config)
@@ -60,6 +62,8 @@ def run_config(
         compute=lockstep["compute"],
         channels_last=lockstep["channels_last"],
     )
+    if frozen:
+        cfg.model.frozen = [list(frozen[index]) for index in indices]
     data_seed = derive_seed("data", seed, stage_index)
     cfg.train_dataloader = _replayable(cfg.train_dataloader, data_seed)
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):

@@ -1,6 +1,7 @@
 """The training FLOPs of a run, counted from the samples that were really processed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmrbdc.plan import Price
 from mmrbdc.registry import HOOKS
 from mmrbdc.weights import write_json
 
@@ -21,32 +23,36 @@ class LedgerHook(Hook):
     kill the count goes on from the checkpoint: work that was lost is not charged.
 
     Args:
-        members: models that process each sample.
-        flops_per_sample: training FLOPs (forward and backward) of one member for one sample.
+        price: training FLOPs (forward and backward) of a sample, as (iteration, one figure per
+            member): each holds from its iteration on.
         flops_before: FLOPs spent by the stages before this one.
-        flops_once: one-off FLOPs of this stage's junction.
+        flops_once: one-off FLOPs of this stage's junction, one figure per member; default none.
     """
 
     priority = "ABOVE_NORMAL"  # before the logger, so that its lines carry the count
 
     def __init__(
         self,
-        members: int,
-        flops_per_sample: float,
+        price: Sequence[tuple[int, Sequence[int]]],
         flops_before: float = 0.0,
-        flops_once: float = 0.0,
+        flops_once: Sequence[float] = (),
     ) -> None:
-        self.members = members
-        self.flops_per_sample = flops_per_sample
+        self.price = Price(tuple((since, tuple(figures)) for since, figures in price))
         self.flops_before = flops_before
-        self.flops_once = flops_once
+        self.flops_once = list(flops_once) or [0.0] * self.price.members
         self.samples = 0
+        self.trained = [0] * self.price.members
         self._curve: list[dict[str, Any]] = []
+
+    @property
+    def member_flops(self) -> list[float]:
+        """FLOPs of this stage so far, one figure per member."""
+        return [once + own for once, own in zip(self.flops_once, self.trained, strict=True)]
 
     @property
     def stage_flops(self) -> float:
         """FLOPs of this stage so far, all members."""
-        return self.samples * self.members * self.flops_per_sample + self.flops_once
+        return sum(self.trained) + sum(self.flops_once)
 
     @property
     def flops(self) -> float:
@@ -61,7 +67,9 @@ class LedgerHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Go on from the checkpoint's count."""
         resumed = runner.iter > 0  # a new run may meet the message hub of one before it
-        self.samples = runner.message_hub.get_info("ledger_samples", 0) if resumed else 0
+        hub, nothing = runner.message_hub, [0] * self.price.members
+        self.samples = hub.get_info("ledger_samples", 0) if resumed else 0
+        self.trained = list(hub.get_info("ledger_flops", nothing)) if resumed else nothing
         path = self._curve_path(runner)
         if resumed and path.is_file():
             self._curve = [p for p in json.loads(path.read_text()) if p["iter"] <= runner.iter]
@@ -70,8 +78,14 @@ class LedgerHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Charge one batch on every rank."""
-        self.samples += len(data_batch["data_samples"]) * get_world_size()
+        samples = len(data_batch["data_samples"]) * get_world_size()
+        self.samples += samples
+        figures = self.price.at(runner.iter)
+        self.trained = [
+            own + figure * samples for own, figure in zip(self.trained, figures, strict=True)
+        ]
         runner.message_hub.update_info("ledger_samples", self.samples)
+        runner.message_hub.update_info("ledger_flops", list(self.trained))
         runner.message_hub.update_scalar("train/TFLOPs", self.flops / 1e12)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:

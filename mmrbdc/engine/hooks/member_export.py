@@ -15,6 +15,7 @@ from mmrbdc.engine.inputs.data_record import run_record
 from mmrbdc.models.siblings import Siblings
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.registry import HOOKS
+from mmrbdc.runs.cost import Cost
 from mmrbdc.runs.work_dir import member_file
 from mmrbdc.versions import versions
 from mmrbdc.weights import WeightsError, check_numbers, save_member, write_json
@@ -23,7 +24,8 @@ from mmrbdc.wording import counted
 
 @HOOKS.register_module()
 class MemberExportHook(Hook):
-    """At the end of a stage write every member's ``members/<i>.pth``, then ``stage.json``.
+    """At the end of a stage write every member's ``members/<i>.pth``, ``stage.json`` and the run's
+    ``cost.json``.
 
     The files say what they were trained on, too: mean, std, channel order and size of the images,
     and the names of the classes (:class:`mmrbdc.weights.DataRecord`). A member with weights that
@@ -75,7 +77,6 @@ class MemberExportHook(Hook):
             return
         ledger = next(hook for hook in runner.hooks if isinstance(hook, LedgerHook))
         clock = next(hook for hook in runner.hooks if isinstance(hook, WallClockHook))
-        flops = ledger.stage_flops / ledger.members
         trained_on = run_record(runner).to_meta()
         for position, (index, seed) in enumerate(
             zip(siblings.indices, siblings.seeds, strict=True)
@@ -87,7 +88,7 @@ class MemberExportHook(Hook):
                 seed=seed,
                 weights=self.weights,
                 parents=self.parents[position],
-                train_flops=self.parents_flops[position] + flops,
+                train_flops=self.parents_flops[position] + ledger.member_flops[position],
                 accuracy={"val/top1": scores[position]},
                 versions=versions(),
             )
@@ -103,6 +104,17 @@ class MemberExportHook(Hook):
             member_top1=scores,
         )
         write_json(Path(runner.work_dir) / "stage.json", summary)
+        cost = Cost(
+            "train",
+            self.meta["stage"],
+            tuple(siblings.indices),
+            self.meta["config_hash"],
+            float(sum(ledger.trained)),
+            ledger.samples,
+            runner.iter,
+            clock.wall_s,
+        )
+        cost.write(Path(runner.work_dir))
         runner.logger.info(
             f"wrote {counted(len(siblings.indices), 'member file')} to {self.folder / 'members'}"
         )

@@ -18,15 +18,29 @@ class ProgressHook(Hook):
 
     Args:
         stage: this stage's number, from 0.
-        stage_flops: planned training FLOPs of every stage of the protocol.
+        stages: how many the protocol has.
+        flops_before: training FLOPs spent before this run.
+        flops: planned for this run.
+        flops_after: planned for the stages to come.
         interval: iterations between two lines.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, stage: int, stage_flops: list[float], interval: int = 50) -> None:
+    def __init__(
+        self,
+        stage: int,
+        stages: int,
+        flops_before: float,
+        flops: float,
+        flops_after: float,
+        interval: int = 50,
+    ) -> None:
         self.stage = stage
-        self.stage_flops = stage_flops
+        self.stages = stages
+        self.flops_before = flops_before
+        self.flops = flops
+        self.flops_after = flops_after
         self.interval = interval
         self._started = (0.0, 0)
 
@@ -44,14 +58,13 @@ class ProgressHook(Hook):
         since, first = self._started
         per_iter = (time.monotonic() - since) / (done - first)
         stage_left = per_iter * (runner.max_iters - done)
-        own = self.stage_flops[self.stage]
-        later = sum(self.stage_flops[self.stage + 1 :])
-        all_left = stage_left + per_iter * runner.max_iters * later / own
-        spent = sum(self.stage_flops[: self.stage]) + own * done / runner.max_iters
+        all_left = stage_left + per_iter * runner.max_iters * self.flops_after / self.flops
+        spent = self.flops_before + self.flops * done / runner.max_iters
+        total = self.flops_before + self.flops + self.flops_after
         runner.logger.info(
-            f"stage {self.stage + 1} of {len(self.stage_flops)}: {done / runner.max_iters:.0%} "
+            f"stage {self.stage + 1} of {self.stages}: {done / runner.max_iters:.0%} "
             f"done, {_clock(stage_left)} left | protocol: "
-            f"{spent / sum(self.stage_flops):.0%} of the FLOPs, {_clock(all_left)} left"
+            f"{spent / total:.0%} of the FLOPs, {_clock(all_left)} left"
         )
 
 

@@ -13,7 +13,7 @@ from mmrbdc.weights import load_strict, read_checkpoint
 
 def score_junction(
     run: Config,
-    parent_run: Config,
+    parent_runs: Sequence[Config],
     parents: Sequence[Sequence[Path]],
 ) -> list[dict[str, Any]]:
     """Score parents, ensembles and grown children on the validation split.
@@ -22,7 +22,7 @@ def score_junction(
 
     Args:
         run: the coming stage's run config, its members' initialisers included.
-        parent_run: the run config of the stage before.
+        parent_runs: the run config of the stage that each child has its parents from.
         parents: the files of each child's parents.
 
     Returns:
@@ -34,7 +34,7 @@ def score_junction(
     child_scores = member_scores(score(children, run), children)
     del children
     result = []
-    for paths, child in zip(parents, child_scores, strict=True):
+    for paths, parent_run, child in zip(parents, parent_runs, child_scores, strict=True):
         family = Siblings(parent_run.model["member"], seeds=range(len(paths)))
         for member, path in zip(family.members, paths, strict=True):
             load_strict(member, read_checkpoint(path).state_dict, source=str(path))

@@ -1,8 +1,8 @@
-"""Distributed start-up on a CPU, which MMEngine 0.10 lacks."""
+"""Distributed start-up on a CPU, which MMEngine 0.10 lacks, and one answer for all processes."""
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import init_dist, is_distributed
+from mmengine.dist import broadcast_object_list, init_dist, is_distributed
 
 
 def prepare_distributed(cfg: Config) -> None:
@@ -35,3 +35,13 @@ def prepare_distributed(cfg: Config) -> None:
         init_dist(launcher, **env["dist_cfg"])
     else:
         torch.distributed.init_process_group(**env["dist_cfg"])
+
+
+def as_main_says(answer: bool) -> bool:
+    """What the main process found, in all of them: files may change between one look and another.
+
+    Every process calls it.
+    """
+    answers = [answer]
+    broadcast_object_list(answers)
+    return answers[0]

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmrbdc.engine.stages.stage_setup import StageSetup
-from mmrbdc.plan import PlanError
+from mmrbdc.plan import Grow, PlanError, Publish, Step, Train
+from mmrbdc.runs.cost import Cost
 from mmrbdc.weights import write_json
 
 
@@ -52,6 +54,25 @@ def chosen_members(
     return missing if members is None else [index for index in missing if index in members]
 
 
+def part_of(step: Step, stage: int, members: Sequence[int] | None) -> Step | None:
+    """What a job of one stage, or of some of its members, does of a step; ``None`` for nothing.
+
+    A junction is scored by a job that has all of its stage's members.
+    """
+    if step.stage != stage or isinstance(step, Publish):
+        return None
+    if members is None:
+        return step
+    if isinstance(step, Train):
+        return Train(stage, tuple(i for i in step.members if i in members))
+    return step if isinstance(step, Grow) and step.child in members else None
+
+
+def curves_to_merge(setup: StageSetup) -> bool:
+    """Whether all members were trained apart and their curves are not collected yet."""
+    return not (setup.folder / "curve.json").is_file() and bool(_curves(setup))
+
+
 def merge_curves(setup: StageSetup, flops_before: float) -> None:
     """Write the stage's ``curve.json`` from those of members that were trained apart.
 
@@ -63,20 +84,9 @@ def merge_curves(setup: StageSetup, flops_before: float) -> None:
         setup: a finished stage.
         flops_before: training FLOPs of the stages before it.
     """
-    path = setup.folder / "curve.json"
-    parts = sorted(setup.folder.glob("only_*/curve.json"))
-    if path.is_file() or not parts:
+    if not curves_to_merge(setup):
         return
-    curves = [
-        (
-            json.loads((part.parent / "stage.json").read_text())["members"],
-            {point["iter"]: point for point in json.loads(part.read_text())},
-        )
-        for part in parts
-        if (part.parent / "stage.json").is_file()
-    ]
-    if sorted(index for members, _ in curves for index in members) != setup.members:
-        return
+    curves = _curves(setup)
     merged = []
     for iteration in sorted(set.intersection(*(set(curve) for _, curve in curves))):
         points = [(members, curve[iteration]) for members, curve in curves]
@@ -94,4 +104,16 @@ def merge_curves(setup: StageSetup, flops_before: float) -> None:
                 members=[scores[index] for index in setup.members],
             )
         )
-    write_json(path, merged)
+    write_json(setup.folder / "curve.json", merged)
+
+
+def _curves(setup: StageSetup) -> list[tuple[tuple[int, ...], dict[int, dict[str, Any]]]]:
+    """Members and points by iteration of each run apart; none unless they are the whole stage."""
+    found = []
+    for part in sorted(setup.folder.glob("only_*/curve.json")):
+        cost = Cost.read(part.parent)
+        if cost is not None and cost.fingerprint == setup.hash:
+            points = json.loads(part.read_text())
+            found.append((cost.members, {point["iter"]: point for point in points}))
+    whole = sorted(index for members, _ in found for index in members) == setup.members
+    return found if whole else []

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmrbdc.engine.stages.stage_growth import GrownChild
+from mmrbdc.engine.stages.grown_child import GrownChild
 from mmrbdc.engine.stages.stage_setup import StageSetup
 from mmrbdc.plan import Plan
 
@@ -29,6 +29,8 @@ def protocol_hooks(
         flops_before: what the stages before have spent.
     """
     protocol = plan.protocol
+    growing = [child.flops for child in children] or [0.0] * len(indices)
+    price = setup.row.price_of(indices)
     parents = [child.parents for child in children] or [()] * len(indices)
     return [
         dict(type="mmrbdc.FiniteLossHook"),
@@ -36,10 +38,9 @@ def protocol_hooks(
         dict(type="mmrbdc.WallClockHook"),
         dict(
             type="mmrbdc.LedgerHook",
-            members=len(indices),
-            flops_per_sample=setup.row.train_flops_per_sample,
+            price=[[since, list(figures)] for since, figures in price.changes],
             flops_before=flops_before,
-            flops_once=float(sum(child.flops for child in children)),
+            flops_once=growing,
         ),
         dict(
             type="mmrbdc.MemberExportHook",
@@ -59,7 +60,10 @@ def protocol_hooks(
         dict(
             type="mmrbdc.ProgressHook",
             stage=setup.index,
-            stage_flops=[float(row.flops) for row in plan.rows],
+            stages=len(plan.rows),
+            flops_before=flops_before + sum(growing),
+            flops=float(sum(price.spent(plan.feed, setup.row.iters))),
+            flops_after=float(sum(row.flops for row in plan.rows[setup.index + 1 :])),
             interval=cfg.get("default_hooks", {}).get("logger", {}).get("interval", 50),
         ),
         dict(type="mmrbdc.PreemptionHook"),

@@ -1,6 +1,5 @@
 """What a protocol's runner knows of its stages before and after they run."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
 from mmrbdc.registry import DATA_SAMPLERS
+from mmrbdc.runs.cost import costs_below
 from mmrbdc.runs.work_dir import is_finished, member_file
 
 
@@ -54,8 +54,8 @@ class StageSetup:
 
     def missing(self) -> list[int]:
         """Members that are not finished yet; all of a run that was killed before its last file."""
-        summaries = [json.loads(p.read_text()) for p in self.folder.glob("**/stage.json")]
-        recorded = {i for s in summaries if s["config_hash"] == self.hash for i in s["members"]}
+        costs = costs_below(self.folder, self.hash)
+        recorded = {i for cost in costs if cost.step == "train" for i in cost.members}
         return [
             i
             for i in self.members
@@ -99,10 +99,11 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             stage_index=index,
             row=row,
             iters_per_epoch=plan.feed.iters_per_epoch,
-            warmup=protocol.warmup if index else None,
+            warmup=protocol.warmup_of(index),
             seed=seed,
             indices=range(row.members),
             grown=[operator] * row.members,
+            frozen=protocol.stages[index].frozen,
         )
         try_stage(run, config.model, plan.feed.iters_per_epoch)
         content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
@@ -130,21 +131,3 @@ def _operator(protocol: Protocol, index: int) -> dict[str, Any]:
     if protocol.stages[index - 1].depth != protocol.stages[index].depth:
         operator["depth_operator"] = protocol.depth_operator
     return operator
-
-
-def read_ledger(stages: list[StageSetup]) -> dict[str, Any]:
-    """The FLOPs that the finished stages really spent, as ``ledger.json`` holds them."""
-    entries = []
-    for setup in stages:
-        parts = [json.loads(p.read_text()) for p in sorted(setup.folder.glob("**/stage.json"))]
-        if parts:
-            sums = {
-                key: sum(part[key] for part in parts)
-                for key in ("samples", "iters", "flops", "wall_s")
-            }
-            entries.append(dict(name=setup.row.name, members=setup.row.members, **sums))
-    return dict(
-        unit="FLOPs; one multiply-add is 2",
-        total_flops=sum(entry["flops"] for entry in entries),
-        stages=entries,
-    )

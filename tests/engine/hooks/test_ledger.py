@@ -18,8 +18,7 @@ def ledger(cfg, members, flops_before=BEFORE):
     plan, setups = stages_of(cfg)
     return plan, dict(
         type="mmrbdc.LedgerHook",
-        members=members,
-        flops_per_sample=setups[0].row.train_flops_per_sample,
+        price=[[0, [setups[0].row.train_flops_per_sample] * members]],
         flops_before=flops_before,
     )
 
@@ -53,7 +52,7 @@ def test_the_ledger_agrees_with_the_plan(images, tmp_path, length, samples):
 
 def test_members_are_charged_each(images, tmp_path):
     both = hook_of(train(run_with_ledger(images, tmp_path / "2", members=2, iters=2)[1]))
-    narrow = both.stage_flops / both.samples / both.flops_per_sample
+    narrow = both.stage_flops / both.samples / both.price.at(0)[0]
     assert narrow == 2
 
 
@@ -62,7 +61,7 @@ def test_every_validation_is_a_point_of_the_curve(images, tmp_path):
     hook = hook_of(train(run))
     curve = load_json(Path(run.work_dir) / "curve.json")
     assert [(point["epoch"], point["iter"]) for point in curve] == [(1, 3), (2, 6), (3, 7)]
-    each = 2 * hook.flops_per_sample
+    each = 2 * hook.price.at(0)[0]
     assert [point["flops"] for point in curve] == [BEFORE + n * each for n in (20, 40, 48)]
     assert all(len(point["members"]) == 2 and 0 <= point["top1"] <= 100 for point in curve)
     assert hook.last_validation == curve[-1]

@@ -39,7 +39,7 @@ def exported(images, folder, weights="raw", indices=(0, 1), hooks=(), parents=No
     run.custom_hooks = [
         *hooks,
         dict(type="mmrbdc.WallClockHook"),
-        dict(type="mmrbdc.LedgerHook", members=len(indices), flops_per_sample=flops),
+        dict(type="mmrbdc.LedgerHook", price=[[0, [flops] * len(indices)]]),
         dict(
             type="mmrbdc.MemberExportHook",
             folder=str(folder / "stage"),

@@ -311,7 +311,7 @@ def test_a_protocol_runs_and_charges_its_growth(images, tmp_path, family, operat
     growth = plan["stages"][1]["growth_flops"]
     assert (growth > 0) == (operator != "reinit")
     (stage,) = tmp_path.glob("tiny/stage1_*")
-    assert load_json(stage / "grown.json")["children"][0]["flops"] == growth
+    assert load_json(stage / "grown/0/cost.json")["flops"] == growth
     (child,) = load_json(stage / "junction.json")["children"]
     if operator == "gradmax":
         assert child["child"] == child["parents"][0]

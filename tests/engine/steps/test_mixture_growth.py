@@ -80,7 +80,7 @@ def test_the_stages_that_ran(done):
     )
     assert first.model.member.type == "mmrbdc.TemplateClassifier"
     assert last.model.member.type == "ImageClassifier"
-    (child,) = load_json(Path(last.model.init_cfgs[0].file).parents[1] / "grown.json")["children"]
+    child = load_json(Path(last.model.init_cfgs[0].file).with_name("growth.json"))
     assert child["growth"]["operator"] == METHOD
     key = "parametrizations.weight.original1"
     assert first.optim_wrapper.paramwise_cfg.custom_keys[key] == dict(weight_decay=0.0)
@@ -106,7 +106,7 @@ def test_the_child_is_grown_from_the_members_files(done):
     """By hand, and by tools/grow.py's function."""
     parents = [read_checkpoint(path).state_dict for path in members_of(done)]
     (stage,) = Path(done.work_dir).glob("stage1_*")
-    (record,) = load_json(stage / "grown.json")["children"]
+    record = load_json(stage / "grown/0/growth.json")
     seed = record["growth"]["seed"]
     child = grow(parents, layout_of(done), operator=METHOD,
                  generator=torch.Generator().manual_seed(seed)).state_dict  # fmt: skip
@@ -181,7 +181,7 @@ def test_a_resumed_protocol_ends_as_an_unbroken_one(done, tmp_path, stage, epoch
     if stage == 0:
         (first,) = folder.glob("stage0_*")
         shutil.rmtree(first / "members")
-        (first / "stage.json").unlink()
+        (first / "cost.json").unlink()
         for path in first.glob("epoch_*.pth"):
             if int(path.stem.rpartition("_")[2]) > epoch:
                 path.unlink()

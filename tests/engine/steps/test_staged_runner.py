@@ -83,7 +83,8 @@ def undo(cfg, stage, after=None):
     for name in STAGES[stage + 1 :]:
         shutil.rmtree(folder / name)
     shutil.rmtree(folder / STAGES[stage] / "members")
-    (folder / STAGES[stage] / "stage.json").unlink()
+    for name in ("stage.json", "cost.json"):
+        (folder / STAGES[stage] / name).unlink()
     for path in (folder / STAGES[stage]).glob("epoch_*.pth"):
         if int(path.stem[6:]) > (after or 0):
             path.unlink()
@@ -395,5 +396,7 @@ def test_a_protocol_can_go_without_a_test(images, tmp_path):
 def test_the_runner_is_built_by_its_type(images, tmp_path):
     runner = RUNNERS.build(protocol(images, tmp_path / "named so"))
     assert isinstance(runner, StagedRunner)
-    assert runner.name == "named so"
-    assert json.loads(json.dumps(runner.plan.to_dict()))["stages"][0]["name"] == STAGES[0]
+    assert runner.protocol_run.name == "named so"
+    assert (
+        json.loads(json.dumps(runner.protocol_run.plan.to_dict()))["stages"][0]["name"] == STAGES[0]
+    )

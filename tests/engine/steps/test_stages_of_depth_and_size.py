@@ -94,7 +94,8 @@ def test_twin_parents_scored_on_the_childs_images_answer_otherwise(done):
 
 
 def test_a_stages_record_says_how_its_parents_were_changed(done):
-    for child in load_json(Path(done.work_dir) / "stage1_2x8" / "grown.json")["children"]:
+    for index in range(2):
+        child = load_json(Path(done.work_dir) / f"stage1_2x8/grown/{index}/growth.json")
         assert child["growth"]["depth_operator"] == "adjacent"
         assert child["growth"]["resize_positions"] is True
 

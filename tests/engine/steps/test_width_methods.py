@@ -43,7 +43,7 @@ def test_another_seed_draws_another_child(images, tmp_path):
         cfg.randomness.seed = seed
         train_protocol(cfg)
         (stage,) = tmp_path.glob(f"tiny{seed}/stage1_*")
-        (record,) = load_json(stage / "grown.json")["children"]
+        record = load_json(stage / "grown/0/growth.json")
         seeds.append(record["growth"]["seed"])
     assert seeds[0] != seeds[1]
 

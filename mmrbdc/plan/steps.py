@@ -1,0 +1,93 @@
+"""The steps of a protocol: what each does, to which members, and what it leaves for its method.
+
+A method yields them; the runner of a protocol runs each once. A member is named by its stage and
+its number there.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a protocol.
+
+    Attributes:
+        stage: Number of its stage, from 0.
+        index: Its number in the stage, from 0.
+    """
+
+    stage: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Grow:
+    """Grow one member of a stage, into a file.
+
+    Attributes:
+        stage: The child's stage.
+        child: Its number in the stage.
+        parents: In the order in which they are placed; all of one earlier stage.
+        operator: Name of the growth operator.
+    """
+
+    stage: int
+    child: int
+    parents: tuple[Member, ...]
+    operator: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """Score a junction: a stage's members before their first step, and their parents.
+
+    Attributes:
+        stage: The children's stage.
+        parents: Of each child.
+    """
+
+    stage: int
+    parents: tuple[tuple[Member, ...], ...]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train members of a stage in lockstep.
+
+    Attributes:
+        stage: Their stage.
+        members: Their numbers in the stage.
+    """
+
+    stage: int
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Publish a trained member as the protocol's final model.
+
+    Attributes:
+        stage: Its stage.
+        member: Its number in the stage.
+    """
+
+    stage: int
+    member: int = 0
+
+
+Step = Grow | Score | Train | Publish
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished step says to its method.
+
+    Attributes:
+        flops: Training FLOPs that it spent.
+        top1: Validation accuracy in percent: of the children before their first step, or of the
+            members after their last; ``None`` where it was not measured, empty for other steps.
+    """
+
+    flops: float = 0.0
+    top1: tuple[float | None, ...] = ()
