@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(Path(__file__).parent))  # for tiny_coco.py
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,7 +15,6 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from PIL import Image
-from tiny_coco import ROOT, as_arguments, tiny_options
 
 from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.engine.configs.loading import load_config
@@ -23,6 +22,7 @@ from mmrbdc.engine.inputs.image_size import check_canvas
 from mmrbdc.engine.launch import prepare_config, train
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import publish
+from tests.tiny_coco import ROOT, as_arguments, tiny_options
 
 CLASSES = ("robin", "wren", "owl")
 RECIPES = sorted(path.name for path in (ROOT / "configs" / "custom").glob("*_custom.py"))

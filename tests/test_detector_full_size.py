@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from tiny_coco import ROOT, as_arguments, make_coco, publish_random_backbone, tiny_options
+
+from tests.tiny_coco import ROOT, as_arguments, make_coco, publish_random_backbone, tiny_options
 
 RECIPES = sorted((ROOT / "configs" / "detection").glob("*.py"))
 

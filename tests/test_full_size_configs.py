@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
-from tiny_coco import as_arguments, make_coco, tiny_options
 
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import read_checkpoint
+from tests.tiny_coco import as_arguments, make_coco, tiny_options
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

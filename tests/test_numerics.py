@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from numerics import EXACT, assert_float32, rounding
 from torch import nn
 from torch.nn import functional as F
+
+from tests.numerics import EXACT, assert_float32, rounding
 
 pytestmark = pytest.mark.numeric
 

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import runpy
 import sys
 import warnings
 import xml.etree.ElementTree as ET
@@ -33,10 +32,9 @@ from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import StageModel, make_plan
 from mmrbdc.plan.show import plan_table
 from mmrbdc.terminal import console, shown
+from tests.analysis.coco.coco_files import make_annotations, make_predictions
 
 ROOT = Path(__file__).parent.parent
-coco_files = runpy.run_path(str(ROOT / "tests" / "analysis" / "coco" / "coco_files.py"))
-run_dirs = runpy.run_path(str(ROOT / "tests" / "analysis" / "run_dirs.py"))
 
 NASTY = {
     "style": "nut [green]M8",
@@ -196,13 +194,13 @@ def test_what_is_shown_has_no_controls_and_keeps_the_rest(text):
 
 def dataset(folder, name):
     """Annotations whose first category has the name, and predictions of two methods."""
-    data = coco_files["make_annotations"](images=5, objects=12)
+    data = make_annotations(images=5, objects=12)
     data["categories"][0]["name"] = name
     for image in data["images"]:
         Image.new("RGB", (image["width"], image["height"])).save(folder / image["file_name"])
     (folder / "annotations.json").write_text(json.dumps(data))
     for seed, file in enumerate("ab"):
-        found = coco_files["make_predictions"](data, seed=seed)
+        found = make_predictions(data, seed=seed)
         (folder / f"{file}.json").write_text(json.dumps(found))
     return folder / "annotations.json"
 

@@ -1,6 +1,6 @@
 """The annotations that made-up detectors are tested on, and what each finds."""
 
-from coco_files import make_annotations, make_predictions
+from tests.analysis.coco.coco_files import make_annotations, make_predictions
 
 DATA = make_annotations(images=8, objects=24)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from run_dirs import edit_json, write_pretraining
+from tests.analysis.run_dirs import edit_json, write_pretraining
 
 REFERENCE = 1e13
 """Training FLOPs of the reference."""

@@ -1,14 +1,9 @@
-"""Makes ``tiny_runs.py`` of this folder importable by the tests beside it, and their images."""
-
-import sys
-from pathlib import Path
+"""The images that the engine's tests train on."""
 
 import pytest
 from mmengine.registry import init_default_scope
 
-sys.path.append(str(Path(__file__).parent))
-
-from tiny_runs import write_images
+from tests.engine.tiny_runs import write_images
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import torch
-from tiny_runs import staged
 
 from mmrbdc.engine.junctions.growth_context import TrainingContext
 from mmrbdc.families import architecture_from_config
@@ -11,6 +10,7 @@ from mmrbdc.growth import grow
 from mmrbdc.growth.maps import inner
 from mmrbdc.growth.operators import gradmax
 from mmrbdc.registry import MODELS
+from tests.engine.tiny_runs import staged
 
 HALF = Fraction(1, 2)
 KINDS = ("deit", "resnet")

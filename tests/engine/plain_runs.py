@@ -4,9 +4,9 @@ import copy
 from pathlib import Path
 
 from mmengine.config import Config
-from tiny_runs import MODELS, staged
 
 from mmrbdc.engine.launch import train
+from tests.engine.tiny_runs import MODELS, staged
 
 
 def plain(images, work_dir, family="resnet", **options):

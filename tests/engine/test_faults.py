@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import one_stage, stage_run, train, write_images
 
 from mmrbdc.datasets import DataError
 from mmrbdc.registry import TRANSFORMS
+from tests.engine.tiny_runs import one_stage, stage_run, train, write_images
 
 
 @TRANSFORMS.register_module()

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 from mmengine.runner import Runner
-from plain_runs import plain
-from tiny_runs import one_stage, train_protocol
 
 from mmrbdc.engine.hooks.finite_loss import NonFiniteLoss
 from mmrbdc.engine.launch import train
+from tests.engine.plain_runs import plain
+from tests.engine.tiny_runs import one_stage, train_protocol
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
 

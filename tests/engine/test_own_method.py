@@ -1,12 +1,12 @@
 """A method of somebody's own: other parents, and another operator at each junction."""
 
 import pytest
-from tiny_runs import differing, load_json, staged, stages_of, train_protocol
 
 from mmrbdc.growth import grow
 from mmrbdc.methods import METHODS, Method, register_method
 from mmrbdc.plan import PlanError
 from mmrbdc.weights import read_checkpoint
+from tests.engine.tiny_runs import differing, load_json, staged, stages_of, train_protocol
 
 pytestmark = pytest.mark.numeric
 

@@ -3,11 +3,11 @@
 from fractions import Fraction
 
 import pytest
-from tiny_runs import differing, load_json, staged, stages_of, train_protocol
 
 from mmrbdc.growth import deepen, resize_positions
 from mmrbdc.plan import PlanError
 from mmrbdc.weights import read_checkpoint
+from tests.engine.tiny_runs import differing, load_json, staged, stages_of, train_protocol
 
 pytestmark = pytest.mark.numeric
 

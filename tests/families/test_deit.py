@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 import torch
-from numerics import assert_float32
 
 from mmrbdc.families import DeiT, FamilyError, architecture_from_config
 from mmrbdc.families.deit import ARCH_KEYS, ARCHS
 from mmrbdc.growth import GrowthError, grow
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from numerics import assert_float32
 
 from mmrbdc.families import FamilyError, ResNet, architecture_from_config
 from mmrbdc.growth import grow
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 
 import torch
-from families.conftest import Zoo
 from torch import Tensor, nn
 
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import Layout, grow
+from tests.families.conftest import Zoo
 
 FAMILIES = ("deit", "resnet")
 EXACT = 1e-10

@@ -1,16 +1,17 @@
 """A detector's backbone takes files of other libraries and computes their features."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from mmdet.registry import MODELS as MMDET
+from timm.models.resnet import Bottleneck
+from timm.models.resnet import ResNet as TimmResNet
+from timm.models.vision_transformer import VisionTransformer as TimmViT
 from torch import nn
+from torchvision.models import resnet
 
-sys.path.append(str(Path(__file__).parents[1] / "weights"))
-
-from library_models import (
+from mmrbdc.weights import WeightsError
+from tests.numerics import assert_float32
+from tests.weights.library_models import (
     HF_NORM,
     MODELS,
     TIMM_RESNET,
@@ -19,13 +20,6 @@ from library_models import (
     randomise,
     sample_images,
 )
-from numerics import assert_float32
-from timm.models.resnet import Bottleneck
-from timm.models.resnet import ResNet as TimmResNet
-from timm.models.vision_transformer import VisionTransformer as TimmViT
-from torchvision.models import resnet
-
-from mmrbdc.weights import WeightsError
 
 pytestmark = pytest.mark.numeric
 

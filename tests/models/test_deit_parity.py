@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
-from numerics import assert_float32
+
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

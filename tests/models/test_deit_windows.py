@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
-from numerics import assert_float32
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmrbdc.models.backbones.relative_positions import fitted_table
 from mmrbdc.models.backbones.windows import WindowGrid, global_block_indices
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
-from numerics import assert_float32
 
 from mmrbdc.models import Siblings, stacked
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

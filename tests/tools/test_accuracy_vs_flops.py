@@ -3,14 +3,13 @@
 import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.analysis.study_dirs import write_study
+
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "analysis"))
-from study_dirs import write_study  # noqa: E402
 
 CURVE = {0.25: 40.0, 0.5: 48.0, 1.0: 56.0}
 GROWN = [(1, 0.5, 1.0, 50.0), (1, 0.5, 2.0, 52.0), (2, 0.5, 1.5, 54.0)]

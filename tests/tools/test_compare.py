@@ -2,17 +2,16 @@
 
 import importlib.util
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.analysis.coco.coco_files import make_annotations, make_predictions
+from tests.analysis.run_dirs import write_demo
+
 ROOT = Path(__file__).parents[2]
-TESTS = ROOT / "tests" / "analysis"
-write_demo = runpy.run_path(str(TESTS / "run_dirs.py"))["write_demo"]
-coco_files = runpy.run_path(str(TESTS / "coco" / "coco_files.py"))
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +88,9 @@ def test_all_untested_runs_are_named_with_the_commands_that_test_them(compare, t
 @pytest.fixture
 def predictions(tmp_path):
     """Annotations, and predictions of two methods."""
-    data = coco_files["make_annotations"](images=6, objects=15)
+    data = make_annotations(images=6, objects=15)
     made = {"annotations": data}
-    made |= {name: coco_files["make_predictions"](data, seed=i) for i, name in enumerate("ab")}
+    made |= {name: make_predictions(data, seed=i) for i, name in enumerate("ab")}
     for name, content in made.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     return tmp_path

@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,7 @@ from safetensors import safe_open
 
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import WeightsError, read_checkpoint, save_member
-
-sys.path.append(str(Path(__file__).parents[1] / "weights"))
-
-from library_models import MODELS, res
+from tests.weights.library_models import MODELS, res
 
 TOOL = Path(__file__).parents[2] / "tools" / "model_converters" / "convert.py"
 

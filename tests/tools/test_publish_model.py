@@ -3,7 +3,6 @@
 import hashlib
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,7 @@ from mmdet.registry import MODELS as MMDET
 
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import DataRecord, Preprocessing, WeightsError, read_checkpoint, save_member
-
-sys.path.append(str(Path(__file__).parents[1] / "weights"))
-
-from library_models import MODELS, vit
+from tests.weights.library_models import MODELS, vit
 
 ARCHITECTURE = architecture_from_config(MODELS["timm-vit"].classifier())
 META = dict(

@@ -16,6 +16,7 @@ from pycocotools import mask as mask_api
 from mmrbdc.analysis.reports.table import WIDTH
 from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.terminal import console
+from tests.tiny_coco import ROOT
 
 ROOT_NAME = "my set, [v2] größe"
 CLASSES = ("bolt [red]M8", "[/old]", "tête, longue", "螺母", "it's 100% <b>ok</b>")
@@ -171,8 +172,6 @@ def test_what_is_meant_is_seen_wherever_the_terminal_breaks_it(capsys, before):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_an_unusual_set_from_the_check_to_the_comparison(place, tiny):
-    from tiny_coco import ROOT
-
     config = place / "my detector, [a].py"
     write_config(config, place / ROOT_NAME, ROOT)
     assert load_config(str(config)).train_dataloader.dataset.metainfo.classes == CLASSES

@@ -4,7 +4,8 @@ import csv
 import re
 
 import pytest
-from page_study import ROOT, make_place, run_study
+
+from tests.page_study import ROOT, make_place, run_study
 
 PAGE = (ROOT / "docs" / "add_an_operator.md").read_text().partition("## A complete example")[2]
 OPERATOR, LINE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:2]

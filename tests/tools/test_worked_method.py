@@ -3,7 +3,7 @@
 import csv
 import re
 
-from page_study import ROOT, make_place, run_study
+from tests.page_study import ROOT, make_place, run_study
 
 PAGE = (ROOT / "docs" / "add_a_method.md").read_text().partition("## A complete example")[2]
 METHOD, LINE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:2]

@@ -1,9 +1,5 @@
-"""A real checkpoint of stock MMEngine, trained for a few iterations under EMAHook; the folder's own
-modules on the path.
-"""
+"""A real checkpoint of stock MMEngine, trained for a few iterations under EMAHook."""
 
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +9,6 @@ from mmengine.hooks import EMAHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
-
-sys.path.append(str(Path(__file__).parent))
 
 
 class ToyModel(BaseModel):

@@ -4,7 +4,6 @@ timm's and torchvision's are the real ones. For Hugging Face see samples/make_sa
 """
 
 import json
-import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +19,9 @@ from torch import Tensor, nn
 from torchvision.models import resnet
 from torchvision.models.vision_transformer import VisionTransformer as TorchvisionViT
 
+from tests.weights.samples.make_samples import sample_images, sample_tensor
+
 SAMPLES = Path(__file__).parent / "samples"
-make_samples = runpy.run_path(str(SAMPLES / "make_samples.py"))
-sample_images: Callable[[], Tensor] = make_samples["sample_images"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,7 @@ def live(make: Callable[[], nn.Module]) -> tuple[dict[str, Tensor], Tensor]:
 def kept(name: str) -> tuple[dict[str, Tensor], Tensor]:
     """Tensors and output of a sample, both float32."""
     sample = json.loads((SAMPLES / f"{name}.json").read_text())
-    tensor = make_samples["sample_tensor"]
-    tensors = {key: tensor(key, shape) for key, shape in sample["tensors"].items()}
+    tensors = {key: sample_tensor(key, shape) for key, shape in sample["tensors"].items()}
     return tensors, torch.tensor(sample["output"])
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from library_models import MODELS, sample_images
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS as MMPRETRAIN
-from numerics import assert_float32
 
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import Checkpoint, WeightsError, read_checkpoint
@@ -22,6 +20,8 @@ from mmrbdc.weights.libraries import (
     from_mmpretrain,
     recognise,
 )
+from tests.numerics import assert_float32
+from tests.weights.library_models import MODELS, sample_images
 
 pytestmark = pytest.mark.numeric
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from library_models import MODELS, SAMPLES, kept
 
 from mmrbdc.weights import Checkpoint, WeightsError, read_checkpoint
 from mmrbdc.weights.libraries import check_complete, from_mmpretrain, recognise
+from tests.weights.library_models import MODELS, SAMPLES, kept
 
 
 @pytest.fixture(scope="module")

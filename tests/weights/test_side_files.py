@@ -9,7 +9,6 @@ import cv2
 import pytest
 import timm
 import torch
-from library_models import MODELS, randomise, res, vit
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.apis import ImageClassificationInferencer
@@ -24,6 +23,7 @@ from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import DataRecord, Preprocessing, WeightsError, read_checkpoint, save_member
 from mmrbdc.weights.libraries import convert_file, recognise, stored_record
 from mmrbdc.weights.libraries.timm_config import timm_config, timm_record
+from tests.weights.library_models import MODELS, randomise, res, vit
 
 MEAN, STD = [120.0, 110.0, 90.0], [60.0, 50.0, 70.0]
 CLASSES = ("cup", "Löwe", "a, b", "x y", "5")

@@ -4,8 +4,6 @@ import random
 from itertools import pairwise
 
 import pytest
-from drawings import NAMESPACE, elements, outside, overlaps, text_boxes
-from run_dirs import ONE_STEP, SCRATCH, TWO_STEPS, write_demo, write_pretraining
 
 from mmrbdc.analysis import collect, groups
 from mmrbdc.analysis.charts import svg
@@ -18,6 +16,8 @@ from mmrbdc.analysis.charts.recursion import recursion_chart
 from mmrbdc.analysis.charts.series import Series
 from mmrbdc.analysis.reports.page import NARROW, WIDE
 from mmrbdc.runs.pretraining import PretrainingRun
+from tests.analysis.drawings import NAMESPACE, elements, outside, overlaps, text_boxes
+from tests.analysis.run_dirs import ONE_STEP, SCRATCH, TWO_STEPS, write_demo, write_pretraining
 
 THREE_STEPS = (
     (8, 96, 90.0, 6e18),

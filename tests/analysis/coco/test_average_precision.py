@@ -4,9 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from coco_files import make_annotations, make_predictions, matched, pycocotools_stats, with_copies
 
 from mmrbdc.analysis.coco import METRICS
+from tests.analysis.coco.coco_files import (
+    make_annotations,
+    make_predictions,
+    matched,
+    pycocotools_stats,
+    with_copies,
+)
 
 NO_SMALL = dict(sides=(40, 130))
 

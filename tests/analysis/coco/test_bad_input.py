@@ -3,10 +3,17 @@
 import copy
 
 import pytest
-from coco_files import HEIGHT, WIDTH, make_annotations, make_predictions, matched, write
 
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import match, read_annotations, read_predictions
+from tests.analysis.coco.coco_files import (
+    HEIGHT,
+    WIDTH,
+    make_annotations,
+    make_predictions,
+    matched,
+    write,
+)
 
 DATA = make_annotations(0)
 DETECTIONS = make_predictions(DATA)

@@ -4,13 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coco_files import make_annotations, make_predictions, matched, pycocotools_stats, with_copies
 from scipy import stats
 
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import Matches, paired_bootstrap
 from mmrbdc.analysis.coco.bootstrap import image_counts
 from mmrbdc.analysis.coco.ranking import Ranking
+from tests.analysis.coco.coco_files import (
+    make_annotations,
+    make_predictions,
+    matched,
+    pycocotools_stats,
+    with_copies,
+)
 
 IMAGES = 60
 TRIALS = 150

@@ -6,7 +6,6 @@ import io
 import numpy as np
 import pytest
 import torch
-from coco_files import HEIGHT, WIDTH, make_annotations, make_predictions, write
 from mmdet.models.task_modules import AnchorGenerator, DeltaXYWHBBoxCoder
 from pycocotools.coco import COCO
 from torchvision.ops import batched_nms
@@ -15,6 +14,7 @@ from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import read_annotations, read_predictions
 from mmrbdc.analysis.coco.box_format import box_problem
 from mmrbdc.analysis.coco.box_readings import reading_problem
+from tests.analysis.coco.coco_files import HEIGHT, WIDTH, make_annotations, make_predictions, write
 
 OTHER = {
     "corners (x1, y1, x2, y2), ": lambda x, y, w, h, size: [x, y, x + w, y + h],

@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-from coco_files import HEIGHT, WIDTH, make_annotations, make_predictions, matched, write
 from PIL import Image
 
 from mmrbdc.analysis import AnalysisError
@@ -14,6 +13,14 @@ from mmrbdc.analysis.coco import (
     read_annotations,
     read_predictions,
     side_by_side,
+)
+from tests.analysis.coco.coco_files import (
+    HEIGHT,
+    WIDTH,
+    make_annotations,
+    make_predictions,
+    matched,
+    write,
 )
 
 GREY = 128

@@ -5,9 +5,9 @@ import math
 import random
 
 import pytest
-from run_dirs import write_demo, write_detector, write_pretraining
 
 from mmrbdc.analysis import PairedDifference, collect, groups, paired_differences
+from tests.analysis.run_dirs import write_demo, write_detector, write_pretraining
 
 RBDC = {0: 97.0, 1: 96.0, 2: 98.0}
 SCRATCH = {0: 92.0, 1: 93.0, 2: 91.0}

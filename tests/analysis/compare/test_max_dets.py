@@ -4,10 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from coco_files import write
-from detector_case import DATA, detections
 from pycocotools import mask as mask_api
-from run_dirs import edit_json, keep_predictions, keep_training, write_detector
 
 from mmrbdc.analysis import (
     AnalysisError,
@@ -18,6 +15,9 @@ from mmrbdc.analysis import (
     report_html,
 )
 from mmrbdc.analysis.reports.comparison_files import differences
+from tests.analysis.coco.coco_files import write
+from tests.analysis.detector_case import DATA, detections
+from tests.analysis.run_dirs import edit_json, keep_predictions, keep_training, write_detector
 
 
 def many(objects, side=4):

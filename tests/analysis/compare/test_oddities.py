@@ -1,9 +1,9 @@
 """What is odd about predictions is a warning of the comparison."""
 
 import pytest
-from coco_files import make_annotations, make_predictions, write
 
 from mmrbdc.analysis import analyse, from_predictions
+from tests.analysis.coco.coco_files import make_annotations, make_predictions, write
 
 DATA = make_annotations(images=10, objects=80)
 FOUND = make_predictions(DATA, found=0.9)

@@ -8,9 +8,6 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from coco_files import HEIGHT, WIDTH, make_annotations, make_predictions, pycocotools_stats, write
-from detector_case import DATA, QUALITY, detections
-from run_dirs import edit_json, keep_predictions, keep_training, write_detector, write_json
 
 from mmrbdc.analysis import (
     AnalysisError,
@@ -27,6 +24,22 @@ from mmrbdc.analysis.coco import match, paired_bootstrap, read_annotations, read
 from mmrbdc.analysis.compare.over_images import score_predictions
 from mmrbdc.analysis.reports.comparison_files import differences
 from mmrbdc.analysis.reports.table import WIDTH as COLUMNS
+from tests.analysis.coco.coco_files import (
+    HEIGHT,
+    WIDTH,
+    make_annotations,
+    make_predictions,
+    pycocotools_stats,
+    write,
+)
+from tests.analysis.detector_case import DATA, QUALITY, detections
+from tests.analysis.run_dirs import (
+    edit_json,
+    keep_predictions,
+    keep_training,
+    write_detector,
+    write_json,
+)
 
 
 def make_run(root, method="random", seed=0, lr=1e-3, val=0.3, **settings):

@@ -4,7 +4,9 @@ import json
 import shutil
 
 import pytest
-from run_dirs import (
+
+from mmrbdc.analysis import AnalysisError, collect
+from tests.analysis.run_dirs import (
     SCRATCH,
     TWO_STEPS,
     edit_json,
@@ -14,8 +16,6 @@ from run_dirs import (
     write_json,
     write_pretraining,
 )
-
-from mmrbdc.analysis import AnalysisError, collect
 
 
 def rows_of(*paths):

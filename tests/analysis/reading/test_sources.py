@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from run_dirs import edit_json, keep_training, write_detector, write_pretraining
 
 from mmrbdc.analysis import analyse, collect, print_findings, report_html
 from mmrbdc.analysis.reading.detector_runs import LOADED
+from tests.analysis.run_dirs import edit_json, keep_training, write_detector, write_pretraining
 
 
 @pytest.fixture

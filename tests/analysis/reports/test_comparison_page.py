@@ -5,9 +5,9 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from run_dirs import edit_json, write_demo, write_detector, write_pretraining
 
 from mmrbdc.analysis import analyse, collect, report_html, write_report
+from tests.analysis.run_dirs import edit_json, write_demo, write_detector, write_pretraining
 
 
 def parsed(html):

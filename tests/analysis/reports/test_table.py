@@ -2,10 +2,10 @@
 
 import pytest
 from rich.console import Console
-from run_dirs import write_demo
 
 from mmrbdc.analysis import collect, comparison_table, differences_table, groups, paired_differences
 from mmrbdc.analysis.reports.table import WIDTH
+from tests.analysis.run_dirs import write_demo
 
 
 def printed(*tables):

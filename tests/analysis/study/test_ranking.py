@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 from rich.console import Console
-from run_dirs import edit_json
-from study_dirs import REFERENCE, write_run
 
 from mmrbdc.analysis.reports.study_page import ranking_table, write_study_report
 from mmrbdc.analysis.study.ranking import rank
 from mmrbdc.analysis.study.variants import read_study
+from tests.analysis.run_dirs import edit_json
+from tests.analysis.study_dirs import REFERENCE, write_run
 
 TOP1 = {"rbdc": 60.0, "rbdc-1step": 70.0, "scratch": 50.0, "net2net": 65.0}
 

@@ -6,9 +6,6 @@ import json
 from itertools import pairwise
 
 import pytest
-from drawings import elements, outside, overlaps
-from run_dirs import edit_json
-from study_dirs import REFERENCE, write_run, write_study
 
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.charts.budgets import at_one_ratio, budgets_chart
@@ -16,6 +13,9 @@ from mmrbdc.analysis.charts.ratios import ratios_chart, sweeps
 from mmrbdc.analysis.reports.page import NARROW, WIDE
 from mmrbdc.analysis.reports.saving_report import savings_of, write_saving_report
 from mmrbdc.analysis.study.variants import read_study
+from tests.analysis.drawings import elements, outside, overlaps
+from tests.analysis.run_dirs import edit_json
+from tests.analysis.study_dirs import REFERENCE, write_run, write_study
 
 CURVE = {0.25: 40.0, 0.5: 48.0, 1.0: 56.0}
 GROWN = [

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from small_coco import HEIGHT, WIDTH, corners, small
+
+from tests.datasets.coco.small_coco import HEIGHT, WIDTH, corners, small
 
 Content = dict[str, Any]
 ODD = (

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from coco_draws import NoMeaning, boxes_found, repaired
 from mmdet.registry import METRICS as MMDET_METRICS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from small_coco import CLASSES, HEIGHT, WIDTH, rle
 
 import mmrbdc.engine  # noqa: F401  (fills the registry)
 from mmrbdc.analysis import AnalysisError
@@ -28,6 +26,8 @@ from mmrbdc.datasets.reports.inspect_coco import inspect, splits_of_config
 from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.engine.launch import prepare_config, train
 from mmrbdc.registry import DATASETS
+from tests.datasets.coco.coco_draws import NoMeaning, boxes_found, repaired
+from tests.datasets.coco.small_coco import CLASSES, HEIGHT, WIDTH, rle
 
 CONFIG = Path(__file__).parents[3] / "configs" / "mask-rcnn_random-resnet-micro_scenes.py"
 NAME = "annotations.json"

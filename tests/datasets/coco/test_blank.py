@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
-from small_coco import HEIGHT, WIDTH, changed, corners, rle, small, write
 
 from mmrbdc.datasets.coco import index, judge, read_coco
 from mmrbdc.datasets.coco.blank import Outlines, runs_bounds
 from mmrbdc.datasets.coco.polygons import Polygons
 from mmrbdc.datasets.coco.rle import rle_runs
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.small_coco import HEIGHT, WIDTH, changed, corners, rle, small, write
 
 WHOLE = WIDTH * HEIGHT
 NOTHING = mask_utils.encode(np.zeros((HEIGHT, WIDTH), np.uint8, order="F"))["counts"].decode()

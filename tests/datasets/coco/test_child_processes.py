@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
-from child_processes import PATIENCE, in_child
 from pycocotools import mask as mask_utils
 
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.child_processes import PATIENCE, in_child
 
 
 def score_unfinished_rle():

@@ -11,13 +11,13 @@ import tempfile
 from collections import Counter
 
 import pytest
-from child_processes import Outcome, in_child
-from coco_draws import Drawn, NoMeaning, files, repaired
 from hypothesis import HealthCheck, Phase, given, settings
-from passage import KINDS, NAME, pass_through, trained, write_images
-from small_coco import small
 
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.child_processes import Outcome, in_child
+from tests.datasets.coco.coco_draws import Drawn, NoMeaning, files, repaired
+from tests.datasets.coco.passage import KINDS, NAME, pass_through, trained, write_images
+from tests.datasets.coco.small_coco import small
 
 SECONDS = 10.0
 ROUNDED = 0.5e-3

@@ -11,13 +11,13 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from small_coco import CLASSES, HEIGHT, WIDTH, changed, detections, small, write
 
 from mmrbdc.datasets.coco import index, judge, read_coco, read_json
 from mmrbdc.datasets.coco.renumber import renumber
 from mmrbdc.datasets.detection.dataset import CocoDataset, JudgedCOCO, judged_datasets
 from mmrbdc.datasets.detection.training import what_is_kept
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.small_coco import CLASSES, HEIGHT, WIDTH, changed, detections, small, write
 
 
 def stats(truth, found, kind):

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from small_coco import HEIGHT, WIDTH, changed, corners, rle, small, write
 
 from mmrbdc.datasets.coco import index, judge, read_coco
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.small_coco import HEIGHT, WIDTH, changed, corners, rle, small, write
 
 NAN, INF = float("nan"), float("inf")
 

@@ -6,7 +6,6 @@ import os
 import pytest
 from mmdet.datasets.transforms import LoadAnnotations
 from pycocotools.cocoeval import COCOeval
-from small_coco import CLASSES, changed, detections, small, write
 
 import mmrbdc.engine  # noqa: F401  (fills the registry)
 from mmrbdc.datasets import check_config_data
@@ -16,6 +15,7 @@ from mmrbdc.datasets.detection.dataset import CocoDataset
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.engine.evaluation.coco_metric import CocoMetric
 from mmrbdc.engine.hooks.reading import ReadingHook
+from tests.datasets.coco.small_coco import CLASSES, changed, detections, small, write
 
 
 @pytest.fixture(autouse=True)

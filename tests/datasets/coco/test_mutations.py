@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from small_coco import HEIGHT, WIDTH, detections, rle, small
 
 from mmrbdc.datasets.coco import index
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.small_coco import HEIGHT, WIDTH, detections, rle, small
 
 NAN, INF = float("nan"), float("inf")
 VALUES = [

@@ -7,12 +7,12 @@ import json
 import sys
 
 import pytest
-from small_coco import small, write
 
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import read_annotations, read_predictions
 from mmrbdc.datasets.coco import judge, read_coco, read_json
 from mmrbdc.datasets.errors import DataError
+from tests.datasets.coco.small_coco import small, write
 
 NAMES = ("Käfer", "Straße 5", "犬", "🐝")
 

@@ -8,7 +8,6 @@ from mmdet.datasets import CocoDataset as MMDetCocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from PIL import Image
-from small_coco import CLASSES, changed, corners, small, write
 
 from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.coco import memory
@@ -16,6 +15,7 @@ from mmrbdc.datasets.configs import joined
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.reports.inspect_coco import inspect_config, splits_of_config
 from mmrbdc.engine import launch
+from tests.datasets.coco.small_coco import CLASSES, changed, corners, small, write
 
 LOAD = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import Runner
-from plain_runs import files, plain, trained
-from tiny_runs import staged, train_protocol
 
 from mmrbdc.datasets import DataError
 from mmrbdc.datasets.made.scenes import make_scenes
@@ -18,6 +16,8 @@ from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.engine.launch import prepare_config, train
 from mmrbdc.engine.launch import test as run_test
 from mmrbdc.plan import PlanError
+from tests.engine.plain_runs import files, plain, trained
+from tests.engine.tiny_runs import staged, train_protocol
 
 ROOT = Path(__file__).parents[3]
 DETECTOR = ROOT / "configs" / "mask-rcnn_random-resnet-micro_scenes.py"

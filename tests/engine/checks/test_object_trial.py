@@ -4,14 +4,14 @@ import copy
 
 import pytest
 from mmengine.config import Config
-from plain_runs import files, plain, trained
-from tiny_runs import staged, stages_of
 
 from mmrbdc.config_errors import ConfigError
 from mmrbdc.engine.checks.settings import check_parts, check_settings
 from mmrbdc.engine.configs.custom_imports import import_custom
 from mmrbdc.engine.launch import train
 from mmrbdc.registry import RUNNERS
+from tests.engine.plain_runs import files, plain, trained
+from tests.engine.tiny_runs import staged, stages_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
 

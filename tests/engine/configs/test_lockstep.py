@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 import torch
-from tiny_runs import ADAMW, one_stage, stage_run, staged, stages_of, train
 
 from mmrbdc.engine.configs.fingerprint import differences
 from mmrbdc.engine.configs.lockstep import lockstep_options
 from mmrbdc.plan import PlanError
+from tests.engine.tiny_runs import ADAMW, one_stage, stage_run, staged, stages_of, train
 
 pytestmark = pytest.mark.numeric
 

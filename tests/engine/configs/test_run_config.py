@@ -5,13 +5,13 @@ import json
 
 import pytest
 from mmengine.config import Config
-from tiny_runs import ADAMW, BATCH, MIXED, stage_run, staged, stages_of, train
 
 from mmrbdc.engine.configs.cfg_options import merge_options
 from mmrbdc.engine.configs.fingerprint import differences, fingerprint, hash_of
 from mmrbdc.engine.configs.run_config import dump
 from mmrbdc.plan import PlanError
 from mmrbdc.seeding import derive_seed
+from tests.engine.tiny_runs import ADAMW, BATCH, MIXED, stage_run, staged, stages_of, train
 
 
 def hashes(cfg):

@@ -6,9 +6,9 @@ import itertools
 import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
-from tiny_runs import ADAMW, ITERS_PER_EPOCH, one_stage, stage_run, train
 
 from mmrbdc.engine.configs.schedule import fit_schedulers
+from tests.engine.tiny_runs import ADAMW, ITERS_PER_EPOCH, one_stage, stage_run, train
 
 RECIPE = [
     dict(type="LinearLR", start_factor=1e-3, begin=0, end=5),

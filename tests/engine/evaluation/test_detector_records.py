@@ -10,7 +10,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.visualization import Visualizer
-from plain_detectors import NAME, config
 
 from mmrbdc.analysis import analyse, collect
 from mmrbdc.analysis.reading.detector_runs import LOADED
@@ -20,6 +19,7 @@ from mmrbdc.engine.launch import test as run_test
 from mmrbdc.engine.launch import train
 from mmrbdc.weights import WeightsError, read_checkpoint
 from mmrbdc.weights.read import file_sha256
+from tests.engine.plain_detectors import NAME, config
 
 pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
 

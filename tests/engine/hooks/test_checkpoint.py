@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import Runner
-from tiny_runs import differing, one_stage, stage_run, train
 
 from mmrbdc.engine.hooks import checkpoint as checkpoint_hook
 from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint, numbered_checkpoints
 from mmrbdc.weights import WeightsError, read_checkpoint
+from tests.engine.tiny_runs import differing, one_stage, stage_run, train
 
 LOGGER = logging.getLogger(__name__)
 EMA = dict(type="EMAHook", momentum=0.3)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from tiny_runs import ITERS_PER_EPOCH, MODELS, one_stage, stage_run, staged, train
 
 from mmrbdc.engine import launch
 from mmrbdc.engine.hooks.finite_loss import FiniteLossHook, NonFiniteLoss
+from tests.engine.tiny_runs import ITERS_PER_EPOCH, MODELS, one_stage, stage_run, staged, train
 
 _numbers = itertools.count()
 

@@ -7,9 +7,17 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from tiny_runs import BATCH, ITERS_PER_EPOCH, load_json, one_stage, stage_run, stages_of, train
 
 from mmrbdc.engine import LedgerHook
+from tests.engine.tiny_runs import (
+    BATCH,
+    ITERS_PER_EPOCH,
+    load_json,
+    one_stage,
+    stage_run,
+    stages_of,
+    train,
+)
 
 BEFORE = 5e9
 

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from tiny_runs import (
+
+from mmrbdc.engine import launch
+from mmrbdc.engine.evaluation.scoring import member_scores, score
+from mmrbdc.runs.work_dir import is_finished, member_file
+from mmrbdc.weights import WeightsError, read_checkpoint
+from tests.engine.tiny_runs import (
     differing,
     load_json,
     one_stage,
@@ -15,11 +20,6 @@ from tiny_runs import (
     train,
     train_protocol,
 )
-
-from mmrbdc.engine import launch
-from mmrbdc.engine.evaluation.scoring import member_scores, score
-from mmrbdc.runs.work_dir import is_finished, member_file
-from mmrbdc.weights import WeightsError, read_checkpoint
 
 META = dict(
     name="tiny",

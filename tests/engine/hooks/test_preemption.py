@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import EMAHook
-from tiny_runs import ITERS_PER_EPOCH, differing, one_stage, stage_run, train
 
 from mmrbdc.datasets import ReplayableSampler
 from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint, numbered_checkpoints
 from mmrbdc.engine.process import signals
 from mmrbdc.engine.process.signals import EXIT_PREEMPTED, Preempted
+from tests.engine.tiny_runs import ITERS_PER_EPOCH, differing, one_stage, stage_run, train
 
 EMA = dict(type="EMAHook", momentum=0.3)
 EPOCHS = 3

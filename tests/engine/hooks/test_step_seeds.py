@@ -4,14 +4,14 @@ import copy
 import shutil
 
 import pytest
-from plain_detectors import config as detector
-from plain_runs import plain
-from tiny_runs import differing
 
 from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.engine.hooks.step_seeds import StepSeedsHook
 from mmrbdc.engine.launch import train
 from mmrbdc.weights import read_checkpoint
+from tests.engine.plain_detectors import config as detector
+from tests.engine.plain_runs import plain
+from tests.engine.tiny_runs import differing
 
 EPOCHS = 2
 

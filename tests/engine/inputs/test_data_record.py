@@ -5,11 +5,19 @@ import json
 
 import pytest
 import torch
-from tiny_runs import CLASSES, load_json, one_stage, stage_run, staged, train, train_protocol
 
 from mmrbdc.engine.inputs.data_record import parents_trained_otherwise, record_of_child
 from mmrbdc.growth import GrowthError
 from mmrbdc.weights import DataRecord, Preprocessing, WeightsError, read_checkpoint, save_member
+from tests.engine.tiny_runs import (
+    CLASSES,
+    load_json,
+    one_stage,
+    stage_run,
+    staged,
+    train,
+    train_protocol,
+)
 
 OWN = DataRecord(
     Preprocessing((127.5,) * 3, (50.0,) * 3, "rgb", (16, 16)),

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS
-from tiny_runs import staged, write_images
 
 from mmrbdc.engine.configs.stage_view import stage_config
 from mmrbdc.engine.inputs.image_size import input_size, scaled_pipeline, set_image_size
 from mmrbdc.families import FamilyError
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import PlanError
+from tests.engine.tiny_runs import staged, write_images
 
 LOAD, PACK = dict(type="LoadImageFromFile"), dict(type="PackInputs")
 

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 from mmengine.registry import DATASETS
-from tiny_runs import staged
 
 from mmrbdc.engine.inputs.plain_data import plain_training_set
 from mmrbdc.plan import PlanError
+from tests.engine.tiny_runs import staged
 
 
 def pictures(config):

@@ -2,7 +2,6 @@
 
 import pytest
 from mmengine.runner import Runner
-from tiny_runs import BATCH, one_stage, stage_run
 
 from mmrbdc.engine import launch
 from mmrbdc.engine.inputs.real_batch import (
@@ -11,6 +10,7 @@ from mmrbdc.engine.inputs.real_batch import (
     data_warnings,
     real_batch,
 )
+from tests.engine.tiny_runs import BATCH, one_stage, stage_run
 
 
 def config(images, tmp_path, accumulated=1, **scaling):

@@ -1,13 +1,13 @@
 """What operators that grow with images are charged: the passes that they really make."""
 
 import pytest
-from data_operator_case import KINDS, Case
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.growth import get_operator
 from mmrbdc.methods import parse_protocol
+from tests.engine.data_operator_case import KINDS, Case
 
 
 @pytest.fixture(params=KINDS)

@@ -10,10 +10,10 @@ from fractions import Fraction
 
 import pytest
 import torch
-from data_operator_case import HALF, KINDS, Case, new_parts, part, with_two_stages
 
 from mmrbdc.growth.maps import inner
 from mmrbdc.growth.operators import firefly
+from tests.engine.data_operator_case import HALF, KINDS, Case, new_parts, part, with_two_stages
 
 pytestmark = pytest.mark.numeric
 

@@ -4,16 +4,6 @@ from fractions import Fraction
 
 import pytest
 import torch
-from data_operator_case import (
-    HALF,
-    KINDS,
-    Case,
-    config_of,
-    with_bottlenecks,
-    with_many_hidden_units,
-)
-from numerics import assert_float32
-from tiny_runs import load_json, staged, train_protocol
 
 from mmrbdc.engine.junctions.grow_files import grow_files, write_grown
 from mmrbdc.engine.junctions.growth_context import TrainingContext
@@ -25,6 +15,16 @@ from mmrbdc.growth.operators import firefly, gradmax, gradmax_search
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import PlanError
 from mmrbdc.weights import read_checkpoint, save_member
+from tests.engine.data_operator_case import (
+    HALF,
+    KINDS,
+    Case,
+    config_of,
+    with_bottlenecks,
+    with_many_hidden_units,
+)
+from tests.engine.tiny_runs import load_json, staged, train_protocol
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

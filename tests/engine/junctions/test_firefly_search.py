@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from data_operator_case import KINDS, Case
 
 from mmrbdc.growth.operators import firefly
+from tests.engine.data_operator_case import KINDS, Case
 
 pytestmark = pytest.mark.numeric
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 from mmengine.registry import MODELS, WEIGHT_INITIALIZERS
-from tiny_runs import differing, grown, grown_file, stage_run, staged, stages_of, train
 
 from mmrbdc.engine import Grown
 from mmrbdc.families import FamilyError
 from mmrbdc.growth import GrowthError, grow
 from mmrbdc.weights import WeightsError, save_member
+from tests.engine.tiny_runs import differing, grown, grown_file, stage_run, staged, stages_of, train
 
 FAMILIES = ["deit", "resnet"]
 

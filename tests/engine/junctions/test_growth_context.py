@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from data_operator_case import KINDS, Case, config_of
 from torch.nn import functional as F
 
 from mmrbdc.engine.junctions.growth_context import TrainingContext
+from tests.engine.data_operator_case import KINDS, Case, config_of
 
 pytestmark = pytest.mark.numeric
 

@@ -1,10 +1,10 @@
 """What a junction may do beside the paper's plain rule, from the config to the final model."""
 
 import pytest
-from tiny_runs import staged, train_protocol
 
 from mmrbdc.plan import PlanError
 from mmrbdc.registry import RUNNERS
+from tests.engine.tiny_runs import staged, train_protocol
 
 pytestmark = pytest.mark.numeric
 

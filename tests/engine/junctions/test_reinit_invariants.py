@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from families.conftest import Zoo
-from growth.invariants import FAMILIES
-from tiny_runs import staged
 
 from mmrbdc.engine.junctions.growth_context import TrainingContext
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import grow
+from tests.engine.tiny_runs import staged
+from tests.families.conftest import Zoo
+from tests.growth.invariants import FAMILIES
 
 pytestmark = pytest.mark.numeric
 

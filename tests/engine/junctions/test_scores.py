@@ -6,12 +6,12 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
-from tiny_runs import grown_file, stage_run, staged, stages_of
 
 from mmrbdc.engine.evaluation.scoring import member_scores, score
 from mmrbdc.engine.junctions.scores import score_junction
 from mmrbdc.models import Siblings
 from mmrbdc.weights import save_member
+from tests.engine.tiny_runs import grown_file, stage_run, staged, stages_of
 
 pytestmark = pytest.mark.numeric
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
-from tiny_runs import ADAMW, differing, one_stage, stage_run, train
 
 from mmrbdc.engine import SiblingsOptimWrapper
 from mmrbdc.models import Siblings
+from tests.engine.tiny_runs import ADAMW, differing, one_stage, stage_run, train
 
 pytestmark = pytest.mark.numeric
 

@@ -11,9 +11,9 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, PARAM_SCHEDULERS
 from mmengine.runner import Runner
-from tiny_runs import ADAMW, differing, one_stage, stage_run, train
 
 from mmrbdc.seeding import seed_all
+from tests.engine.tiny_runs import ADAMW, differing, one_stage, stage_run, train
 
 pytestmark = pytest.mark.numeric
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import ITERS_PER_EPOCH, one_stage, stage_run, train
+
+from tests.engine.tiny_runs import ITERS_PER_EPOCH, one_stage, stage_run, train
 
 
 def events(images, work_dir, epochs=None, iters=None, **train_cfg):

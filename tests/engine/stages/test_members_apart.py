@@ -4,12 +4,12 @@ import copy
 from pathlib import Path
 
 import pytest
-from tiny_runs import differing, load_json, staged, train_protocol
 
 from mmrbdc.engine.process.lock import _leave_to_parent as end_of_process
 from mmrbdc.plan import PlanError
 from mmrbdc.registry import RUNNERS
 from mmrbdc.weights import read_checkpoint
+from tests.engine.tiny_runs import differing, load_json, staged, train_protocol
 
 pytestmark = pytest.mark.numeric
 

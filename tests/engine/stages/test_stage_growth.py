@@ -1,10 +1,10 @@
 """Children are grown once, into files, whatever happens to the run that trains them."""
 
 import pytest
-from tiny_runs import differing, load_json, staged, stages_of, train_protocol
 
 from mmrbdc.growth import grow
 from mmrbdc.weights import WeightsError, read_checkpoint
+from tests.engine.tiny_runs import differing, load_json, staged, stages_of, train_protocol
 
 pytestmark = pytest.mark.numeric
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from tiny_runs import differing, load_json, stage_run, staged, stages_of, train, train_protocol
 
 from mmrbdc.engine.junctions.grow_files import grow_files
 from mmrbdc.families import architecture_from_config
@@ -18,6 +17,15 @@ from mmrbdc.growth.maps.templates import has_templates, plain_state
 from mmrbdc.growth.operators.mixture_growth import OFF_DIAGONALS
 from mmrbdc.plan import PlanError
 from mmrbdc.weights import read_checkpoint
+from tests.engine.tiny_runs import (
+    differing,
+    load_json,
+    stage_run,
+    staged,
+    stages_of,
+    train,
+    train_protocol,
+)
 
 pytestmark = pytest.mark.numeric
 

@@ -14,7 +14,6 @@ import pytest
 import safetensors.torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from tiny_runs import differing, load_json, one_stage, staged, train_protocol
 
 from mmrbdc.datasets import DataError
 from mmrbdc.engine import StagedRunner
@@ -24,6 +23,7 @@ from mmrbdc.growth import grow
 from mmrbdc.plan import PlanError
 from mmrbdc.registry import RUNNERS
 from mmrbdc.weights import WeightsError, read_checkpoint
+from tests.engine.tiny_runs import differing, load_json, one_stage, staged, train_protocol
 
 STAGES = ["stage0_2x8", "stage1_1x16"]
 EMA = dict(type="EMAHook", momentum=0.02)

@@ -8,7 +8,12 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from tiny_runs import (
+
+from mmrbdc.families import FamilyError
+from mmrbdc.growth import GrowthError, deepen, grow, resize_positions
+from mmrbdc.models.siblings import Siblings
+from mmrbdc.weights import read_checkpoint, save_member
+from tests.engine.tiny_runs import (
     differing,
     grown,
     grown_file,
@@ -18,11 +23,6 @@ from tiny_runs import (
     stages_of,
     train_protocol,
 )
-
-from mmrbdc.families import FamilyError
-from mmrbdc.growth import GrowthError, deepen, grow, resize_positions
-from mmrbdc.models.siblings import Siblings
-from mmrbdc.weights import read_checkpoint, save_member
 
 pytestmark = pytest.mark.numeric
 

@@ -1,10 +1,10 @@
 """Protocols of the methods that widen one model, from the config to the final file."""
 
 import pytest
-from tiny_runs import load_json, staged, train_protocol
 
 from mmrbdc.growth import GrowthError
 from mmrbdc.plan import PlanError
+from tests.engine.tiny_runs import load_json, staged, train_protocol
 
 WIDEN = [dict(members=1, width="1/2", epochs=1), dict(members=1, width=1, epochs=1)]
 

@@ -12,12 +12,12 @@ import pytest
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from tiny_runs import ITERS_PER_EPOCH, MODELS, differing, load_json, staged
 
 from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.engine.launch import prepare_config, train
 from mmrbdc.weights import read_checkpoint
+from tests.engine.tiny_runs import ITERS_PER_EPOCH, MODELS, differing, load_json, staged
 
 ROOT = Path(__file__).parents[3]
 DETECTOR = ROOT / "configs" / "mask-rcnn_random-deit-micro_scenes.py"

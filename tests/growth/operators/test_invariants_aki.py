@@ -9,8 +9,11 @@ from functools import cache
 
 import pytest
 import torch
-from families.conftest import Zoo
-from growth.invariants import (
+from torch.nn import functional
+
+from mmrbdc.families import architecture_from_config
+from tests.families.conftest import Zoo
+from tests.growth.invariants import (
     FAMILIES,
     STEPS,
     Case,
@@ -21,9 +24,6 @@ from growth.invariants import (
     gradients,
     widened_by_hand,
 )
-from torch.nn import functional
-
-from mmrbdc.families import architecture_from_config
 
 pytestmark = pytest.mark.numeric
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from growth.invariants import FAMILIES, case, is_map, reading_dim, rms, widened_by_hand
 
 from mmrbdc.growth import get_operator
+from tests.growth.invariants import FAMILIES, case, is_map, reading_dim, rms, widened_by_hand
 
 pytestmark = pytest.mark.numeric
 

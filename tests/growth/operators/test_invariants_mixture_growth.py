@@ -9,11 +9,11 @@ from functools import cache
 
 import pytest
 import torch
-from growth.invariants import FAMILIES, case, is_map
 from mmengine.registry import DefaultScope
 
 from mmrbdc.growth import grow
 from mmrbdc.models import TemplateClassifier
+from tests.growth.invariants import FAMILIES, case, is_map
 
 pytestmark = pytest.mark.numeric
 

@@ -2,7 +2,10 @@
 
 import pytest
 import torch
-from growth.invariants import (
+from torch.nn import functional
+
+from mmrbdc.growth import Axis, Entry, Layout, Space, grow
+from tests.growth.invariants import (
     FAMILIES,
     along,
     assert_copies_part,
@@ -13,10 +16,7 @@ from growth.invariants import (
     gathered,
     widened_by_hand,
 )
-from numerics import assert_float32
-from torch.nn import functional
-
-from mmrbdc.growth import Axis, Entry, Layout, Space, grow
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 

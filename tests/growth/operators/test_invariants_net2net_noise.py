@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from growth.invariants import (
+
+from tests.growth.invariants import (
     FAMILIES,
     STEPS,
     along,

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from growth.invariants import (
+
+from tests.growth.invariants import (
     FAMILIES,
     assert_copies_part,
     assert_copies_stay_alike,

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from mmpretrain.models.utils import resize_pos_embed
-from numerics import assert_float32
 
 from mmrbdc.growth import Axis, Entry, GrowthError, Layout, Space, resize_positions
 from mmrbdc.growth.parents.positions import resize_table
+from tests.numerics import assert_float32
 
 pytestmark = pytest.mark.numeric
 
