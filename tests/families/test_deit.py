@@ -8,7 +8,7 @@ import torch
 from numerics import assert_float32
 
 from mmrbdc.families import DeiT, FamilyError, architecture_from_config
-from mmrbdc.families.deit import ARCH_KEYS, ARCHS
+from mmrbdc.families.deit.sizes import ARCH_KEYS, ARCHS
 from mmrbdc.growth import GrowthError, grow
 
 pytestmark = pytest.mark.numeric

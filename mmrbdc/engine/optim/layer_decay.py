@@ -19,6 +19,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from mmrbdc.engine.optim.siblings import at_level, merged_groups
+from mmrbdc.models.backbones import own_backbones
 from mmrbdc.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 TOKENS_AND_TABLES = ("cls_token", "dist_token", "pos_embed", "rel_pos_h", "rel_pos_w")
@@ -151,8 +152,8 @@ def parameter_layers(model: nn.Module) -> tuple[dict[str, int], int]:
     if not (hasattr(backbone, "layer_of") and hasattr(backbone, "num_layers")):
         raise LayerDecayError(
             f"the backbone of {type(model).__name__} is {type(backbone).__name__}, which has no "
-            "layer_of and num_layers: use mmrbdc.DeiT, mmrbdc.ResNet, ResNetV1c or ResNetV1d, or "
-            "leave the constructor out of optim_wrapper"
+            f"layer_of and num_layers: use one of {', '.join(own_backbones())}, or leave the "
+            "constructor out of optim_wrapper"
         )
     top = backbone.num_layers + 1
     layers: dict[str, int] = {}
