@@ -83,7 +83,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if not isinstance(rate, int | float) or not 0 < rate <= 1:
             raise LayerDecayError(
                 f"paramwise_cfg.decay_rate is {rate!r}: give a number above 0 and at most 1, "
-                "0.65 to 0.8 for a ViT"
+                "0.65 to 0.8 for a transformer"
             )
         if self.base_lr is None:
             raise LayerDecayError("optim_wrapper.optimizer has no lr: there is nothing to scale")
