@@ -50,7 +50,7 @@ def format_epochs(epochs: float) -> str:
 
 def family_label(family: str) -> str:
     """Return the family's name as readers know it, e.g. 'DeiT'."""
-    return FAMILIES[family].__name__ if family in FAMILIES else family
+    return FAMILIES[family].titles[0] if family in FAMILIES else family
 
 
 def _three_digits(value: float) -> str:

@@ -58,7 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--depth-operator",
         choices=DEPTH_OPERATORS,
         help="deepen parents that have fewer blocks than the child: the whole stack again, or each "
-        "block next to its copies (deit)",
+        "block next to its copies; for models whose blocks are all alike",
     )
     parser.add_argument(
         "--resize-positions",

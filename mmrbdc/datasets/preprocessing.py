@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmrbdc.families.base import type_name
+from mmrbdc.families.options import type_name
 from mmrbdc.weights import DataRecord, Preprocessing
 from mmrbdc.weights.record import class_names
 

@@ -10,13 +10,10 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
+from mmrbdc.families.errors import FamilyError
 from mmrbdc.growth import Layout
 
 Self = TypeVar("Self", bound="Architecture")
-
-
-class FamilyError(ValueError):
-    """A config or a set of parents that a family cannot handle; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,10 @@ class Architecture(ABC):
     """Fields that change when depth grows; none in a family whose depth cannot grow."""
     image_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that change with the size of the training image; none where no tensor does."""
+    head_fields: ClassVar[tuple[str, ...]] = ("num_classes",)
+    """Fields that a backbone without its head does not have."""
+    head_of_one_class: ClassVar[Mapping[str, Any]]
+    """Neck and head of a classifier of one class, as configs: what makes a backbone one."""
 
     @property
     @abstractmethod
@@ -62,6 +63,26 @@ class Architecture(ABC):
     def layout(self) -> Layout:
         """Layout of the plain state dict of MMPretrain's ``ImageClassifier``."""
 
+    @property
+    @abstractmethod
+    def num_layers(self) -> int:
+        """Layers behind the stem, for layer-wise decay of the learning rate."""
+
+    @abstractmethod
+    def layer_of(self, name: str) -> int:
+        """The layer of a parameter of the backbone, for layer-wise decay of the learning rate.
+
+        Args:
+            name: Without ``backbone.`` in front.
+
+        Returns:
+            0 for the stem, 1 to ``num_layers`` for the layers, ``num_layers`` + 1 for what stands
+            behind them.
+
+        Raises:
+            FamilyError: The name belongs to none.
+        """
+
     @abstractmethod
     def _resize_config(self, model_cfg: Any) -> None:
         """Write widths, depth and image size into a classifier config that is ours to change."""
@@ -70,6 +91,15 @@ class Architecture(ABC):
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns of the position table; ``None`` where there is none."""
         return None
+
+    @property
+    def not_trained(self) -> str | None:
+        """Why no run can train it, and what to take instead; ``None`` where runs can."""
+        return None
+
+    def label_without(self, untold: Sequence[str]) -> str:
+        """The label without what it says of some fields, which are not known."""
+        return self.label
 
     def at_depth(self: Self, fraction: Fraction) -> Self:
         """The same architecture with a fraction of its blocks.
@@ -80,8 +110,8 @@ class Architecture(ABC):
         if fraction == 1:
             return self
         raise FamilyError(
-            f"{self.label} at depth {fraction}: depth growth is for deit, whose blocks are all "
-            "alike; leave depth out of the stages"
+            f"{self.label} at depth {fraction}: depth growth needs blocks that are all alike, "
+            "which this family does not have; leave depth out of the stages"
         )
 
     def at_inner(self: Self, fraction: Fraction) -> Self:
@@ -306,61 +336,3 @@ class Architecture(ABC):
             (field.name, getattr(self, field.name), getattr(other, field.name))
             for field in dataclasses.fields(self)
         ]
-
-
-def type_name(cfg: Mapping[str, Any] | None, what: str) -> str:
-    """The class name in a config's ``type``, without scope.
-
-    Args:
-        cfg: A config dict; its type may be a name, a name with scope, or a class.
-        what: What messages call the config.
-
-    Raises:
-        FamilyError: There is no type.
-    """
-    if not isinstance(cfg, Mapping) or "type" not in cfg:
-        raise FamilyError(f"{what} is {cfg!r}: expected a config dict with a 'type'")
-    kind = cfg["type"]
-    name: str = kind if isinstance(kind, str) else kind.__name__
-    return name.rpartition(".")[2]
-
-
-def refuse_options(cfg: Mapping[str, Any], allowed: Mapping[str, Sequence[Any]], what: str) -> None:
-    """Refuse options that change tensors in a way the family does not know.
-
-    Args:
-        cfg: A config dict.
-        allowed: Option names and the values that are known; absent options are fine.
-        what: What messages call the config.
-
-    Raises:
-        FamilyError: An option has another value.
-    """
-    for option, values in allowed.items():
-        if option in cfg and cfg[option] not in values:
-            raise FamilyError(
-                f"{what}: the option {option}={cfg[option]!r} is not supported; leave it at "
-                f"{', '.join(map(repr, values))}"
-            )
-
-
-def check_head(head: Mapping[str, Any], channels: int) -> None:
-    """Refuse a head that reads another number of channels than the backbone puts out.
-
-    Raises:
-        FamilyError: Both numbers and how to set the head's.
-    """
-    given = head.get("in_channels", channels)
-    if given != channels:
-        raise FamilyError(
-            f"the head reads {given} channels and the backbone puts out {channels}; "
-            f"set model.head.in_channels={channels}"
-        )
-
-
-def pair(value: int | Sequence[int]) -> tuple[int, int]:
-    """A size as (height, width)."""
-    if isinstance(value, int):
-        return value, value
-    height, width = value
-    return int(height), int(width)

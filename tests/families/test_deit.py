@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmrbdc.families import DeiT, FamilyError, architecture_from_config
-from mmrbdc.families.deit import ARCH_KEYS, ARCHS
+from mmrbdc.families.deit.sizes import ARCH_KEYS, ARCHS
 from mmrbdc.growth import GrowthError, grow
 from tests.numerics import assert_float32
 

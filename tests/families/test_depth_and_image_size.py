@@ -72,7 +72,7 @@ def test_a_resnet_has_an_image_size_but_no_depth_to_grow(zoo):
     arch = architecture_from_config(zoo.resnet())
     assert isinstance(arch, ResNet)
     assert arch.at_image_size(100) == arch == arch.at_depth(Fraction(1)) and arch.grid is None
-    with pytest.raises(FamilyError, match="depth growth is for deit"):
+    with pytest.raises(FamilyError, match="depth growth needs blocks that are all alike"):
         arch.at_depth(Fraction(1, 2))
 
 

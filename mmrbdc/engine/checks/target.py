@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmrbdc.engine.cost.on_meta import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
-from mmrbdc.families.base import type_name
+from mmrbdc.families.options import type_name
 from mmrbdc.growth import Layout, get_operator
 from mmrbdc.methods import get_method
 from mmrbdc.plan import PlanError, Protocol, Stage
@@ -68,9 +68,8 @@ def _check_trainable(architecture: Architecture, family: str) -> None:
             f"protocol.family is {family!r}, but the model is a {architecture.family} "
             f"({architecture.label}); set protocol.family={architecture.family!r}"
         )
-    if getattr(architecture, "distilled", False):
+    if architecture.not_trained:
         raise PlanError(
-            f"DistilledVisionTransformer couples ({command('grow')}) but is not trained here: "
-            "MMPretrain's DeiTClsHead has no training loss; use VisionTransformer with "
-            "VisionTransformerClsHead"
+            f"this {architecture.label} couples ({command('grow')}) but is not trained here: "
+            f"{architecture.not_trained}"
         )

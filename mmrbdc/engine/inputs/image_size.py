@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmrbdc.datasets.preprocessing import inner_dataset
-from mmrbdc.families.base import type_name
+from mmrbdc.families.options import type_name
 from mmrbdc.plan import PlanError
 
 SIZE_ARGUMENT = {

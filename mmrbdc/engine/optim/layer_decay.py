@@ -19,6 +19,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from mmrbdc.engine.optim.siblings import at_level, merged_groups
+from mmrbdc.models.backbones import own_backbones
 from mmrbdc.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 TOKENS_AND_TABLES = ("cls_token", "dist_token", "pos_embed", "rel_pos_h", "rel_pos_w")
@@ -82,7 +83,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if not isinstance(rate, int | float) or not 0 < rate <= 1:
             raise LayerDecayError(
                 f"paramwise_cfg.decay_rate is {rate!r}: give a number above 0 and at most 1, "
-                "0.65 to 0.8 for a ViT"
+                "0.65 to 0.8 for a transformer"
             )
         if self.base_lr is None:
             raise LayerDecayError("optim_wrapper.optimizer has no lr: there is nothing to scale")
@@ -151,8 +152,8 @@ def parameter_layers(model: nn.Module) -> tuple[dict[str, int], int]:
     if not (hasattr(backbone, "layer_of") and hasattr(backbone, "num_layers")):
         raise LayerDecayError(
             f"the backbone of {type(model).__name__} is {type(backbone).__name__}, which has no "
-            "layer_of and num_layers: use mmrbdc.DeiT, mmrbdc.ResNet, ResNetV1c or ResNetV1d, or "
-            "leave the constructor out of optim_wrapper"
+            f"layer_of and num_layers: use one of {', '.join(own_backbones())}, or leave the "
+            "constructor out of optim_wrapper"
         )
     top = backbone.num_layers + 1
     layers: dict[str, int] = {}

@@ -108,7 +108,7 @@ def source_names(layout: Layout, deeper: Layout, operator: str) -> dict[str, str
         if not _alike(layout, source_name, deeper, name):
             raise GrowthError(
                 f"'{name}' of the deeper model cannot be a copy of '{source_name}': role or axes "
-                "differ; depth grows only where all blocks are alike, as in deit"
+                "differ; depth grows only where all blocks are alike, as in a transformer"
             )
     return found
 
@@ -128,7 +128,7 @@ def _renumbered(name: str, source: int, block: int) -> str:
     if not numbers or int(parts[numbers[0]]) != source:
         raise GrowthError(
             f"'{name}' belongs to block {source}, but its name does not say so; depth grows only "
-            "in a family that numbers its blocks through, as deit does"
+            "in a family that numbers its blocks through, as transformers do"
         )
     parts[numbers[0]] = str(block)
     return ".".join(parts)
@@ -139,7 +139,7 @@ def _check_same(found: list[str], expected: list[str], where: str) -> None:
     if different:
         raise GrowthError(
             f"tensors {where} differ between the two depths: {', '.join(sorted(different)[:3])}; "
-            "depth grows only where all blocks are alike, as in deit"
+            "depth grows only where all blocks are alike, as in a transformer"
         )
 
 

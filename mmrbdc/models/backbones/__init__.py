@@ -2,7 +2,7 @@
 
 from mmrbdc.models.backbones.deit import DeiT
 from mmrbdc.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
-from mmrbdc.models.backbones.transfer import TransferableBackbone, Transferred
+from mmrbdc.models.backbones.transfer import TransferableBackbone, Transferred, own_backbones
 
 __all__ = [
     "DeiT",
@@ -11,4 +11,5 @@ __all__ = [
     "ResNetV1d",
     "TransferableBackbone",
     "Transferred",
+    "own_backbones",
 ]

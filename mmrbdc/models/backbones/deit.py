@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmrbdc.families import DeiT as DeiTArchitecture
-from mmrbdc.families.base import pair
-from mmrbdc.models.backbones.transfer import TransferableBackbone, backbone_architecture
+from mmrbdc.families import architecture_from_backbone
+from mmrbdc.families.options import pair
+from mmrbdc.models.backbones.transfer import TransferableBackbone
 from mmrbdc.models.backbones.vit_block import Block, GlobalAttention, WindowAttention
 from mmrbdc.models.backbones.windows import WindowGrid, global_block_indices
 from mmrbdc.registry import MODELS
@@ -21,8 +22,6 @@ from mmrbdc.weights import WeightsError
 _TOKEN_FIELDS = ("with_cls_token", "distilled")
 _TOKENS = ("cls_token", "dist_token")
 _POOLED_NORM = ("ln2.weight", "ln2.bias")
-_EMBEDDING = ("patch_embed", "cls_token", "pos_embed", "pre_norm")
-"""First parts of the names of what stands in front of the first block."""
 
 
 @MODELS.register_module()
@@ -101,7 +100,7 @@ class DeiT(TransferableBackbone, VisionTransformer):
             "patch_size": patch_size,
             "with_cls_token": with_cls_token,
         }
-        architecture = backbone_architecture({"type": "VisionTransformer", **shape, **kwargs})
+        architecture = architecture_from_backbone({"type": "VisionTransformer", **shape, **kwargs})
         assert isinstance(architecture, DeiTArchitecture)
         _check_tokens(with_cls_token, window_size, rel_pos, rel_pos_size)
         blocks = global_block_indices(architecture.depth, window_size, global_blocks)
@@ -160,28 +159,6 @@ class DeiT(TransferableBackbone, VisionTransformer):
         for module in self._frozen_modules():
             module.eval()
         return self
-
-    def layer_of(self, name: str) -> int:
-        """Return the layer of a parameter, for layer-wise lr decay.
-
-        0 is what stands in front of the blocks, i + 1 block i, ``num_layers`` + 1 the final norm.
-
-        Raises:
-            ValueError: a name that belongs to none.
-        """
-        first, *rest = name.split(".")
-        if first in _EMBEDDING:
-            return 0
-        if first == "layers" and len(rest) > 1 and rest[0].isdecimal():
-            block = int(rest[0])
-            if block < self.num_layers:
-                return block + 1
-        if first == "ln1" and self.final_norm:
-            return self.num_layers + 1
-        raise ValueError(
-            f"'{name}' is in no layer of a {self.architecture.label}: parameters begin with "
-            f"{', '.join(_EMBEDDING)}, layers.0 to layers.{self.num_layers - 1}, ln1"
-        )
 
     def adapted(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         """Return a pretraining's tensors as this backbone takes them, and the names left behind.

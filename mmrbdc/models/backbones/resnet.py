@@ -13,12 +13,12 @@ policies, by name:
   stem would stay random.
 """
 
-import re
 from typing import Any, ClassVar
 
 from mmpretrain.models import backbones
 
-from mmrbdc.models.backbones.transfer import TransferableBackbone, backbone_architecture
+from mmrbdc.families import architecture_from_backbone
+from mmrbdc.models.backbones.transfer import TransferableBackbone
 from mmrbdc.registry import MODELS
 
 POLICIES: dict[str, dict[str, Any]] = {
@@ -30,20 +30,19 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 
 class _DetectionResNet(TransferableBackbone):
-    """What the three ResNets share: the policy, and the layers for layer-wise lr decay."""
+    """What the three ResNets share: the policy."""
 
     kind: ClassVar[str]
     frozen_stages: int
     norm_cfg: dict[str, Any]
     norm_eval: bool
-    num_stages: int
 
     def __init__(self, policy: str | None = None, **kwargs: Any) -> None:
         if policy is not None:
             kwargs = {**kwargs, **policy_options(policy, kwargs)}
         super().__init__(**kwargs)
         self.policy = policy
-        self.architecture = backbone_architecture({"type": self.kind, **kwargs})
+        self.architecture = architecture_from_backbone({"type": self.kind, **kwargs})
 
     @property
     def training_policy(self) -> dict[str, Any]:
@@ -57,24 +56,8 @@ class _DetectionResNet(TransferableBackbone):
 
     @property
     def num_layers(self) -> int:
-        """Layers above the stem, for layer-wise lr decay: the stages."""
-        return self.num_stages
-
-    def layer_of(self, name: str) -> int:
-        """Return the layer of a parameter: 0 for the stem, ``i`` for stage ``i``.
-
-        Raises:
-            ValueError: the backbone's names have no such beginning.
-        """
-        stage = re.match(r"layer([1-4])\.", name)
-        if stage:
-            return int(stage[1])
-        if re.match(r"(stem|conv1|bn1)\.", name):
-            return 0
-        raise ValueError(
-            f"{type(self).__name__} has no parameter {name}: names begin with "
-            "stem., conv1., bn1. or layer1. to layer4."
-        )
+        """Layers above the stem, for layer-wise lr decay."""
+        return self.architecture.num_layers
 
 
 def policy_options(policy: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,11 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import update_init_info
 from torch import Tensor, nn
 
-from mmrbdc.families import Architecture, architecture_from_config
-from mmrbdc.registry import WEIGHT_INITIALIZERS
+from mmrbdc.families import Architecture
+from mmrbdc.registry import MODELS, WEIGHT_INITIALIZERS
 from mmrbdc.shipped import command
 from mmrbdc.weights import DataRecord, WeightsError, load_strict, read_model
 from mmrbdc.weights.libraries import Recognised, recognise, stored_record
-
-_HEADLESS = ("head", "num_classes")
-"""Fields of an architecture that a backbone does not have."""
 
 
 class TransferableBackbone:
@@ -28,7 +25,7 @@ class TransferableBackbone:
     ``init_cfg=dict(type='mmrbdc.Transferred', ...)`` nothing touches the weights after the load.
 
     Attributes:
-        architecture: what the backbone is; ``head`` and ``num_classes`` in it mean nothing.
+        architecture: what the backbone is; its ``head_fields`` mean nothing.
         load_report: after a load, what was loaded, in plain JSON types (see :class:`Transferred`).
         expected_new: patterns (``fnmatch``) of tensors that no pretraining has.
         ignored_fields: fields of the architecture in which a checkpoint may differ.
@@ -66,6 +63,14 @@ class TransferableBackbone:
             tensors: by the backbone's own names.
         """
         return tensors, ()
+
+    def layer_of(self, name: str) -> int:
+        """Return the layer of a parameter, for layer-wise lr decay: what the family says.
+
+        Raises:
+            ValueError: a name that belongs to none.
+        """
+        return self.architecture.layer_of(name)
 
     def train(self, mode: bool = True) -> "TransferableBackbone":
         """Set the mode and return the backbone, as any module does (MMPretrain's return None)."""
@@ -148,7 +153,7 @@ class Transferred:
         if not isinstance(module, TransferableBackbone):
             raise WeightsError(
                 f"mmrbdc.Transferred is the init_cfg of a {type(module).__name__}, but fills only "
-                "backbones: mmrbdc.DeiT, mmrbdc.ResNet, mmrbdc.ResNetV1c, mmrbdc.ResNetV1d"
+                f"backbones: {', '.join(own_backbones())}"
             )
         self.check_file()
         checkpoint = read_model(self.checkpoint, weights=self.weights)
@@ -190,22 +195,20 @@ class Transferred:
         print_log("\n".join(["backbone:", *lines]), logger="current")
 
 
-def backbone_architecture(backbone_cfg: Mapping[str, Any]) -> Architecture:
-    """Return the architecture of an MMPretrain backbone's config, read as a classifier's.
+def own_backbones() -> list[str]:
+    """Return the names, as in a detector's config, of the backbones that can be filled."""
+    kinds: Mapping[str, type] = MODELS.module_dict
+    return [f"mmrbdc.{name}" for name, kind in kinds.items() if _is_transferable(kind)]
 
-    Raises:
-        FamilyError: the backbone has options whose tensors its family does not know.
-    """
-    head = {"type": "LinearClsHead", "num_classes": 1}
-    rest: dict[str, Any] = {"head": head, "neck": {"type": "GlobalAveragePooling"}}
-    if backbone_cfg["type"] == "VisionTransformer":
-        rest = {"head": {**head, "type": "VisionTransformerClsHead"}}
-    return architecture_from_config({"type": "ImageClassifier", "backbone": backbone_cfg, **rest})
+
+def _is_transferable(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, TransferableBackbone)
 
 
 def _check_architecture(module: TransferableBackbone, found: Recognised) -> None:
     """Raise where the file is of another architecture than the backbone."""
-    own, ignored = module.architecture, (*_HEADLESS, *module.ignored_fields)
+    own = module.architecture
+    ignored = (*own.head_fields, *module.ignored_fields)
     if found.declared is not None:
         label, differences = found.declared.label, own.differences(found.declared, ignore=ignored)
     else:

@@ -1,6 +1,6 @@
 """Files of other libraries: what they are, and their tensors in MMPretrain's names and back.
 
-One file a library holds its table of names; no library needs to be installed.
+The names are the families' (``Family.dialects``); no library needs to be installed.
 """
 
 from mmrbdc.weights.libraries.convert import LIBRARIES, Conversion, convert_file, from_mmpretrain

@@ -10,12 +10,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from mmrbdc.families import Architecture
+from mmrbdc.families import get_family
 from mmrbdc.weights.atomic import atomic_write, write_json
 from mmrbdc.weights.errors import WeightsError
-from mmrbdc.weights.libraries.huggingface import EPS_WRITTEN
-from mmrbdc.weights.libraries.recognise import DIALECTS, Recognised, check_complete, recognise
-from mmrbdc.weights.libraries.shapes import without_class_row
+from mmrbdc.weights.libraries.recognise import Recognised, check_complete, recognise
 from mmrbdc.weights.libraries.side_files import in_rgb, side_files, stored_record
 from mmrbdc.weights.member import plain_tensors, save_member
 from mmrbdc.weights.read import SAFETENSORS_META, read_model
@@ -70,7 +68,7 @@ def from_mmpretrain(
     Args:
         state_dict: ``backbone.*`` and perhaps ``head.*``.
         library: one of ``LIBRARIES``.
-        family: ``'deit'`` or ``'resnet'``.
+        family: its family, one of ``mmrbdc.families.FAMILIES``.
 
     Returns:
         The tensors and notes for their reader.
@@ -78,17 +76,24 @@ def from_mmpretrain(
     Raises:
         WeightsError: the library has no such model; names what it lacks.
     """
-    dialects = [d for d in DIALECTS if library in d.libraries and d.family == family]
-    if not dialects:
+    tensors, notes, unconfigured = _written(state_dict, library, family)
+    return tensors, [*notes, *unconfigured]
+
+
+def _written(
+    state_dict: Mapping[str, Tensor], library: str, family: str
+) -> tuple[dict[str, Tensor], list[str], tuple[str, ...]]:
+    """As :func:`from_mmpretrain`; apart, the notes that the library's configs make superfluous."""
+    if library not in LIBRARIES:
         raise WeightsError(f"unknown library {library!r}; known: {', '.join(LIBRARIES)}")
-    notes = []
-    if library == "timm" and family == "deit":
-        state_dict, dropped = without_class_row(state_dict)
-        if dropped:
-            notes.append(
-                "the position table's row for the class token is zero and left out: build the "
-                "model with no_embed_class=True, as timm's deit3_* are"
-            )
+    kind = get_family(family)
+    dialects = [dialect for dialect in kind.dialects if library in dialect.libraries]
+    if not dialects:
+        raise WeightsError(
+            f"no names are known that {library} gives the tensors of a {family}: this model cannot "
+            "be written in its names"
+        )
+    state_dict, notes = kind.trimmed(state_dict, library)
     attempts = [(*dialect.write(state_dict), dialect) for dialect in dialects]
     written, unknown, dialect = min(attempts, key=lambda attempt: len(attempt[1]))
     if unknown:
@@ -98,7 +103,7 @@ def from_mmpretrain(
             f"{library} {what} {', '.join((without or unknown)[:4])} in a {family}: this model "
             f"cannot be written in its names"
         )
-    return written, [*notes, *dialect.writing]
+    return written, notes, dialect.writing
 
 
 def convert_file(
@@ -141,11 +146,13 @@ def convert_file(
     notes = [*found.notes, *notes]
     state_dict: Mapping[str, Tensor] = found.state_dict
     if library != "mmpretrain":
-        state_dict, record, turned = in_rgb(state_dict, record)
-        notes += [*turned, *_not_equal(found.declared)]
-    tensors, spoken = from_mmpretrain(state_dict, library, found.family)
+        state_dict, record, turned = in_rgb(state_dict, record, found.family)
+        notes += turned
+        if found.declared is not None:
+            notes += get_family(found.family).elsewhere(found.declared)
+    tensors, spoken, unconfigured = _written(state_dict, library, found.family)
     configs, more = side_files(target, library, tensors, found, record)
-    notes += [*(n for n in spoken if not (configs and n in EPS_WRITTEN)), *more]
+    notes += [*spoken, *(() if configs else unconfigured), *more]
     if library != "mmpretrain" and (missing := record.missing()):
         notes.append(f"not recorded in {source}: {', '.join(missing)}; say it where it is used")
     if library == "torchvision" and record != DataRecord():
@@ -195,16 +202,3 @@ def _write(
         save_member(path, plain, meta)
     else:
         atomic_write(path, lambda file: torch.save(plain, file))
-
-
-def _not_equal(declared: Architecture | None) -> list[str]:
-    """What a file says of its architecture that other libraries do not do by default."""
-    notes = []
-    if getattr(declared, "style", "pytorch") != "pytorch":
-        notes.append(
-            "its blocks have the stride in their first 1x1 convolution (style='caffe'); the "
-            "ResNets of timm and torchvision have it in the 3x3, and give other outputs"
-        )
-    if getattr(declared, "strides", (1, 2, 2, 2)) != (1, 2, 2, 2):
-        notes.append("its stages have strides of their own: say so where the model is built")
-    return notes

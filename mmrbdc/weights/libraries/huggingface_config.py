@@ -7,10 +7,6 @@ normalise; the colours are RGB.
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
-from mmrbdc.families import Architecture, DeiT, ResNet
-from mmrbdc.families.resnet import BOTTLENECK_DEPTHS, STAGE_BLOCKS
 from mmrbdc.weights.record import DataRecord, Preprocessing, class_names
 
 _RESCALE = 1 / 255
@@ -22,45 +18,15 @@ _CONVNEXT_EDGE = 384
 """Below this size ConvNext's processor, which Hugging Face's ResNets have, cuts by ``crop_pct``."""
 
 
-def model_config(
-    architecture: Architecture,
-    tensors: Mapping[str, Tensor],
-    record: DataRecord,
-    *,
-    eps: float,
-    heads_known: bool,
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the content of ``config.json``, and notes for its reader.
-
-    Args:
-        architecture: of the model.
-        tensors: in Hugging Face's names; they tell which of its classes has them.
-        record: what is known of the model's data.
-        eps: of the norms of a ViT.
-        heads_known: whether the number of attention heads is known.
-    """
-    heads = [name for name in tensors if "classifier" in name]
-    notes = []
-    if isinstance(architecture, DeiT):
-        config = _vit(architecture, eps)
-        end = "ForImageClassification"
-        if any(name.startswith("distillation_") for name in heads):
-            end += "WithTeacher"
-        kind = "DeiT" if architecture.distilled else "ViT"
-        if not heads_known:
-            del config["num_attention_heads"]
-            notes.append(
-                "the file does not say its attention heads: num_attention_heads in config.json is "
-                "yours"
-            )
-    else:
-        config, kind, end = _resnet(architecture), "ResNet", "ForImageClassification"
-    config |= {"architectures": [kind + (end if heads else "Model")], "model_type": kind.lower()}
-    if heads:
-        names = record.classes or [f"LABEL_{i}" for i in range(architecture.num_classes)]  # type: ignore[attr-defined]
-        config["id2label"] = {str(i): name for i, name in enumerate(names)}
-        config["label2id"] = {name: i for i, name in enumerate(names)}
-    return config, notes
+def class_labels(num_classes: int, record: DataRecord) -> dict[str, Any]:
+    """Return what ``config.json`` says of the classes; nothing for a file without a head."""
+    if not num_classes:
+        return {}
+    names = record.classes or [f"LABEL_{i}" for i in range(num_classes)]
+    return {
+        "id2label": {str(i): name for i, name in enumerate(names)},
+        "label2id": {name: i for i, name in enumerate(names)},
+    }
 
 
 def processor_config(pixels: Preprocessing) -> dict[str, Any]:
@@ -145,32 +111,3 @@ def _height_width(size: Any) -> tuple[int, int] | None:
         height, width = size.get("height", edge), size.get("width", edge)
         return (int(height), int(width)) if height and width else None
     return None
-
-
-def _vit(own: DeiT, eps: float) -> dict[str, Any]:
-    return dict(
-        hidden_size=own.embed_dims,
-        num_hidden_layers=own.depth,
-        num_attention_heads=own.num_heads,
-        intermediate_size=own.feedforward_channels,
-        hidden_act="gelu",
-        image_size=own.img_size[0],
-        patch_size=own.patch_size[0],
-        num_channels=own.in_channels,
-        qkv_bias=own.qkv_bias,
-        layer_norm_eps=eps,
-    )
-
-
-def _resnet(own: Architecture) -> dict[str, Any]:
-    assert isinstance(own, ResNet)
-    return dict(
-        num_channels=own.in_channels,
-        embedding_size=own.stem_channels,
-        hidden_sizes=[own.base_channels * own.expansion * 2**i for i in range(own.num_stages)],
-        depths=list(STAGE_BLOCKS[own.depth][: own.num_stages]),
-        layer_type="bottleneck" if own.depth in BOTTLENECK_DEPTHS else "basic",
-        hidden_act="relu",
-        downsample_in_first_stage=False,
-        downsample_in_bottleneck=own.style == "caffe",
-    )

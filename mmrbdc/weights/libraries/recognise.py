@@ -6,37 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from mmrbdc.families import Architecture, architecture_from_dict
+from mmrbdc.families import FAMILIES, Architecture, Family, architecture_from_dict
+from mmrbdc.families.dialect import BACKBONE, Dialect
 from mmrbdc.weights.errors import WeightsError
-from mmrbdc.weights.libraries import huggingface, mmpretrain, timm, torchvision
-from mmrbdc.weights.libraries.dialect import BACKBONE, Dialect
-from mmrbdc.weights.libraries.shapes import Shapes, shapes_of, with_class_row
+from mmrbdc.weights.libraries.shapes import Shapes, shapes_of
 from mmrbdc.weights.read import Checkpoint
 
-DIALECTS = (
-    *mmpretrain.DIALECTS,
-    *timm.DIALECTS,
-    *torchvision.DIALECTS,
-    *huggingface.DIALECTS,
-)
-KNOWN_SEGMENTS = (
-    "backbone",
-    "module",
-    "model",
-    "vit",
-    "deit",
-    "resnet",
-    "encoder",
-    "net",
-    "base_model",
-)
-"""What may stand in front of a backbone's names without a question, in any combination."""
-
-_DEIT3 = (
-    "MMPretrain's class DeiT3 (1.2.0) sends its feed-forward layers through the first norm of a "
-    "block; here it is the second, as in the official DeiT III, whose weights its files have"
-)
-_COUNTER = ".num_batches_tracked"
+_WRAPPERS = ("backbone", "module", "model")
+_PARTS = ("encoder", "net", "base_model")
 _SHOWN = 4
 
 
@@ -99,6 +76,7 @@ class Recognised:
 class _Reading:
     """One way to read a file: ``unknown`` is empty when it explains every name."""
 
+    family: Family[Any]
     dialect: Dialect
     prefix: str
     state_dict: dict[str, Tensor]
@@ -122,7 +100,7 @@ def recognise(
     Args:
         checkpoint: the file.
         prefix: what stands in front of the backbone's names; None looks for it, which works for any
-            combination of ``KNOWN_SEGMENTS``.
+            combination of :func:`known_segments`.
         like: what the file is wanted for; its grid tells a position table that is not square.
 
     Raises:
@@ -139,25 +117,12 @@ def recognise(
     first = best[0]
     if any(not reading.same_as(first) for reading in best):
         raise _several_models(checkpoint, best)
-    dialect = first.dialect
     libraries = tuple(dict.fromkeys(name for r in best for name in r.dialect.libraries))
     if declared is not None:
         libraries = ("mmpretrain",)
-    tensors, notes = first.state_dict, [*dialect.reading]
-    if dialect.family == "deit":
-        tensors, added = with_class_row(tensors, like)
-        if added:
-            notes.append(
-                "its position table has no row for the class token: a row of zeros stands there "
-                "now, which computes the same"
-            )
-            if libraries == ("mmpretrain",):
-                notes.append(_DEIT3)
-    else:
-        tensors, added = _with_counters(tensors)
-        if added:
-            notes.append("an old file without BatchNorm's counters: they start at zero")
-    shapes = shapes_of(dialect.family, tensors, dialect.facts, like, str(checkpoint.path))
+    family, dialect = first.family, first.dialect
+    tensors, added = family.completed(first.state_dict, family.of_its_own(like), libraries)
+    shapes = shapes_of(family, tensors, dialect.facts, like, str(checkpoint.path))
     return Recognised(
         checkpoint=checkpoint,
         libraries=libraries,
@@ -165,7 +130,7 @@ def recognise(
         state_dict=tensors,
         shapes=shapes,
         left_behind=tuple(first.others),
-        notes=tuple(notes),
+        notes=(*dialect.reading, *added),
     )
 
 
@@ -191,6 +156,19 @@ def check_complete(found: Recognised) -> None:
         )
 
 
+def known_segments() -> tuple[str, ...]:
+    """Return what may stand in front of a backbone's names without a question, in any combination:
+    what training scripts put there, and what libraries call their models.
+    """
+    roots = [root for _, dialect in _dialects() for root in dialect.roots]
+    names = [root.removesuffix(".") for root in roots if root]
+    return tuple(dict.fromkeys((*_WRAPPERS, *names, *_PARTS)))
+
+
+def _dialects() -> list[tuple[Family[Any], Dialect]]:
+    return [(family, dialect) for family in FAMILIES.values() for dialect in family.dialects]
+
+
 def _declared(checkpoint: Checkpoint) -> Architecture | None:
     written = checkpoint.meta.get("architecture")
     return architecture_from_dict(written) if isinstance(written, dict) else None
@@ -199,54 +177,45 @@ def _declared(checkpoint: Checkpoint) -> Architecture | None:
 def _readings(checkpoint: Checkpoint, prefix: str | None) -> list[_Reading]:
     names = list(checkpoint.state_dict)
     found: dict[tuple[int, str], _Reading] = {}
-    for number, dialect in enumerate(DIALECTS):
+    known = known_segments()
+    for number, (family, dialect) in enumerate(_dialects()):
         for start in dialect.prefixes(names):
-            if start == prefix or (prefix is None and _is_known(start)):
+            plain = all(segment in known for segment in start.split(".")[:-1])
+            if start == prefix or (prefix is None and plain):
                 read = dialect.read(checkpoint.state_dict, start)
-                found[number, start] = _Reading(dialect, start, *read)
+                found[number, start] = _Reading(family, dialect, start, *read)
     return list(found.values())
-
-
-def _is_known(prefix: str) -> bool:
-    return all(segment in KNOWN_SEGMENTS for segment in prefix.split(".")[:-1])
-
-
-def _with_counters(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
-    """Add BatchNorm's counters, which PyTorch has since 0.4.1, to a file that has none."""
-    statistics = ".running_mean"
-    if any(name.endswith(_COUNTER) for name in tensors):
-        return tensors, False
-    missing = [n.removesuffix(statistics) for n in tensors if n.endswith(statistics)]
-    zero = next(iter(tensors.values())).new_zeros(()).long()
-    return {**tensors, **{name + _COUNTER: zero.clone() for name in missing}}, True
 
 
 def _not_understood(
     checkpoint: Checkpoint, readings: Sequence[_Reading], prefix: str | None
 ) -> WeightsError:
-    names = list(checkpoint.state_dict)
+    names, segments = list(checkpoint.state_dict), ", ".join(known_segments())
     if readings:
         best = min(readings, key=lambda reading: len(reading.unknown))
         return WeightsError(
-            f"{checkpoint.path} looks like a {best.dialect.family} in "
+            f"{checkpoint.path} looks like a {best.family.name} in "
             f"{' or '.join(best.dialect.libraries)}'s names (prefix {best.prefix!r}), but has "
             f"tensors in it that this family does not have: {_shown(best.unknown)}. It is another "
             "architecture, or needs a conversion that is not known here."
         )
-    elsewhere = sorted({start for dialect in DIALECTS for start in dialect.prefixes(names)})
+    elsewhere = sorted({start for _, dialect in _dialects() for start in dialect.prefixes(names)})
     if elsewhere:
         what = f"not {prefix!r}" if prefix is not None else "which is not known"
         return WeightsError(
             f"{checkpoint.path}: its backbone's names begin with "
             f"{' or '.join(map(repr, elsewhere))}, {what} (known, in any combination: "
-            f"{', '.join(KNOWN_SEGMENTS)}). If that is the model you want, say "
+            f"{segments}). If that is the model you want, say "
             f"prefix={elsewhere[0]!r} (in a detector's config "
             "model.backbone.init_cfg.prefix, in tools --prefix)."
         )
-    libraries = "MMPretrain, timm, torchvision, Hugging Face and official DeiT"
-    tried = "any combination of " + ", ".join(KNOWN_SEGMENTS) if prefix is None else repr(prefix)
+    families = FAMILIES.values()
+    titles = _listed([title for family in families for title in family.titles], "or")
+    more = [source for family in families for source in family.sources]
+    libraries = _listed(["MMPretrain", "timm", "torchvision", "Hugging Face", *more], "and")
+    tried = f"any combination of {segments}" if prefix is None else repr(prefix)
     return WeightsError(
-        f"{checkpoint.path} has the names of no DeiT, ViT or ResNet of {libraries}: its first of "
+        f"{checkpoint.path} has the names of no {titles} of {libraries}: its first of "
         f"{len(names)} are {_shown(names)}. Prefixes tried: none, {tried}. Give a file of one of "
         "these, or rename its tensors to MMPretrain's names."
     )
@@ -259,6 +228,11 @@ def _several_models(checkpoint: Checkpoint, readings: Sequence[_Reading]) -> Wei
     return WeightsError(
         f"{checkpoint.path} can be read in several ways ({ways}): choose one with prefix=..."
     )
+
+
+def _listed(names: Sequence[str], joint: str) -> str:
+    *most, last = names
+    return f"{', '.join(most)} {joint} {last}" if most else last
 
 
 def _shown(names: Sequence[str], joint: str = ", ") -> str:

@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from mmrbdc.families import Architecture
+from mmrbdc.families import get_family
+from mmrbdc.families.dialect import BACKBONE
+from mmrbdc.families.family import WrittenModel
 from mmrbdc.weights.errors import WeightsError
-from mmrbdc.weights.libraries.dialect import BACKBONE
 from mmrbdc.weights.libraries.huggingface_config import (
+    class_labels,
     class_record,
-    model_config,
     pixel_record,
     processor_config,
 )
@@ -24,7 +25,6 @@ from mmrbdc.weights.record import DataRecord, shown_classes
 _LIBRARIES_FILES = ("model.safetensors", "pytorch_model.bin")
 """Files of weights that libraries look for by name, with ``config.json`` beside."""
 _CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
-_FIRST_MAPS = ("patch_embed.projection", "conv1", "stem.0.conv")
 
 
 def stored_record(found: Recognised) -> tuple[DataRecord, list[str]]:
@@ -73,26 +73,24 @@ def side_files(
         found: the model.
         record: of its data, colours in RGB.
     """
-    own = found.declared or found.shapes.architecture
-    heads_known = found.declared is not None or "num_heads" not in found.shapes.untold
-    if record == DataRecord() or library not in ("timm", "huggingface"):
+    describe = get_family(found.family).configs.get(library)
+    if record == DataRecord() or describe is None:
         return {}, []
+    own, untold = found.shapes.architecture, found.shapes.untold
+    if found.declared is not None:
+        own, untold = found.declared, ()
+    model, notes = describe(WrittenModel(own, untold, tensors, found.libraries))
+    classes = _classes(found) or 0
     if library == "timm":
-        classes = _classes(found) or 0
-        config, notes = timm_config(own, classes, record, heads_known=heads_known)
-        if _only_patches(tensors, own):
-            config["model_args"]["no_embed_class"] = True
-        return {_beside(target, _CONFIG): config}, notes
-    eps = 1e-12 if found.libraries == ("huggingface",) else 1e-6
-    config, notes = model_config(own, tensors, record, eps=eps, heads_known=heads_known)
-    files = {_beside(target, _CONFIG): config}
+        return {_beside(target, _CONFIG): timm_config(classes, record, model)}, notes
+    files = {_beside(target, _CONFIG): {**model, **class_labels(classes, record)}}
     if record.preprocessing is not None:
         files[_beside(target, _PROCESSOR)] = processor_config(record.preprocessing)
     return files, notes
 
 
 def in_rgb(
-    state_dict: Mapping[str, Tensor], record: DataRecord
+    state_dict: Mapping[str, Tensor], record: DataRecord, family: str
 ) -> tuple[dict[str, Tensor], DataRecord, list[str]]:
     """Make a model that takes BGR one that takes RGB and computes the same, for libraries that know
     no BGR: the colours of its first map are exchanged.
@@ -103,21 +101,13 @@ def in_rgb(
     pixels = record.preprocessing
     if pixels is None or pixels.channels != "bgr":
         return dict(state_dict), record, []
-    first = [f"{BACKBONE}{name}.weight" for name in _FIRST_MAPS]
+    first = [f"{BACKBONE}{module}.weight" for module in get_family(family).input_maps]
     turned = {n: t.flip(1) if n in first else t for n, t in state_dict.items()}
     note = (
         "the model takes BGR, this library gives RGB: the input colours of its first map are "
         "exchanged, so that it computes the same"
     )
     return turned, replace(record, preprocessing=pixels.swapped()), [note]
-
-
-def _only_patches(tensors: Mapping[str, Tensor], own: Architecture) -> bool:
-    """Whether timm's position table has rows for the patches alone, beside a class token."""
-    table, grid = tensors.get("pos_embed"), own.grid
-    if table is None or grid is None or "cls_token" not in tensors:
-        return False
-    return table.shape[1] == grid[0] * grid[1]
 
 
 def _beside(path: Path, name: str) -> Path:

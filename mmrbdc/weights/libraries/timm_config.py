@@ -8,48 +8,28 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mmrbdc.families import Architecture, DeiT, ResNet
-from mmrbdc.families.resnet import BOTTLENECK_DEPTHS
 from mmrbdc.weights.record import DataRecord, Preprocessing, class_names
 
 _WHITE = 255.0
 _DIGITS = 12
 """Behind the point: 57.12 / 255 is to read 0.224."""
-_NAMED_WIDTHS = {192: "tiny", 384: "small"}
 
 
-def timm_config(
-    architecture: Architecture, num_classes: int, record: DataRecord, *, heads_known: bool
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the content of ``config.json``, and notes for its reader.
+def timm_config(num_classes: int, record: DataRecord, model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``config.json``.
 
     Args:
-        architecture: of the model.
         num_classes: 0 for a file without a head.
-        record: what is known of its data, colours in RGB.
-        heads_known: whether the number of attention heads is.
+        record: what is known of the model's data, colours in RGB.
+        model: what the family says there of the architecture.
     """
-    notes = []
-    name, arguments, pool = (
-        _vit(architecture) if isinstance(architecture, DeiT) else _resnet(architecture)
-    )
-    if isinstance(architecture, DeiT) and not heads_known:
-        del arguments["num_heads"]
-        notes.append("the file does not say its attention heads: model_args.num_heads is yours")
     pretrained: dict[str, Any] = {"num_classes": num_classes, "custom_load": False}
     if record.preprocessing is not None:
         pretrained |= _numbers(record.preprocessing)
-    config: dict[str, Any] = {"num_classes": num_classes}
-    if name is None:
-        notes.append(
-            "timm's create_model builds no ResNet of this stem or expansion: config.json names no "
-            "architecture"
-        )
-    else:
-        config |= {"architecture": name, "global_pool": pool, "model_args": arguments}
+    config: dict[str, Any] = {"num_classes": num_classes, **model}
     if record.classes is not None and len(record.classes) == num_classes:
         config["label_names"] = list(record.classes)
-    return {**config, "pretrained_cfg": pretrained}, notes
+    return {**config, "pretrained_cfg": pretrained}
 
 
 def timm_record(config: Mapping[str, Any]) -> tuple[DataRecord, int | None]:
@@ -99,39 +79,3 @@ def _share(size: int, edge: int) -> float:
     """What timm divides ``size`` by, and rounds down, to get ``edge``."""
     share = size / edge
     return share if math.floor(size / share) == edge else math.nextafter(share, 0)
-
-
-def _vit(own: DeiT) -> tuple[str | None, dict[str, Any], str]:
-    usual = own.head_size == 64 and own.depth == 12
-    kind = _NAMED_WIDTHS.get(own.embed_dims, "base") if usual else "base"
-    distilled = "_distilled" if own.distilled else ""
-    arguments: dict[str, Any] = dict(
-        img_size=list(own.img_size),
-        patch_size=list(own.patch_size),
-        in_chans=own.in_channels,
-        embed_dim=own.embed_dims,
-        depth=own.depth,
-        num_heads=own.num_heads,
-        mlp_ratio=own.feedforward_channels / own.embed_dims,
-        qkv_bias=own.qkv_bias,
-        pre_norm=own.pre_norm,
-        class_token=own.with_cls_token,
-    )
-    if own.layer_scale:
-        arguments["init_values"] = 1e-5
-    pool = "avg" if own.pooled_norm else "token"
-    return f"deit_{kind}{distilled}_patch16_224", {**arguments, "global_pool": pool}, pool
-
-
-def _resnet(own: Any) -> tuple[str | None, dict[str, Any], str]:
-    assert isinstance(own, ResNet)
-    usual = 4 if own.depth in BOTTLENECK_DEPTHS else 1
-    if own.expansion != usual or not (own.deep_stem or own.stem_channels == 64):
-        return None, {}, "avg"
-    arguments: dict[str, Any] = dict(
-        in_chans=own.in_channels, channels=[own.base_channels * 2**i for i in range(4)]
-    )
-    if own.deep_stem:
-        arguments |= dict(stem_type="deep", stem_width=own.stem_channels // 2)
-        arguments |= dict(avg_down=own.avg_down)
-    return f"resnet{own.depth}", arguments, "avg"

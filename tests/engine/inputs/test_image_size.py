@@ -157,7 +157,7 @@ def test_refuses_an_image_size_beside_an_override_that_changes_it(images, tmp_pa
 def test_refuses_what_the_model_or_the_data_cannot_do(images, tmp_path):
     with pytest.raises(FamilyError, match="img_size=12 is not a multiple"):
         lowered(staged(images, tmp_path), img_size=12)
-    with pytest.raises(FamilyError, match="depth growth is for deit"):
+    with pytest.raises(FamilyError, match="depth growth needs blocks that are all alike"):
         lowered(staged(images, tmp_path, "resnet"), depth="1/2")
     cfg = staged(images, tmp_path, input_size=16)
     del cfg.val_dataloader.dataset["pipeline"]

@@ -138,7 +138,12 @@ def test_the_width_is_the_tensors_own():
         (layout(2), layout(4, fused={2: 2}), "stack", r"layers.2.qkv.*role or axes differ"),
         (layout(2), layout(4, width=8), "stack", "role or axes differ"),
         (layout(2), layout(4, name="net.blocks.{}"), "stack", "of block 0, a copy of block 0"),
-        (layout(2, name="net.stage{}.0"), layout(4, name="net.stage{}.0"), "stack", "as deit does"),
+        (
+            layout(2, name="net.stage{}.0"),
+            layout(4, name="net.stage{}.0"),
+            "stack",
+            "numbers its blocks through",
+        ),
         (layout(2), Layout({}, {}), "stack", "outside of the blocks"),
     ],
 )

@@ -1,11 +1,14 @@
 """ResNet: MMPretrain's ``ResNet`` 18 to 152, ``ResNetV1c`` and ``ResNetV1d``."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from mmrbdc.families.base import Architecture, FamilyError, check_head, refuse_options, type_name
+from mmrbdc.families.base import Architecture
+from mmrbdc.families.errors import FamilyError
+from mmrbdc.families.options import check_head, refuse_options, type_name
 from mmrbdc.growth import Axis, Entry, Layout, Space
 
 STAGE_BLOCKS = {
@@ -44,6 +47,10 @@ class ResNet(Architecture):
     backbone_types: ClassVar[tuple[str, ...]] = ("ResNet", "ResNetV1c", "ResNetV1d")
     width_fields: ClassVar[tuple[str, ...]] = ("base_channels", "stem_channels")
     inner_fields: ClassVar[tuple[str, ...]] = ("base_channels", "expansion")
+    head_of_one_class: ClassVar[Mapping[str, Any]] = {
+        "neck": {"type": "GlobalAveragePooling"},
+        "head": {"type": "LinearClsHead", "num_classes": 1},
+    }
 
     depth: int
     base_channels: int = 64
@@ -85,7 +92,7 @@ class ResNet(Architecture):
         """For example ``resnet-50, base 32``."""
         variant = ("v1d" if self.avg_down else "v1c") if self.deep_stem else ""
         stages = "" if self.num_stages == 4 else f", {self.num_stages} stages"
-        usual = self.expansion == _usual_expansion(self.depth)
+        usual = self.expansion == usual_expansion(self.depth)
         inner = "" if usual else f", expansion {self.expansion}"
         return f"resnet{variant}-{self.depth}, base {self.base_channels}{inner}{stages}"
 
@@ -122,7 +129,7 @@ class ResNet(Architecture):
             stem_channels=backbone.get("stem_channels", 64),
             num_stages=num_stages,
             strides=tuple(backbone.get("strides", (1, 2, 2, 2))),
-            expansion=backbone.get("expansion") or _usual_expansion(depth),
+            expansion=backbone.get("expansion") or usual_expansion(depth),
             deep_stem=kind in ("ResNetV1c", "ResNetV1d") or backbone.get("deep_stem", False),
             avg_down=kind == "ResNetV1d" or backbone.get("avg_down", False),
             style=backbone.get("style", "pytorch"),
@@ -163,6 +170,27 @@ class ResNet(Architecture):
         builder.entries["head.fc.weight"] = Entry((classes, Axis.reads(stream)), "weight")
         builder.entries["head.fc.bias"] = Entry((classes,), "bias")
         return Layout(builder.spaces, builder.entries)
+
+    @property
+    def num_layers(self) -> int:
+        """The stages."""
+        return self.num_stages
+
+    def layer_of(self, name: str) -> int:
+        """The layer of a parameter of the backbone: 0 for the stem, ``i`` for stage ``i``.
+
+        Raises:
+            FamilyError: The backbone's names have no such beginning.
+        """
+        stage = re.match(r"layer([1-4])\.", name)
+        if stage:
+            return int(stage[1])
+        if re.match(r"(stem|conv1|bn1)\.", name):
+            return 0
+        raise FamilyError(
+            f"{type(self).__name__} has no parameter {name}: names begin with "
+            "stem., conv1., bn1. or layer1. to layer4."
+        )
 
     def _stage_channels(self, stage: int) -> int:
         return self.base_channels * self.expansion * 2**stage
@@ -236,13 +264,14 @@ class ResNet(Architecture):
 
     def _resize_config(self, model_cfg: Any) -> None:
         model_cfg["backbone"]["base_channels"] = self.base_channels
-        if self.expansion != _usual_expansion(self.depth):
+        if self.expansion != usual_expansion(self.depth):
             model_cfg["backbone"]["expansion"] = self.expansion
         model_cfg["backbone"]["stem_channels"] = self.stem_channels
         model_cfg["head"]["in_channels"] = self.feature_channels
 
 
-def _usual_expansion(depth: int) -> int:
+def usual_expansion(depth: int) -> int:
+    """Outer over inner width of the blocks of MMPretrain's ResNet of a depth."""
     return 4 if depth in BOTTLENECK_DEPTHS else 1
 
 

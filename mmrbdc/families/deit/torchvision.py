@@ -1,14 +1,13 @@
-"""torchvision's names of its ``VisionTransformer``; its ResNet has the names that timm's has."""
+"""torchvision's names of its ``VisionTransformer``."""
 
-from mmrbdc.weights.libraries.dialect import Dialect
-from mmrbdc.weights.libraries.names import NameTable
+from mmrbdc.families.dialect import Dialect
+from mmrbdc.families.names import NameTable
 
 _LAYER = "encoder.layers.encoder_layer_{i}"
 
 DIALECTS = (
     Dialect(
         libraries=("torchvision",),
-        family="deit",
         backbone=NameTable(
             [
                 ("conv_proj", "patch_embed.projection"),

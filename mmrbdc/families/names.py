@@ -37,6 +37,11 @@ class NameTable:
         return _translated(name, self._theirs)
 
 
+def same(*names: str) -> list[tuple[str, str]]:
+    """Return the pairs of names that two libraries share."""
+    return [(name, name) for name in names]
+
+
 def _pattern(template: str) -> re.Pattern[str]:
     fixed = [re.escape(text) for text in _NUMBER.split(template)[::3]]
     numbers = [f"(?P<{match[1]}>\\d+)" for match in _NUMBER.finditer(template)]

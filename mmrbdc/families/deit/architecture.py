@@ -1,36 +1,18 @@
 """DeiT and plain ViT: MMPretrain's ``VisionTransformer`` and ``DistilledVisionTransformer``."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from mmrbdc.families.base import (
-    Architecture,
-    FamilyError,
-    check_head,
-    pair,
-    refuse_options,
-    type_name,
-)
+from mmrbdc.families.base import Architecture
+from mmrbdc.families.deit.sizes import DEFAULT_ARCH, read_arch
+from mmrbdc.families.errors import FamilyError
+from mmrbdc.families.options import check_head, pair, refuse_options, type_name
 from mmrbdc.growth import Axis, Entry, Layout, Space
-
-ARCH_KEYS = ("embed_dims", "num_layers", "num_heads", "feedforward_channels")
-ARCHS: dict[str, tuple[int, int, int, int]] = {
-    **dict.fromkeys(("s", "small"), (768, 8, 8, 2304)),
-    **dict.fromkeys(("b", "base"), (768, 12, 12, 3072)),
-    **dict.fromkeys(("l", "large"), (1024, 24, 16, 4096)),
-    **dict.fromkeys(("h", "huge"), (1280, 32, 16, 5120)),
-    **dict.fromkeys(("deit-t", "deit-tiny"), (192, 12, 3, 768)),
-    **dict.fromkeys(("deit-s", "deit-small", "dinov2-s", "dinov2-small"), (384, 12, 6, 1536)),
-    **dict.fromkeys(("deit-b", "deit-base"), (768, 12, 12, 3072)),
-    **dict.fromkeys(("eva-g", "eva-giant"), (1408, 40, 16, 6144)),
-    **dict.fromkeys(("dinov2-g", "dinov2-giant"), (1536, 40, 24, 6144)),
-}
-"""MMPretrain's names of ViT sizes: embed_dims, num_layers, num_heads, feedforward_channels."""
 
 HEADS = {
     "VisionTransformerClsHead": ("head.layers.head",),
@@ -38,6 +20,9 @@ HEADS = {
     "LinearClsHead": ("head.fc",),
 }
 """Classifier heads and the module names of their linear maps."""
+
+_EMBEDDING = ("patch_embed", "cls_token", "dist_token", "pos_embed", "pre_norm")
+"""First parts of the names of what stands in front of the first layer."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +54,10 @@ class DeiT(Architecture):
     inner_fields: ClassVar[tuple[str, ...]] = ("feedforward_channels",)
     depth_fields: ClassVar[tuple[str, ...]] = ("depth",)
     image_fields: ClassVar[tuple[str, ...]] = ("img_size",)
+    head_fields: ClassVar[tuple[str, ...]] = ("head", "num_classes")
+    head_of_one_class: ClassVar[Mapping[str, Any]] = {
+        "head": {"type": "VisionTransformerClsHead", "num_classes": 1}
+    }
 
     depth: int
     embed_dims: int
@@ -131,7 +120,7 @@ class DeiT(Architecture):
         if head_kind not in HEADS:
             raise FamilyError(f"head {head_kind} is not supported; supported: {', '.join(HEADS)}")
         refuse_options(head, {"hidden_dim": (None,)}, f"{head_kind} config")
-        arch = _read_arch(backbone.get("arch", DEFAULT_ARCH[kind]), what)
+        arch = read_arch(backbone.get("arch", DEFAULT_ARCH[kind]), what)
         check_head(head, arch["embed_dims"])
         scale = backbone.get("layer_scale_init_value", 0.0)
         return cls(
@@ -189,6 +178,52 @@ class DeiT(Architecture):
             entries[f"{module}.weight"] = Entry((classes, Axis.reads("stream")), "weight")
             entries[f"{module}.bias"] = Entry((classes,), "bias")
         return Layout({space.name: space for space in self._spaces()}, entries)
+
+    @property
+    def num_layers(self) -> int:
+        """The layers."""
+        return self.depth
+
+    def layer_of(self, name: str) -> int:
+        """The layer of a parameter of the backbone: 0 for what stands in front of the layers, i + 1
+        for layer i, ``num_layers`` + 1 for the norms behind them.
+
+        Raises:
+            FamilyError: A name that belongs to none.
+        """
+        first, *rest = name.split(".")
+        if first in _EMBEDDING:
+            return 0
+        if (
+            first == "layers"
+            and len(rest) > 1
+            and rest[0].isdecimal()
+            and int(rest[0]) < self.depth
+        ):
+            return int(rest[0]) + 1
+        last = [
+            norm for norm, there in (("ln1", self.final_norm), ("ln2", self.pooled_norm)) if there
+        ]
+        if first in last:
+            return self.depth + 1
+        raise FamilyError(
+            f"'{name}' is in no layer of a {self.label}: parameters begin with "
+            f"{', '.join([*_EMBEDDING, f'layers.0 to layers.{self.depth - 1}', *last])}"
+        )
+
+    @property
+    def not_trained(self) -> str | None:
+        """The distilled model: MMPretrain has no training loss for its head."""
+        if not self.distilled:
+            return None
+        return (
+            "DeiTClsHead, the head of MMPretrain's DistilledVisionTransformer, has no training "
+            "loss; use VisionTransformer with VisionTransformerClsHead"
+        )
+
+    def label_without(self, untold: Sequence[str]) -> str:
+        """The label; depth and width alone where the heads are not known."""
+        return self.label.partition(",")[0] if "num_heads" in untold else self.label
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -313,7 +348,7 @@ class DeiT(Architecture):
         backbone = model_cfg["backbone"]
         kind = type_name(backbone, "backbone")
         arch = backbone.get("arch", DEFAULT_ARCH[kind])
-        if _read_arch(arch, kind)["num_layers"] != self.depth:
+        if read_arch(arch, kind)["num_layers"] != self.depth:
             last = {"out_indices": (-1, [-1], (-1,))}
             refuse_options(backbone, last, f"{kind} config, at another depth")
         rest = dict(arch) if isinstance(arch, Mapping) else {}
@@ -332,20 +367,6 @@ class DeiT(Architecture):
     def _compared(self, other: Architecture) -> list[tuple[str, Any, Any]]:
         assert isinstance(other, DeiT)
         return [*super()._compared(other), ("head size", self.head_size, other.head_size)]
-
-
-DEFAULT_ARCH = {"VisionTransformer": "base", "DistilledVisionTransformer": "deit-base"}
-
-
-def _read_arch(arch: str | Mapping[str, int], what: str) -> dict[str, int]:
-    if isinstance(arch, str):
-        if arch.lower() not in ARCHS:
-            raise FamilyError(f"{what}: unknown arch '{arch}'; known: {', '.join(ARCHS)}")
-        return dict(zip(ARCH_KEYS, ARCHS[arch.lower()], strict=True))
-    missing = [key for key in ARCH_KEYS if key not in arch]
-    if missing:
-        raise FamilyError(f"{what}: the arch {dict(arch)} lacks {', '.join(missing)}")
-    return {key: arch[key] for key in ARCH_KEYS}
 
 
 def _check_norm(norm_cfg: Mapping[str, Any] | None, what: str) -> None:

@@ -1,11 +1,15 @@
-"""Hugging Face's names: transformers' ViT, DeiT and ResNet.
+"""Hugging Face's ViT and DeiT: names, and what ``config.json`` says.
 
-Its ViT files say ``encoder.layer.0.attention.attention.query`` to this day; since version 5 the
-live model says ``layers.0.attention.q_proj``, so both are read and the former is written.
+Files say ``encoder.layer.0.attention.attention.query`` to this day; since version 5 of transformers
+the live model says ``layers.0.attention.q_proj``, so both are read and the former is written.
 """
 
-from mmrbdc.weights.libraries.dialect import Dialect
-from mmrbdc.weights.libraries.names import NameTable
+from typing import Any
+
+from mmrbdc.families.deit.architecture import DeiT
+from mmrbdc.families.dialect import Dialect
+from mmrbdc.families.family import WrittenModel
+from mmrbdc.families.names import NameTable
 
 _OLD, _NEW = "encoder.layer.{i}", "layers.{i}"
 _MODULES = [
@@ -28,6 +32,7 @@ _MODULES = [
     (f"{_NEW}.mlp.fc1", "layers.{i}.ffn.layers.0.0"),
     (f"{_NEW}.mlp.fc2", "layers.{i}.ffn.layers.1"),
 ]
+_IN_PARTS = {".attn.qkv.": (".attn.q.", ".attn.k.", ".attn.v.")}
 _TENSORS = [
     ("embeddings.cls_token", "cls_token"),
     ("embeddings.position_embeddings", "pos_embed"),
@@ -43,64 +48,57 @@ _EPS_READ = (
     "Hugging Face's ViT and DeiT have layer_norm_eps=1e-12 by default and MMPretrain 1e-6: for the "
     "last digits, give the backbone norm_cfg=dict(type='LN', eps=1e-12)",
 )
-EPS_WRITTEN = (
+_EPS_WRITTEN = (
     "set layer_norm_eps=1e-6, MMPretrain's, in its config.json: Hugging Face's default is 1e-12",
 )
 
 
-def _vit(root: str, head: list[tuple[str, str]], distilled: bool) -> Dialect:
+def _dialect(root: str, head: list[tuple[str, str]], distilled: bool) -> Dialect:
     return Dialect(
         libraries=("huggingface",),
-        family="deit",
         backbone=NameTable(_MODULES, _DISTILLED if distilled else _TENSORS),
         head=NameTable(head),
         roots=(root, ""),
         markers=(_MARKER, "embeddings.distillation_token") if distilled else (_MARKER,),
         needs=("cls_token", "ln1.weight", *(["dist_token"] if distilled else [])),
         left=("pooler",),
-        split_qkv=True,
+        in_parts=_IN_PARTS,
         reading=_EPS_READ,
-        writing=EPS_WRITTEN,
+        writing=_EPS_WRITTEN,
     )
 
 
 DIALECTS = (
-    _vit("vit.", _ONE_HEAD, distilled=False),
-    _vit("deit.", _ONE_HEAD, distilled=True),
-    _vit("deit.", _TWO_HEADS, distilled=True),
-    Dialect(
-        libraries=("huggingface",),
-        family="resnet",
-        backbone=NameTable(
-            [
-                ("embedder.embedder.convolution", "conv1"),
-                ("embedder.embedder.normalization", "bn1"),
-                (
-                    "encoder.stages.{s}.layers.{b}.layer.{c}.convolution",
-                    "layer{s+1}.{b}.conv{c+1}",
-                ),
-                (
-                    "encoder.stages.{s}.layers.{b}.layer.{c}.normalization",
-                    "layer{s+1}.{b}.bn{c+1}",
-                ),
-                (
-                    "encoder.stages.{s}.layers.{b}.shortcut.convolution",
-                    "layer{s+1}.{b}.downsample.0",
-                ),
-                (
-                    "encoder.stages.{s}.layers.{b}.shortcut.normalization",
-                    "layer{s+1}.{b}.downsample.1",
-                ),
-            ]
-        ),
-        head=NameTable([("classifier.1", "head.fc")]),
-        roots=("resnet.", ""),
-        markers=("embedder.embedder.convolution.weight",),
-        needs=("conv1.weight",),
-        facts={"style": "pytorch", "strides": (1, 2, 2, 2)},
-        reading=(
-            "taken for a ResNet whose config.json says downsample_in_bottleneck=false and "
-            "downsample_in_first_stage=false, the defaults",
-        ),
-    ),
+    _dialect("vit.", _ONE_HEAD, distilled=False),
+    _dialect("deit.", _ONE_HEAD, distilled=True),
+    _dialect("deit.", _TWO_HEADS, distilled=True),
 )
+
+
+def config(model: WrittenModel[DeiT]) -> tuple[dict[str, Any], list[str]]:
+    """What transformers needs to build the model, and notes for a reader."""
+    own, notes = model.architecture, []
+    eps = 1e-12 if model.read_from == ("huggingface",) else 1e-6
+    arguments = dict(
+        hidden_size=own.embed_dims,
+        num_hidden_layers=own.depth,
+        num_attention_heads=own.num_heads,
+        intermediate_size=own.feedforward_channels,
+        hidden_act="gelu",
+        image_size=own.img_size[0],
+        patch_size=own.patch_size[0],
+        num_channels=own.in_channels,
+        qkv_bias=own.qkv_bias,
+        layer_norm_eps=eps,
+    )
+    if "num_heads" in model.untold:
+        del arguments["num_attention_heads"]
+        notes.append(
+            "the file does not say its attention heads: num_attention_heads in config.json is yours"
+        )
+    kind, end = "DeiT" if own.distilled else "ViT", "Model"
+    if any("classifier" in name for name in model.tensors):
+        end = "ForImageClassification"
+    if any(name.startswith("distillation_") for name in model.tensors):
+        end += "WithTeacher"
+    return {**arguments, "architectures": [kind + end], "model_type": kind.lower()}, notes

@@ -7,13 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmrbdc.weights.libraries.names import NameTable
+from mmrbdc.families.names import NameTable
 
 BACKBONE = "backbone."
 """In front of every backbone tensor of MMPretrain's ``ImageClassifier``."""
-
-_FUSED = ".attn.qkv."
-_PARTS = (".attn.q.", ".attn.k.", ".attn.v.")
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,6 @@ class Dialect:
 
     Attributes:
         libraries: who uses these names.
-        family: whose names they are.
         backbone: their names and MMPretrain's, both without what stands in front of a backbone.
         head: their names of the classifier's tensors and MMPretrain's (``head.fc``, ...).
         roots: what the library may put in front of a backbone that has a head; the first one is
@@ -31,21 +27,23 @@ class Dialect:
         needs: tensors (MMPretrain's names in the backbone) without which the library has no such
             model.
         left: module names that MMPretrain has no use for, and that are left behind.
-        split_qkv: whether queries, keys and values are three maps instead of one.
+        in_parts: what the library keeps in several tensors that lie behind each other in one of
+            MMPretrain's: a piece of its name, and what stands in its place in the parts' names
+            (``.qkv.``: ``.q.``, ``.k.``, ``.v.``). The table has the parts' names.
         facts: fields of the architecture that no tensor shows and the library fixes.
         reading: what to say of a file that is read, about what no tensor shows.
-        writing: what to say of a file that is written.
+        writing: what to say of a file that is written without the library's configs beside it,
+            which say it themselves.
     """
 
     libraries: tuple[str, ...]
-    family: str
     backbone: NameTable
     head: NameTable
     markers: tuple[str, ...]
     roots: tuple[str, ...] = ("",)
     needs: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    split_qkv: bool = False
+    in_parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     reading: tuple[str, ...] = ()
     writing: tuple[str, ...] = ()
@@ -86,8 +84,8 @@ class Dialect:
                 others.append(name)
             else:
                 unknown.append(name)
-        if self.split_qkv:
-            found = fused(found)
+        for whole, parts in self.in_parts.items():
+            found = joined(found, whole, parts)
         return found, unknown, others
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -96,8 +94,8 @@ class Dialect:
         Returns:
             The tensors, and the names for which the library has none.
         """
-        if self.split_qkv:
-            tensors = split(tensors)
+        for whole, parts in self.in_parts.items():
+            tensors = split(tensors, whole, parts)
         written: dict[str, Tensor] = {}
         unknown = [f"{BACKBONE}{name}" for name in self.needs if BACKBONE + name not in tensors]
         for name, tensor in tensors.items():
@@ -121,26 +119,32 @@ class Dialect:
         return any(name.startswith(f"{module}.") for module in self.left)
 
 
-def fused(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Join queries, keys and values, in this order, where all three are there."""
-    joined: dict[str, Tensor] = {}
+def joined(tensors: Mapping[str, Tensor], whole: str, parts: Sequence[str]) -> dict[str, Tensor]:
+    """Join tensors in the order of ``parts``, where all of them are there.
+
+    Args:
+        tensors: by name.
+        whole: a piece of the joint tensor's name.
+        parts: what stands in its place in the names of its parts.
+    """
+    found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        kind = next((part for part in _PARTS if part in name), None)
-        trio = [name.replace(kind, part) for part in _PARTS] if kind else []
-        if not trio or any(part not in tensors for part in trio):
-            joined[name] = tensor
-        elif kind == _PARTS[0]:
-            joined[name.replace(kind, _FUSED)] = torch.cat([tensors[part] for part in trio])
-    return joined
+        kind = next((part for part in parts if part in name), None)
+        all_parts = [name.replace(kind, part) for part in parts] if kind else []
+        if not all_parts or any(part not in tensors for part in all_parts):
+            found[name] = tensor
+        elif kind == parts[0]:
+            found[name.replace(kind, whole)] = torch.cat([tensors[part] for part in all_parts])
+    return found
 
 
-def split(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take queries, keys and values apart, which lie behind each other in this order."""
-    parts: dict[str, Tensor] = {}
+def split(tensors: Mapping[str, Tensor], whole: str, parts: Sequence[str]) -> dict[str, Tensor]:
+    """Take apart what :func:`joined` joins: parts of equal length."""
+    found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        if _FUSED in name:
-            for part, rows in zip(_PARTS, tensor.chunk(3), strict=True):
-                parts[name.replace(_FUSED, part)] = rows
+        if whole in name:
+            for part, rows in zip(parts, tensor.chunk(len(parts)), strict=True):
+                found[name.replace(whole, part)] = rows
         else:
-            parts[name] = tensor
-    return parts
+            found[name] = tensor
+    return found
