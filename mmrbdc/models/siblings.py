@@ -12,6 +12,7 @@ from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.structures import DataSample
 
 from mmrbdc.models.channels_last import check_channels_last, set_memory_format
+from mmrbdc.models.frozen import freeze
 from mmrbdc.models.stacked import check_stackable, stacked_losses
 from mmrbdc.registry import MODELS
 from mmrbdc.seeding import seed_all
@@ -116,6 +117,11 @@ class Siblings(BaseModel):
             without drop-path, and only up to rounding. It serves training; validation is a loop.
         channels_last: keep weights and images in torch's channels-last memory format, which
             changes results by rounding only.
+        frozen: names of the modules or parameters that each member keeps as they are, one list per
+            member; default none. Such modules run in evaluation mode. Not with ``'stacked'``.
+
+    Raises:
+        ValueError: arguments that do not fit each other, or a part that a member does not have.
     """
 
     def __init__(
@@ -126,6 +132,7 @@ class Siblings(BaseModel):
         init_cfgs: Sequence[dict | None] | None = None,
         compute: str = "loop",
         channels_last: bool = False,
+        frozen: Sequence[Sequence[str]] | None = None,
     ) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ValueError(
@@ -137,10 +144,21 @@ class Siblings(BaseModel):
         if not len(self.indices) == len(init_cfgs) == len(self.seeds):
             raise ValueError(
                 f"Siblings: {len(self.seeds)} seeds, {len(self.indices)} indices and "
-                f"{len(init_cfgs)} init_cfgs; give one of each a member"
+                f"{len(init_cfgs)} init_cfgs; give one of each per member"
             )
         if compute not in COMPUTE:
             raise ValueError(f"Siblings: compute is 'loop' or 'stacked', got {compute!r}")
+        frozen = [()] * len(self.seeds) if frozen is None else frozen
+        if len(frozen) != len(self.seeds):
+            raise ValueError(
+                f"Siblings: {len(self.seeds)} seeds and {len(frozen)} lists of frozen parts; give "
+                "one list per member"
+            )
+        if any(frozen) and compute == "stacked":
+            raise ValueError(
+                "Siblings: members with frozen parts differ from each other, which compute="
+                "'stacked' cannot do; set compute='loop' (lockstep.compute in a staged config)"
+            )
         self.compute = compute
         member = copy.deepcopy(dict(member))
         preprocessor = dict(member.pop("data_preprocessor", None) or {})
@@ -162,12 +180,24 @@ class Siblings(BaseModel):
             if init_cfg is not None:
                 config["init_cfg"] = init_cfg
             self.members.append(MODELS.build(config))
+        self._kept = [
+            part
+            for index, own, names in zip(self.indices, self.members, frozen, strict=True)
+            for part in freeze(own, names, f"member {index}")
+        ]
         if compute == "stacked":
             check_stackable(self.members[0])
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
             check_channels_last(self.members)
             set_memory_format(self.members, self.memory_format)
+
+    def train(self, mode: bool = True) -> "Siblings":
+        """Set the mode of all but the frozen modules, which stay in evaluation mode."""
+        super().train(mode)
+        for part in self._kept:
+            part.eval()
+        return self
 
     def init_weights(self) -> None:
         """Initialise every member from its own seed."""

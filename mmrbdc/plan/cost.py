@@ -1,7 +1,7 @@
 """What a protocol costs: iterations, samples and training FLOPs of every stage."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +9,7 @@ from mmrbdc.plan.errors import PlanError
 from mmrbdc.plan.feed import Feed
 from mmrbdc.plan.price import Price
 from mmrbdc.plan.stages import Protocol, Stage
+from mmrbdc.plan.steps import Grow, Step, Train, step_record
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class PlanRow:
         inner: Inner width of its blocks as a fraction of the target's, such as '1/2'.
         growth_flops: One-off FLOPs of growing the members.
         price: Training FLOPs of a sample, member by member.
+        may_skip: Whether what the method finds on the way may leave the stage out.
     """
 
     name: str
@@ -91,6 +93,7 @@ class PlanRow:
     inner: str = "1"
     growth_flops: int = 0
     price: Price | None = None
+    may_skip: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain json types; the price only where members differ in it, or it changes."""
@@ -127,6 +130,18 @@ class Plan:
         return sum(row.flops for row in self.rows)
 
     @property
+    def least_flops(self) -> int:
+        """The total without the stages that may be left out."""
+        return sum(row.flops for row in self.rows if not row.may_skip)
+
+    def price_of(self, step: Step) -> int:
+        """Training FLOPs of one step, as far as it is known before it runs."""
+        row = self.rows[step.stage]
+        if isinstance(step, Train):
+            return sum(row.price_of(step.members).spent(self.feed, row.iters))
+        return row.growth_flops // row.members if isinstance(step, Grow) else 0
+
+    @property
     def share(self) -> float:
         """Total as a share of training the target from scratch."""
         return self.total_flops / self.reference.flops
@@ -146,7 +161,9 @@ class Plan:
             "drop_last": self.feed.drop_last,
             "iters_per_epoch": self.feed.iters_per_epoch,
             "stages": [row.to_dict() for row in self.rows],
+            "steps": [step_record(step, self.price_of(step)) for step in protocol.steps],
             "total_flops": self.total_flops,
+            "least_flops": self.least_flops,
             "reference": self.reference.to_dict(),
             "share": self.share,
         }
@@ -177,7 +194,10 @@ def make_plan(
     scratch = Stage(1, Fraction(1), epochs=protocol.reference_epochs)
     reference_flops = flops_in(scratch, reference_model, feed, stage_iters(scratch, feed))
     rows = tuple(
-        _row(f"stage{i}_{stage.members}x{model.width}", stage, model, feed, reference_flops)
+        replace(
+            _row(f"stage{i}_{stage.members}x{model.width}", stage, model, feed, reference_flops),
+            may_skip=i in protocol.may_skip,
+        )
         for i, (stage, model) in enumerate(zip(protocol.stages, stage_models, strict=True))
     )
     reference = _row("scratch", scratch, reference_model, feed, reference_flops)

@@ -56,6 +56,7 @@ def plan_notes(plan: Plan) -> list[str]:
         f"An epoch: {feed.samples:,} samples, batch {feed.batch_size:,}, "
         f"{feed.iters_per_epoch:,} iterations.",
         *_growth_notes(plan),
+        *_range_notes(plan),
         f"Reference: the target from scratch for {plan.protocol.reference_epochs:g} epochs.",
     ]
 
@@ -64,6 +65,16 @@ def _growth_notes(plan: Plan) -> list[str]:
     once = sum(row.growth_flops for row in plan.rows)
     share = once / plan.reference.flops
     return [f"Growing takes {quantity(once)}FLOPs of that, {share:.2%}."] if once else []
+
+
+def _range_notes(plan: Plan) -> list[str]:
+    open_ = [row.name for row in plan.rows if row.may_skip]
+    if not open_:
+        return []
+    return [
+        f"What it finds on the way may leave out {', '.join(open_)}: between "
+        f"{quantity(plan.least_flops)}FLOPs and {quantity(plan.total_flops)}FLOPs in all."
+    ]
 
 
 def stage_lines(protocol: Protocol) -> list[str]:

@@ -5,6 +5,7 @@ its number there.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,19 @@ class Outcome:
 
     flops: float = 0.0
     top1: tuple[float | None, ...] = ()
+
+
+def step_record(step: Step, flops: int) -> dict[str, Any]:
+    """A step with its price in plain JSON types."""
+    if isinstance(step, Train):
+        members = list(step.members)
+    elif isinstance(step, Score):
+        members = list(range(len(step.parents)))
+    else:
+        members = [step.child if isinstance(step, Grow) else step.member]
+    kind = type(step).__name__.lower()
+    record = dict[str, Any](step=kind, stage=step.stage, members=members, flops=flops)
+    if isinstance(step, Grow):
+        record["parents"] = [[parent.stage, parent.index] for parent in step.parents]
+        record["operator"] = step.operator
+    return record

@@ -1,5 +1,6 @@
 """A finished pretraining: plan, ledger, curves, junctions and scores, read from its work dir."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,8 +162,13 @@ def val_top1(meta: Record) -> float | None:
 
 def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRun, ...]:
     planned = plan.records("stages")
-    names = [stage.text("name") for stage in planned]
     in_ledger = [stage.text("name") for stage in spent]
+    planned = [
+        stage
+        for stage in planned
+        if stage.value("may_skip") is not True or stage.text("name") in in_ledger
+    ]
+    names = [stage.text("name") for stage in planned]
     if names != in_ledger:
         raise AnalysisError(
             f"{path / 'ledger.json'} has the stages {', '.join(in_ledger)}, {path / 'plan.json'} "
@@ -181,7 +187,11 @@ def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRu
                 flops=paid.number("flops"),
                 growth_flops=row.number("growth_flops", 0) if row.has("growth_flops") else 0.0,
                 curve=_read_curve(path / row.text("name") / "curve.json", members),
-                junction=_read_junction(path / row.text("name") / "junction.json", members, stages),
+                junction=_read_junction(
+                    path / row.text("name") / "junction.json",
+                    members,
+                    _num_parents(plan, row, stages),
+                ),
             )
         )
     return tuple(stages)
@@ -204,8 +214,30 @@ def _read_curve(path: Path, members: int) -> tuple[CurvePoint, ...]:
     return tuple(points)
 
 
-def _read_junction(path: Path, members: int, before: list[StageRun]) -> Junction | None:
+def _num_parents(plan: Record, row: Record, before: list[StageRun]) -> tuple[int, ...]:
+    """How many parents a stage's junction has in all; empty for the first stage.
+
+    The plan's steps say it, and may say several. Files of earlier versions have no steps: every
+    member of the stage before had one child then.
+    """
     if not before:
+        return ()
+    if not plan.has("steps"):
+        return (before[-1].members,)
+    number = [stage.text("name") for stage in plan.records("stages")].index(row.text("name"))
+    grown = [
+        (step.integers("members"), len(step.value("parents") or ()))
+        for step in plan.records("steps")
+        if step.text("step") == "grow" and step.integer("stage") == number
+    ]
+    of_each = [
+        {count for child, count in grown if child == (i,)} for i in range(row.integer("members", 1))
+    ]
+    return tuple(sorted({sum(counts) for counts in itertools.product(*of_each)}))
+
+
+def _read_junction(path: Path, members: int, parents: tuple[int, ...]) -> Junction | None:
+    if not parents:
         return None
     record = read_record(path, TRAINED_BY)
     children = record.records("children")
@@ -220,8 +252,9 @@ def _read_junction(path: Path, members: int, before: list[StageRun]) -> Junction
         for child in children
     )
     num_parents = sum(len(coupling.parents) for coupling in couplings)
-    if num_parents != before[-1].members:
-        raise record.error(f"{num_parents} parents, the stage before has {before[-1].members}")
+    if num_parents not in parents:
+        expected = " or ".join(map(str, parents))
+        raise record.error(f"{num_parents} parents, the plan has {expected}")
     return Junction(record.number("flops"), couplings)
 
 

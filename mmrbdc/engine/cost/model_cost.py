@@ -1,6 +1,6 @@
 """What a model costs: built on the ``meta`` device, counted, never trained."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import nn
 
 from mmrbdc.engine.cost.on_meta import build_on_meta
 from mmrbdc.families import architecture_from_config
+from mmrbdc.models.frozen import freeze
 from mmrbdc.plan import (
     StageModel,
     both_flops,
@@ -51,22 +52,28 @@ _known: dict[str, StageModel] = {}
 """Counts by model config and image size: a study plans the same few models again and again."""
 
 
-def stage_model(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
+def stage_model(
+    model_cfg: Mapping[str, Any], image_size: tuple[int, int], frozen: Sequence[str] = ()
+) -> StageModel:
     """Build a classifier without weights and count its parameters and FLOPs.
 
     Args:
         model_cfg: Config of an MMPretrain ``ImageClassifier``.
         image_size: Height and width of an image in pixels.
+        frozen: Names of the modules or parameters that it keeps as they are.
     """
-    key = repr((model_cfg, image_size))
+    key = repr((model_cfg, image_size, tuple(frozen)))
     if key not in _known:
-        _known[key] = _count(model_cfg, image_size)
+        _known[key] = _count(model_cfg, image_size, frozen)
     return _known[key]
 
 
-def _count(model_cfg: Mapping[str, Any], image_size: tuple[int, int]) -> StageModel:
+def _count(
+    model_cfg: Mapping[str, Any], image_size: tuple[int, int], frozen: Sequence[str]
+) -> StageModel:
     architecture = architecture_from_config(model_cfg)
     model = build_on_meta(model_cfg)
+    freeze(model, frozen)
     forward, training = both_flops(model, _image(model_cfg, image_size))
     return StageModel(
         label=architecture.label,

@@ -13,7 +13,7 @@ from mmrbdc.engine.cost.model_cost import stage_model, training_flops_at
 from mmrbdc.engine.inputs.image_size import input_size
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import get_operator
-from mmrbdc.plan import PlanError, Protocol, check_image_sizes
+from mmrbdc.plan import PlanError, Price, Protocol, Stage, StageModel, check_image_sizes
 
 
 def plan_inputs(
@@ -66,7 +66,9 @@ def plan_inputs(
             )
     if batch_size is None:
         batch_size = cfg.get("auto_scale_lr", {}).get("base_batch_size", loader.batch_size)
-    models = [stage_model(config.model, input_size(config)) for config in configs]
+    models = [
+        _stage_model(config, stage) for config, stage in zip(configs, protocol.stages, strict=True)
+    ]
     junctions = zip(protocol.operators, pairwise(configs), strict=True)
     growth = [0, *(_growth_flops(name, *pair, samples) for name, pair in junctions)]
     return {
@@ -78,6 +80,15 @@ def plan_inputs(
         "batch_size": batch_size,
         "drop_last": loader.get("drop_last", False),
     }
+
+
+def _stage_model(config: Config, stage: Stage) -> StageModel:
+    """A member of the stage, and what each of them costs where they differ in what is frozen."""
+    model = stage_model(config.model, input_size(config))
+    if not stage.frozen:
+        return model
+    members = [stage_model(config.model, input_size(config), names) for names in stage.frozen]
+    return replace(model, price=Price.constant([one.train_flops_per_sample for one in members]))
 
 
 def _growth_flops(name: str, narrow: Config, wide: Config, samples: int) -> int:

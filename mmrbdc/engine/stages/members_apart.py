@@ -18,22 +18,23 @@ def run_folder(setup: StageSetup, indices: Sequence[int]) -> Path:
     return setup.folder / f"only_{'-'.join(map(str, indices))}"
 
 
-def chosen_members(
-    stages: Sequence[StageSetup], stage: int, members: Sequence[int] | None
-) -> list[int]:
-    """The members of one stage that a job is asked to train.
+def check_part(
+    stages: Sequence[StageSetup], stage: int | None, members: Sequence[int] | None
+) -> None:
+    """Check what a job is asked to train.
 
     Args:
         stages: of the protocol.
-        stage: number of the stage, from 0.
+        stage: number of the stage, from 0; ``None`` for all.
         members: their numbers; ``None`` for all.
 
-    Returns:
-        Those that are not finished yet.
-
     Raises:
-        PlanError: no such stage or member, or the stage before is not finished.
+        PlanError: members without a stage, no such stage or member.
     """
+    if stage is None:
+        if members is not None:
+            raise PlanError("--member needs --stage: members are numbered within their stage")
+        return
     if not 0 <= stage < len(stages):
         raise PlanError(f"--stage {stage}: the protocol has stages 0 to {len(stages) - 1}")
     setup = stages[stage]
@@ -42,16 +43,25 @@ def chosen_members(
         raise PlanError(
             f"--member {unknown[0]}: {setup.row.name} has members 0 to {setup.row.members - 1}"
         )
-    for before in stages[:stage]:
-        missing = before.missing()
-        if missing:
-            raise PlanError(
-                f"--stage {stage}: {before.row.name} is not finished, missing members: "
-                f"{', '.join(map(str, missing))}; train them first (--stage "
-                f"{before.index})"
-            )
-    missing = setup.missing()
-    return missing if members is None else [index for index in missing if index in members]
+
+
+def check_before(step: Step, setup: StageSetup, stage: int) -> None:
+    """Check that a step of an earlier stage is finished, as far as the job's stage needs it.
+
+    Args:
+        step: of any stage.
+        setup: its stage's.
+        stage: the job's.
+
+    Raises:
+        PlanError: members are missing, and how to train them.
+    """
+    missing = setup.missing() if isinstance(step, Train) and step.stage < stage else []
+    if missing:
+        raise PlanError(
+            f"--stage {stage}: {setup.row.name} is not finished, missing members: "
+            f"{', '.join(map(str, missing))}; train them first (--stage {setup.index})"
+        )
 
 
 def part_of(step: Step, stage: int, members: Sequence[int] | None) -> Step | None:

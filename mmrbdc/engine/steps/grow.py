@@ -19,11 +19,6 @@ class GrowStep(RunnableStep[Grow]):
     """Grow a child once, into its file; one grown otherwise or without a file is grown again."""
 
     @property
-    def price(self) -> int:
-        """What the operator spends by itself."""
-        return self.setup.row.growth_flops // self.setup.row.members
-
-    @property
     def inputs(self) -> list[Path]:
         """The parents' files."""
         return [self.protocol_run.member(parent) for parent in self.spec.parents]

@@ -20,11 +20,6 @@ class PublishStep(RunnableStep[Publish]):
     """
 
     @property
-    def price(self) -> int:
-        """Publishing is no training."""
-        return 0
-
-    @property
     def inputs(self) -> list[Path]:
         """The member's file."""
         return [self.protocol_run.member(Member(self.spec.stage, self.spec.member))]
@@ -60,6 +55,7 @@ class PublishStep(RunnableStep[Publish]):
         run, stem = self.protocol_run, self.protocol_run.work_dir / self.protocol_run.name
         final = read_checkpoint(self.inputs[0])
         ledger = run.ledger()
+        taken = [entry["name"] for entry in ledger["stages"]]
         write_json(run.work_dir / "ledger.json", ledger)
         meta = dict(
             final.meta,
@@ -73,6 +69,7 @@ class PublishStep(RunnableStep[Publish]):
                     flops=float(row.flops),
                 )
                 for row in run.plan.rows
+                if row.name in taken
             ],
             train_flops=ledger["total_flops"],
             wall_s=sum(entry["wall_s"] for entry in ledger["stages"]),

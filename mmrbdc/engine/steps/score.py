@@ -18,11 +18,6 @@ class ScoreStep(RunnableStep[Score]):
     """Write ``junction.json``; without a validation split there is nothing to score."""
 
     @property
-    def price(self) -> int:
-        """Scoring is no training."""
-        return 0
-
-    @property
     def inputs(self) -> list[Path]:
         """The children's files and their parents'."""
         children = [child_folder(self.setup, i) / "child.pth" for i in self.setup.members]

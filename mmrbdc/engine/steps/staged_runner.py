@@ -15,7 +15,7 @@ from mmrbdc.engine.configs.scope import drop_scope
 from mmrbdc.engine.evaluation.classifier import score_final
 from mmrbdc.engine.process.distributed import as_main_says, prepare_distributed
 from mmrbdc.engine.process.signals import listening, stop_if_requested
-from mmrbdc.engine.stages.members_apart import part_of
+from mmrbdc.engine.stages.members_apart import check_before, part_of
 from mmrbdc.engine.steps.make_step import make_step
 from mmrbdc.engine.steps.protocol_run import ProtocolRun
 from mmrbdc.engine.steps.step import RunnableStep
@@ -90,6 +90,8 @@ class StagedRunner:
             runnable = make_step(self.protocol_run, part or step, outcomes)
             if part is not None:
                 self._run_unless_done(runnable)
+            elif stage is not None:
+                check_before(step, runnable.setup, stage)
             outcomes[step] = runnable.outcome()
 
     @staticmethod

@@ -27,9 +27,9 @@ class RunnableStep(ABC, Generic[Kind]):
         self.setup: StageSetup = run.stages[spec.stage]
 
     @property
-    @abstractmethod
     def price(self) -> int:
         """Training FLOPs that it is planned to spend."""
+        return self.protocol_run.plan.price_of(self.spec)
 
     @property
     @abstractmethod

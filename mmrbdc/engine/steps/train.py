@@ -34,13 +34,6 @@ class TrainStep(RunnableStep[Train]):
     """
 
     @property
-    def price(self) -> int:
-        """Of all its members, finished ones included."""
-        row = self.setup.row
-        price = row.price_of(self.spec.members)
-        return sum(price.spent(self.protocol_run.plan.feed, row.iters))
-
-    @property
     def inputs(self) -> list[Path]:
         """The files that its members begin with."""
         if not self._grown:

@@ -16,7 +16,7 @@ from mmrbdc.engine.inputs.real_batch import batch_warnings, data_warnings
 from mmrbdc.engine.inputs.train_files import KEY, changed_files, training_files
 from mmrbdc.engine.process.distributed import prepare_distributed
 from mmrbdc.engine.process.lock import lock_folder
-from mmrbdc.engine.stages.members_apart import chosen_members
+from mmrbdc.engine.stages.members_apart import check_part
 from mmrbdc.engine.steps.protocol_run import ProtocolRun
 from mmrbdc.plan import PlanError, plan_lines
 from mmrbdc.weights import write_json
@@ -36,17 +36,14 @@ def begin(run: ProtocolRun, stage: int | None, members: Sequence[int] | None) ->
     Raises:
         ConfigError, DataError, PlanError: what is wrong, and what to do.
     """
-    if members is not None and stage is None:
-        raise PlanError("--member needs --stage: members are numbered within their stage")
     check_loops(run.cfg, splits=("test",))
     prepare_distributed(run.cfg)
     remarks = check_config_data(run.cfg)
     for setup in run.stages:
         check_topk(setup.config, "val", "test")
+    check_part(run.stages, stage, members)
     lock_folder(run.work_dir, shared=members is not None)
     enter_work_dir(run, part=stage is not None)
-    if stage is not None:
-        chosen_members(run.stages, stage, members)
     for line in [*plan_lines(run.plan), *list_by_rules(copy.deepcopy(run.cfg))]:
         run.logger.info(line)
     samples, declared = run.plan.feed.samples, run.protocol.train_samples

@@ -1,0 +1,38 @@
+"""Parts of a model that keep what they have."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> list[nn.Module]:
+    """Keep parts of a model from training: no gradients are asked for.
+
+    Call it before the model is wrapped for several processes, and before its optimizer is built.
+
+    Args:
+        model: what they are parts of; changed in place.
+        names: of modules or parameters, such as ``'backbone.layers.0'``.
+        who: what messages call the model.
+
+    Returns:
+        The modules among them. They belong in evaluation mode, which nothing but the caller keeps
+        them in: statistics would move, and dropout would draw.
+
+    Raises:
+        ValueError: a name that the model does not have, or nothing is left to train.
+    """
+    modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+    unknown = [name for name in names if not name or name not in modules.keys() | parameters]
+    if unknown:
+        known = ", ".join(name for name, _ in model.named_children())
+        raise ValueError(
+            f"{who} has no part {unknown[0]!r} to freeze; name modules or parameters in it, which "
+            f"begin with {known}"
+        )
+    for name, parameter in parameters.items():
+        if any(name == part or name.startswith(f"{part}.") for part in names):
+            parameter.requires_grad_(False)
+    if names and not any(parameter.requires_grad for parameter in parameters.values()):
+        raise ValueError(f"{who} has nothing left to train: {', '.join(names)} are all of it")
+    return [modules[name] for name in names if name in modules]
