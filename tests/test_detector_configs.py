@@ -49,8 +49,6 @@ WINDOWED = [name for name in BUILT if "_sfp_" in name]
 HEADLESS = ("head", "num_classes")
 TITLES = ("Mask R-CNN on ", "Cascade Mask R-CNN on ", "RetinaNet on ")
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 @pytest.fixture(autouse=True)
 def _scope():

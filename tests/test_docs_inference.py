@@ -23,8 +23,6 @@ CONFIGS = [block for block in BLOCKS if "_base_" in block]
 NAME, DETECTOR = "deit-micro_2step_digits", "mask-rcnn_rbdc-deit-micro_scenes"
 CLASSES = tuple(f"digit {i}" for i in range(10))
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 def random_state(architecture):
     layout = architecture.layout()

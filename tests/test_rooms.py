@@ -1,4 +1,6 @@
-"""The rooms: imports go down the floors, no circles, no room too full; read off the files' text."""
+"""The rooms: imports go down the floors, no circles, no room too full, no file too long; read off
+the files' text.
+"""
 
 import ast
 from collections.abc import Mapping
@@ -30,6 +32,8 @@ seeding, cli and so on) are below them all."""
 ONLY_TORCH = ("growth", "families")
 MOST = 15
 """Files in a room, its ``__init__`` not counted."""
+LONGEST = 400
+"""Lines of a file, of the tests as of the package."""
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -165,6 +169,19 @@ def test_the_ground_needs_torch_alone():
 def test_no_room_is_too_full():
     files = [name.rpartition(".")[0] for name, p in modules(ROOT).items() if p.stem != "__init__"]
     assert {room: files.count(room) for room in files if files.count(room) > MOST} == {}
+
+
+def too_long(root: Path) -> dict[str, int]:
+    """Files of more lines than ``LONGEST``."""
+    lines = {str(p): p.read_text().count("\n") for p in root.rglob("*.py") if ".mim" not in p.parts}
+    return {path: number for path, number in lines.items() if number > LONGEST}
+
+
+def test_no_file_is_too_long(tmp_path):
+    for folder in ("mmrbdc", "tests", "tools", "benchmarks"):
+        assert too_long(ROOT.parent / folder) == {}
+    (tmp_path / "long.py").write_text("\n" * (LONGEST + 1))
+    assert too_long(tmp_path) == {str(tmp_path / "long.py"): LONGEST + 1}
 
 
 def test_every_room_says_what_it_is_for():

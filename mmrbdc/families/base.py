@@ -20,7 +20,7 @@ Self = TypeVar("Self", bound="Architecture")
 class Architecture(ABC):
     """One architecture of a family at one width: everything its tensors' shapes depend on.
 
-    A family is a frozen dataclass with plain fields (int, bool, str, tuples of them).
+    A frozen dataclass with plain fields (int, bool, str, tuples of them).
     """
 
     family: ClassVar[str]

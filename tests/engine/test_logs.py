@@ -10,8 +10,6 @@ from mmrbdc.engine.launch import train
 from tests.engine.plain_runs import plain
 from tests.engine.tiny_runs import one_stage, train_protocol
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 def log_of(folder):
     (log,) = folder.glob("2*/*.log")

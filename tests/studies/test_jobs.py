@@ -6,8 +6,6 @@ import pytest
 
 from mmrbdc.studies.jobs import Job, run_jobs
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 @pytest.fixture
 def script(tmp_path):

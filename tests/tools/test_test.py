@@ -1,4 +1,4 @@
-"""tools/test.py as a user runs it; detectors are in test_demo.py, mistakes in test_bad_input.py."""
+"""tools/test.py as a user runs it; detectors are in test_demo.py, mistakes in bad_input."""
 
 import json
 import runpy

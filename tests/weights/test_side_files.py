@@ -295,3 +295,18 @@ def test_what_is_not_recorded_is_not_made_up(tmp_path):
     assert done.side_files == () and done.record == DataRecord()
     assert any(note.startswith("not recorded in") for note in done.notes)
     assert load_file(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("library", ["timm", "huggingface"])
+def test_a_file_that_says_another_family_than_its_tensors(library, tmp_path):
+    """The tensors count for the configs beside it."""
+    model = MODELS["timm-resnet18"]
+    torch.save(model.build()[0], tmp_path / "theirs.pth")
+    found = recognise(read_checkpoint(tmp_path / "theirs.pth"))
+    other = architecture_from_config(classifier("vit"))
+    record = DataRecord(Preprocessing(tuple(MEAN), tuple(STD), "rgb"))
+    meta = dict(family=other.family, architecture=other.to_dict(), **record.to_meta())
+    save_member(tmp_path / "a.pth", found.state_dict, meta)
+    done = convert_file(tmp_path / "a.pth", tmp_path / "b" / "model.safetensors", library)
+    content = done.side_files[0].read_text()
+    assert "resnet" in content and "heads" not in content

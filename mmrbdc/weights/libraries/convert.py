@@ -148,8 +148,9 @@ def convert_file(
     if library != "mmpretrain":
         state_dict, record, turned = in_rgb(state_dict, record, found.family)
         notes += turned
-        if found.declared is not None:
-            notes += get_family(found.family).elsewhere(found.declared)
+        family = get_family(found.family)
+        declared = family.of_its_own(found.declared)
+        notes += family.elsewhere(declared) if declared is not None else []
     tensors, spoken, unconfigured = _written(state_dict, library, found.family)
     configs, more = side_files(target, library, tensors, found, record)
     notes += [*spoken, *(() if configs else unconfigured), *more]

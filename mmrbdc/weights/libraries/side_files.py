@@ -73,12 +73,13 @@ def side_files(
         found: the model.
         record: of its data, colours in RGB.
     """
-    describe = get_family(found.family).configs.get(library)
+    family = get_family(found.family)
+    describe = family.configs.get(library)
     if record == DataRecord() or describe is None:
         return {}, []
-    own, untold = found.shapes.architecture, found.shapes.untold
-    if found.declared is not None:
-        own, untold = found.declared, ()
+    declared = family.of_its_own(found.declared)
+    own = found.shapes.architecture if declared is None else declared
+    untold = found.shapes.untold if declared is None else ()
     model, notes = describe(WrittenModel(own, untold, tensors, found.libraries))
     classes = _classes(found) or 0
     if library == "timm":

@@ -22,8 +22,6 @@ from tests.engine.tiny_runs import staged, train_protocol
 ROOT = Path(__file__).parents[3]
 DETECTOR = ROOT / "configs" / "mask-rcnn_random-resnet-micro_scenes.py"
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 NO_STEP = [
     ({"train_dataloader.batch_size": 21, "train_dataloader.drop_last": True},

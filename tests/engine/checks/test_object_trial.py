@@ -13,8 +13,6 @@ from mmrbdc.registry import RUNNERS
 from tests.engine.plain_runs import files, plain, trained
 from tests.engine.tiny_runs import staged, stages_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 BOTH = [
     ({"optim_wrapper.optimizer.type": "Adagradd"}, "optim_wrapper: type 'Adagradd' .*'Adagrad'"),
     ({"optim_wrapper.optimizer.lr": "slow"}, "optim_wrapper: .*lr='slow'"),

@@ -21,8 +21,6 @@ from mmrbdc.weights import WeightsError, read_checkpoint
 from mmrbdc.weights.read import file_sha256
 from tests.engine.plain_detectors import NAME, config
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

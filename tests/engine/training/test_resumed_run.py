@@ -25,8 +25,6 @@ EPOCHS = 3
 
 _numbers = itertools.count()
 
-pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
-
 
 @HOOKS.register_module()
 class Bomb(Hook):

@@ -1,7 +1,6 @@
 """tools/grow.py: what parents were trained on goes on to their child, and is looked at."""
 
 import json
-import runpy
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from mmrbdc.cli import run_cli
 from mmrbdc.weights import DataRecord, Preprocessing, read_checkpoint, save_member
 from mmrbdc.weights.libraries import from_mmpretrain
+from tests.tools.grow.calls import command
 
 RECORD = DataRecord(
     Preprocessing((120.0, 110.0, 100.0), (60.0, 50.0, 40.0), "rgb", (32, 32)), tuple("abcde")
@@ -20,21 +20,11 @@ data_preprocessor = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 50.0, 40.0], to_
 """
 
 
-@pytest.fixture(scope="module")
-def main():
-    tool = Path(__file__).parents[2] / "tools" / "grow.py"
-    return runpy.run_path(str(tool))["main"]
-
-
 def member(files, name, seed, record=RECORD):
     state, arch = files.state(seed)
     meta = {"family": arch.family, "architecture": arch.to_dict()}
     save_member(files.root / name, state, {**meta, **record.to_meta()})
     return name
-
-
-def command(config, parents, *more):
-    return ["--config", config, "--parents", *parents, "--out", "out.pth", *more]
 
 
 def refusal(main, capsys, argv):

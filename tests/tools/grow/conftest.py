@@ -1,4 +1,4 @@
-"""Configs and parents for the tests of tools/grow.py."""
+"""tools/grow.py, and configs and parents for it."""
 
 import runpy
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 
 from mmrbdc.families import architecture_from_config
 from mmrbdc.weights import save_member
+from tests.tools.grow.calls import TOOL
 
 DEIT = """
 model = dict(
@@ -20,6 +21,12 @@ model = dict(
         patch_size={patch}),
     head=dict(type='VisionTransformerClsHead', num_classes={classes}, in_channels={width}))
 """
+
+
+@pytest.fixture(scope="module")
+def main():
+    """The tool's main function."""
+    return runpy.run_path(str(TOOL))["main"]
 
 
 @pytest.fixture
