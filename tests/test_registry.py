@@ -13,6 +13,7 @@ TYPES = {
         "LoadReportHook",
         "MemberExportHook",
         "ProgressHook",
+        "ScheduleStartHook",
         "WallClockHook",
     ],
     "OPTIM_WRAPPERS": ["SiblingsOptimWrapper"],

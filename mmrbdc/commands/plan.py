@@ -26,9 +26,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--ratio",
-        type=float,
+        type=_ratio,
+        metavar="RATIO",
         help="with --budget: epochs of a stage over epochs of the next, wider one "
-        f"(default {DEFAULT_RATIO})",
+        f"(default {DEFAULT_RATIO}), or the relative lengths of all stages, such as 3:1:1",
     )
     parser.add_argument(
         "--samples", type=int, help="training samples (default protocol.train_samples)"
@@ -48,12 +49,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.configs.loading import load_config, refuse_study
     from mmrbdc.engine.cost.plan_inputs import plan_inputs
     from mmrbdc.methods import parse_protocol
-    from mmrbdc.plan import PlanError, make_plan, solve_lengths, with_epochs
+    from mmrbdc.plan import PlanError, make_plan, ratio_words, solve_lengths, with_epochs
     from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, stage_lines
     from mmrbdc.terminal import console, shown
 
     if args.ratio is not None and args.budget is None:
-        raise PlanError(f"--ratio {args.ratio:g} needs --budget, the share that is to be spent")
+        given = ratio_words(args.ratio)
+        raise PlanError(f"--ratio {given} needs --budget, the share that is to be spent")
     cfg = load_config(args.config)
     refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
@@ -80,11 +82,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         screen.print(line)
     if solved:
         screen.print(
-            f"\nSolved for {args.budget:.4g} of the reference at ratio {ratio:g}"
+            f"\nSolved for {args.budget:.4g} of the reference at ratio {ratio_words(ratio)}"
             f"{' (the default)' if args.ratio is None else ''}; paste into the config:"
         )
         for line in stage_lines(protocol):
             screen.print(line)
+
+
+def _ratio(text: str) -> float | list[float]:
+    """A number, or numbers with colons between them."""
+    numbers = [float(part) for part in text.split(":")]
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _import_classifiers() -> None:

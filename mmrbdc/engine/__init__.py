@@ -17,6 +17,7 @@ from mmrbdc.engine.hooks.member_export import MemberExportHook
 from mmrbdc.engine.hooks.preemption import PreemptionHook
 from mmrbdc.engine.hooks.progress import ProgressHook
 from mmrbdc.engine.hooks.reading import ReadingHook
+from mmrbdc.engine.hooks.schedule_start import ScheduleStartHook
 from mmrbdc.engine.hooks.throughput import ThroughputHook
 from mmrbdc.engine.hooks.train_record import TrainRecordHook
 from mmrbdc.engine.hooks.wall_clock import WallClockHook
@@ -44,6 +45,7 @@ __all__ = [
     "PreemptionHook",
     "ProgressHook",
     "ReadingHook",
+    "ScheduleStartHook",
     "SiblingsOptimWrapper",
     "StageLoop",
     "StagedRunner",

@@ -112,10 +112,13 @@ class Layout:
     Attributes:
         spaces: By name.
         entries: By tensor name, in the order of the state dict.
+        back: Modules that stand behind all blocks, such as the classifier; what else stands outside
+            of blocks is in front of them.
     """
 
     spaces: dict[str, Space]
     entries: dict[str, Entry]
+    back: tuple[str, ...] = ("head",)
 
     def __post_init__(self) -> None:
         for name, entry in self.entries.items():
@@ -141,7 +144,38 @@ class Layout:
     def resized(self, sizes: Mapping[str, int]) -> "Layout":
         """Return the same layout with other sizes of its spaces, all of them named."""
         spaces = {n: replace(space, size=sizes[n]) for n, space in self.spaces.items()}
-        return Layout(spaces, self.entries)
+        return replace(self, spaces=spaces)
+
+    def is_back(self, tensor_name: str) -> bool:
+        """Whether a tensor outside of blocks belongs to the back of the network, else to its front.
+
+        Raises:
+            GrowthError: It belongs to a block.
+        """
+        block = self.entries[tensor_name].block
+        if block is not None:
+            raise GrowthError(f"'{tensor_name}' belongs to block {block}, to neither end")
+        return any(tensor_name.startswith(f"{module}.") for module in self.back)
+
+    @property
+    def num_blocks(self) -> int:
+        """How many residual blocks there are."""
+        return len(self.blocks())
+
+    def blocks(self) -> list[list[Entry]]:
+        """The entries of each block, in order."""
+        found: dict[int, list[Entry]] = {}
+        for entry in self.entries.values():
+            if entry.block is not None:
+                found.setdefault(entry.block, []).append(entry)
+        return [found[block] for block in sorted(found)]
+
+    def first_blocks(self, count: int) -> "Layout":
+        """Return the layout of the same architecture with its first blocks only."""
+        entries = {n: e for n, e in self.entries.items() if e.block is None or e.block < count}
+        used = {axis.space for entry in entries.values() for axis in entry.axes}
+        spaces = {name: space for name, space in self.spaces.items() if name in used}
+        return replace(self, spaces=spaces, entries=entries)
 
     def space_sizes(self, state_dict: Mapping[str, Tensor], who: str) -> dict[str, int]:
         """Infer from the tensors of a parent how large each of its spaces is.

@@ -97,7 +97,7 @@ class GrowthReport:
                 name: {
                     "kind": self.space_kinds[name],
                     "size": size,
-                    "parents": [sizes[name] for sizes in self.parent_sizes],
+                    "parents": [sizes.get(name, 0) for sizes in self.parent_sizes],
                 }
                 for name, size in self.child_sizes.items()
             },
@@ -135,7 +135,7 @@ class GrowthReport:
     def _space_lines(self) -> list[str]:
         groups: dict[tuple[str, str, tuple[float, ...]], list[tuple[int, tuple[int, ...]]]] = {}
         for name, size in self.child_sizes.items():
-            widths = tuple(sizes[name] for sizes in self.parent_sizes)
+            widths = tuple(sizes.get(name, 0) for sizes in self.parent_sizes)
             shares = tuple(width / size for width in widths)
             key = (_pattern(name), self.space_kinds[name], shares)
             groups.setdefault(key, []).append((size, widths))
@@ -148,7 +148,7 @@ class GrowthReport:
                     str(len(members)),
                     kind,
                     " .. ".join(str(size) for size, _ in ends),
-                    " .. ".join(_spans(widths) for _, widths in ends),
+                    " .. ".join(_spans(widths, size) for size, widths in ends),
                 )
             )
         return _aligned(rows, right=(1,))
@@ -221,8 +221,12 @@ def _pattern(name: str) -> str:
     return re.sub(r"\d+(\.\d+)*", lambda found: re.sub(r"\d+", "*", found[0]), name, count=1)
 
 
-def _spans(widths: Sequence[int]) -> str:
-    """Which channels each parent has, when they are laid behind each other."""
+def _spans(widths: Sequence[int], size: int) -> str:
+    """Which channels each parent has; those that do not fit beside each other have the first ones,
+    and a parent without any of them has a dash.
+    """
+    if sum(widths) > size or 0 in widths:
+        return ", ".join(f"0:{width}" if width else "-" for width in widths)
     stops = [sum(widths[: i + 1]) for i in range(len(widths))]
     return ", ".join(f"{stop - width}:{stop}" for width, stop in zip(widths, stops, strict=True))
 

@@ -17,6 +17,7 @@ from mmrbdc.growth.operators import (
     aki,
     averaging,
     block_diagonal,
+    concatenation,
     firefly,
     gradmax,
     keep,
@@ -60,7 +61,7 @@ class Operator:
         describe: Says, from the child's layout and the parents' space sizes, what ``grow`` does
             with each tensor.
         parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the
-            child's.
+            child's; ``behind``: two or more of its width whose blocks sum to the child's.
         work: Of an operator that needs a context: what it costs, from the child's layout, the
             parent's space sizes and the images of an epoch.
         inner: Whether it grows the inner widths of blocks and leaves the width as it is.
@@ -71,7 +72,7 @@ class Operator:
     name: str
     grow: GrowFunction
     describe: Callable[[Layout, Sequence[Mapping[str, int]]], dict[str, Placement]]
-    parents: Literal["one", "sum"]
+    parents: Literal["one", "sum", "behind"]
     work: Callable[[Layout, Mapping[str, int], int], list[Work]] | None = None
     inner: bool = False
     parent_weights: Literal["plain", "templates"] = "plain"
@@ -94,6 +95,8 @@ class Operator:
                     f"{who} holds mixtures of templates, and '{self.name}' grows plain weights; "
                     f"grow it with {' or '.join(mixture_growth.OFF_DIAGONALS)}"
                 )
+            if self.parents == "behind":
+                return concatenation.parent_sizes(layout, parent, who)
             return layout.space_sizes(parent, who)
         if not has_templates(parent):
             raise GrowthError(
@@ -118,6 +121,7 @@ OPERATORS: dict[str, Operator] = {
         Operator(gradmax.NAME, gradmax.grow, gradmax.describe, "one", gradmax.work, inner=True),
         Operator(firefly.NAME, firefly.grow, firefly.describe, "one", firefly.work, inner=True),
         Operator(keep.NAME, keep.grow, keep.describe, "one"),
+        Operator(concatenation.NAME, concatenation.grow, concatenation.describe, "behind"),
         Operator(reinit.NAME, reinit.grow, reinit.describe, "one", reinit.work),
         *(
             Operator(
@@ -245,7 +249,7 @@ def grow(
 def _check_dtypes(parents: Sequence[StateDict], names: Sequence[str]) -> None:
     for name, first in parents[0].items():
         for parent, who in zip(parents[1:], names[1:], strict=True):
-            if parent[name].dtype != first.dtype:
+            if name in parent and parent[name].dtype != first.dtype:
                 raise GrowthError(
                     f"'{name}' is {first.dtype} in {names[0]} and {parent[name].dtype} in {who}; "
                     "convert the files to one dtype"
@@ -255,7 +259,8 @@ def _check_dtypes(parents: Sequence[StateDict], names: Sequence[str]) -> None:
 def _check_different(parents: Sequence[StateDict], names: Sequence[str]) -> None:
     for i, one in enumerate(parents):
         for j in range(i + 1, len(parents)):
-            if all(torch.equal(tensor, parents[j][name]) for name, tensor in one.items()):
+            other = parents[j]
+            if one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one):
                 raise GrowthError(
                     f"{names[i]} and {names[j]} hold the same weights; coupling a model with "
                     "itself adds no capacity that training can use. Name different parents, or "

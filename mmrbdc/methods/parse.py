@@ -23,12 +23,14 @@ from mmrbdc.plan.values import (
 from mmrbdc.wording import counted
 
 WEIGHTS = ("raw", "ema")
+SCHEDULES = ("stage", "epochs", "flops")
 PROTOCOL_KEYS = (
     "method",
     "family",
     "depth_operator",
     "parents",
     "warmup",
+    "schedule",
     "reference_epochs",
     "train_samples",
 )
@@ -95,9 +97,22 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         warmup=None
         if settings.get("warmup") is None
         else not_negative(settings["warmup"], "protocol.warmup"),
+        schedule=_schedule(settings, parsed),
         steps=method.steps(parsed),
         may_skip=method.may_skip(parsed),
     )
+
+
+def _schedule(settings: Mapping[str, Any], stages: tuple[Stage, ...]) -> str:
+    schedule = one_of(settings.get("schedule", "stage"), SCHEDULES, "protocol.schedule")
+    warmups = ["protocol"] if settings.get("warmup") is not None else []
+    warmups += [f"stages[{i}]" for i, stage in enumerate(stages) if stage.warmup is not None]
+    if schedule != "stage" and warmups:
+        raise PlanError(
+            f"{warmups[0]}.warmup is set, but protocol.schedule={schedule!r} gives the run one "
+            "schedule, whose warm-up is the recipe's; leave one of them out"
+        )
+    return schedule
 
 
 def _frozen(method: Method, stages: tuple[Stage, ...], i: int) -> tuple[tuple[str, ...], ...]:

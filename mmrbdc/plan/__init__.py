@@ -7,7 +7,7 @@ from mmrbdc.plan.flops import both_flops, forward_flops, training_flops, trainin
 from mmrbdc.plan.price import Price
 from mmrbdc.plan.removed import without_removed
 from mmrbdc.plan.show import plan_lines, plan_table
-from mmrbdc.plan.solve import DEFAULT_RATIO, solve_lengths
+from mmrbdc.plan.solve import DEFAULT_RATIO, ratio_words, solve_lengths
 from mmrbdc.plan.stages import Protocol, Stage, check_image_sizes, with_epochs
 from mmrbdc.plan.steps import Grow, Member, Outcome, Publish, Score, Step, Train
 
@@ -34,6 +34,7 @@ __all__ = [
     "make_plan",
     "plan_lines",
     "plan_table",
+    "ratio_words",
     "solve_lengths",
     "training_flops",
     "training_flops_per_sample",

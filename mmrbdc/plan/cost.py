@@ -1,5 +1,6 @@
 """What a protocol costs: iterations, samples and training FLOPs of every stage."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -133,6 +134,17 @@ class Plan:
     def least_flops(self) -> int:
         """The total without the stages that may be left out."""
         return sum(row.flops for row in self.rows if not row.may_skip)
+
+    def part_of(self, stage: int) -> tuple[float, float]:
+        """Where a stage begins and ends in the run's one schedule, 0 to 1; all of it where every
+        stage has one of its own.
+        """
+        if self.protocol.schedule == "stage":
+            return 0.0, 1.0
+        by_epochs = self.protocol.schedule == "epochs"
+        lengths = [row.iters if by_epochs else row.flops - row.growth_flops for row in self.rows]
+        ends = list(itertools.accumulate(lengths, initial=0))
+        return ends[stage] / ends[-1], ends[stage + 1] / ends[-1]
 
     def price_of(self, step: Step) -> int:
         """Training FLOPs of one step, as far as it is known before it runs."""

@@ -23,7 +23,7 @@ def solve_lengths(
     drop_last: bool = False,
     reference_model: StageModel,
     budget: float,
-    ratio: float = DEFAULT_RATIO,
+    ratio: float | Sequence[float] = DEFAULT_RATIO,
 ) -> list[float]:
     """Find the epochs per stage that spend ``budget`` and never more.
 
@@ -38,19 +38,23 @@ def solve_lengths(
         drop_last: Whether the loader leaves out an incomplete last batch.
         reference_model: The target as training from scratch would see it.
         budget: Share of the FLOPs of training the target from scratch, such as 0.7.
-        ratio: Epochs of a stage over epochs of the next, wider one.
+        ratio: Epochs of a stage over epochs of the next, wider one; or the relative lengths of all
+            stages, such as ``(3, 1, 1)``.
 
     Returns:
         Epochs per stage, with as few decimals as still name the exact iteration.
 
     Raises:
-        PlanError: Budget or ratio is not above 0, or a stage would get no iteration.
+        PlanError: Budget or ratio is not above 0, there are not as many relative lengths as stages,
+            or a stage would get no iteration.
     """
-    for name, value in (("budget", budget), ("ratio", ratio)):
+    given = [ratio] if isinstance(ratio, int | float) else list(ratio)
+    for name, value in (("budget", budget), *(("ratio", value) for value in given)):
         if not math.isfinite(value) or value <= 0:
             raise PlanError(f"{name} is {value}; it must be a number above 0")
     feed = Feed(samples, batch_size, drop_last)
     stages = list(zip(protocol.stages, stage_models, strict=True))
+    relative = _relative(ratio, len(stages))
     scratch_iters = feed.iters(protocol.reference_epochs)
     limit = budget * reference_model.train_flops_per_sample * feed.samples_in(scratch_iters)
 
@@ -62,7 +66,7 @@ def solve_lengths(
         )
 
     def lengths(last: float) -> list[int]:
-        return [int(last * ratio ** (len(stages) - 1 - i)) for i in range(len(stages))]
+        return [int(last * length) for length in relative]
 
     def affordable(iters: Sequence[int]) -> bool:
         return _total(stages, feed, iters) <= limit
@@ -77,13 +81,30 @@ def solve_lengths(
     if 0 in iters:
         index = iters.index(0)
         raise PlanError(
-            f"a budget of {budget:g} at ratio {ratio:g} leaves stages[{index}] without an "
-            "iteration; raise the budget, or plan fewer stages"
+            f"a budget of {budget:g} at ratio {ratio_words(ratio)} leaves stages[{index}] without "
+            "an iteration; raise the budget, or plan fewer stages"
         )
     for i in reversed(range(len(iters))):
         while affordable([*iters[:i], iters[i] + 1, *iters[i + 1 :]]):
             iters[i] += 1
     return [_epochs(length, feed) for length in iters]
+
+
+def ratio_words(ratio: float | Sequence[float]) -> str:
+    """A ratio, or the relative lengths of all stages, as a command line has it."""
+    return f"{ratio:g}" if isinstance(ratio, int | float) else ":".join(f"{r:g}" for r in ratio)
+
+
+def _relative(ratio: float | Sequence[float], count: int) -> list[float]:
+    """Length of each stage over that of the last."""
+    if isinstance(ratio, int | float):
+        return [ratio ** (count - 1 - i) for i in range(count)]
+    if len(ratio) != count:
+        raise PlanError(
+            f"ratio {ratio_words(ratio)} has {len(ratio)} relative lengths for {count} stages; "
+            "give one per stage, or one number: epochs of a stage over those of the next"
+        )
+    return [length / ratio[-1] for length in ratio]
 
 
 def _total(stages: Sequence[tuple[Stage, StageModel]], feed: Feed, iters: Sequence[int]) -> int:

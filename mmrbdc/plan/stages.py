@@ -70,6 +70,9 @@ class Protocol:
         train_samples: Samples in one epoch; None where only the data set knows.
         depth_operator: How depth grows at junctions where it does: 'stack' or 'adjacent'.
         warmup: Epochs of warm-up after a junction; None for the recipe's.
+        schedule: 'stage' where every stage has the whole schedule of the recipe; 'epochs' or
+            'flops' where the run has it once, and a stage the part at its share of the run's epochs
+            or FLOPs.
         steps: All that the method may take, in order.
         may_skip: Numbers of stages that the method may leave out.
     """
@@ -84,6 +87,7 @@ class Protocol:
     train_samples: int | None
     depth_operator: str = "stack"
     warmup: float | None = None
+    schedule: str = "stage"
     steps: tuple[Step, ...] = ()
     may_skip: frozenset[int] = frozenset()
 

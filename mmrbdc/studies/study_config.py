@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "stages": (list,),
     "imports": (list,),
     "protocol": (dict,),
-    "ratio": (int, float),
+    "ratio": (int, float, list),
 }
 LISTS: dict[str, tuple[type, ...]] = {"seeds": (int,), "budgets": (int, float)}
 REFERENCE = ("family", "reference_epochs", "train_samples")
@@ -217,12 +217,20 @@ def _check_kinds(settings: Mapping[str, Any], where: str) -> None:
         if not isinstance(settings[key], KINDS[key]):
             kind = "number" if float in KINDS[key] else KINDS[key][0].__name__
             raise PlanError(f"{where}.{key} must be a {kind}, got {settings[key]!r}")
+    ratio = settings.get("ratio")
+    if isinstance(ratio, list):
+        _check_numbers(ratio, f"{where}.ratio")
     own = [key for key in ("method", *REFERENCE) if key in settings.get("protocol", {})]
     if own:
         raise PlanError(
             f"{where}.protocol may not set {', '.join(own)}: all methods are compared on the "
             "recipe's reference, and 'method' stands beside 'protocol'"
         )
+
+
+def _check_numbers(values: list[Any], where: str) -> None:
+    if not values or any(type(value) not in (int, float) for value in values):
+        raise PlanError(f"{where} must be a number, or a list of one per stage, got {values!r}")
 
 
 def _check_options(options: Mapping[str, Any], where: str) -> None:

@@ -45,6 +45,11 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
                 "stages' depth out"
             )
         parent, child = layouts(target, narrow, wide)
+        if operator.parents == "behind":
+            parent, child = (
+                one.first_blocks(target.at_depth(stage.depth).layout().num_blocks)
+                for one, stage in ((parent, narrow), (child, wide))
+            )
         operator.describe(child, [parent.sizes] * len(method.parents(narrow, wide, 0)))
 
 

@@ -31,6 +31,7 @@ def run_config(
     indices: Sequence[int],
     grown: Sequence[dict | None],
     frozen: Sequence[Sequence[str]] = (),
+    part: tuple[float, float] = (0.0, 1.0),
 ) -> Config:
     """The config of a stage's run, without what depends on where it runs.
 
@@ -46,6 +47,7 @@ def run_config(
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
         frozen: what each member of the stage keeps as it is; empty where all train everything.
+        part: where the stage begins and ends in the schedule, 0 to 1.
     """
     cfg = ordinary_config(config)
     lockstep = lockstep_options(config)
@@ -80,14 +82,19 @@ def run_config(
     schedulers = cfg.get("param_scheduler") or []
     if isinstance(schedulers, dict):
         schedulers = [schedulers]
+    begin, end = part
+    whole = round(row.iters / (end - begin))
     with told_as_config_error("param_scheduler"):
         cfg.param_scheduler = fit_schedulers(
             schedulers,
             recipe_epochs,
-            row.iters,
+            whole,
             iters_per_epoch,
             warmup_iters=None if warmup is None else round(warmup * iters_per_epoch),
         )
+    if begin:
+        start = dict(type="mmrbdc.ScheduleStartHook", iters=round(begin * whole))
+        cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), start]
     cfg.train_cfg = dict(
         type="mmrbdc.StageLoop",
         max_iters=row.iters,

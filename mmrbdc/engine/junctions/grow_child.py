@@ -170,8 +170,9 @@ def grow_child(
         FamilyError, GrowthError, WeightsError: Parents that do not fit the child or each other.
     """
     _check_one_kind(parents)
-    one = get_operator(how.operator).parents == "one"
-    depth, positions = how.depth_operator is not None, how.resize_positions
+    relation = get_operator(how.operator).parents
+    one, behind = relation == "one", relation == "behind"
+    depth, positions = behind or how.depth_operator is not None, how.resize_positions
     fitted, states = [], []
     for parent in parents:
         if parent.architecture is not None:
@@ -182,7 +183,7 @@ def grow_child(
             parent.checkpoint.state_dict,
             parent.architecture,
             child,
-            depth_operator=how.depth_operator,
+            depth_operator=None if behind else how.depth_operator,
             positions=positions,
             who=parent.name,
         )
@@ -191,7 +192,7 @@ def grow_child(
         fitted.append(replace(parent, changes=fit.changes))
         states.append(fit.state_dict)
     known = [parent.architecture for parent in parents if parent.architecture is not None]
-    if not one and len(known) == len(parents):
+    if relation == "sum" and len(known) == len(parents):
         child.check_sum(known)
     result = grow(
         states,

@@ -104,6 +104,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             indices=range(row.members),
             grown=[operator] * row.members,
             frozen=protocol.stages[index].frozen,
+            part=plan.part_of(index),
         )
         try_stage(run, config.model, plan.feed.iters_per_epoch)
         content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())

@@ -88,6 +88,7 @@ class ProtocolRun:
             indices=indices,
             grown=grown or [None] * len(indices),
             frozen=self.protocol.stages[setup.index].frozen,
+            part=self.plan.part_of(setup.index),
         )
 
     def spent_before(self, setup: StageSetup) -> float:

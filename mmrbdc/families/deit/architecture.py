@@ -177,7 +177,8 @@ class DeiT(Architecture):
         for module in HEADS[self.head]:
             entries[f"{module}.weight"] = Entry((classes, Axis.reads("stream")), "weight")
             entries[f"{module}.bias"] = Entry((classes,), "bias")
-        return Layout({space.name: space for space in self._spaces()}, entries)
+        back = ("backbone.ln1", "backbone.ln2", *HEADS[self.head])
+        return Layout({space.name: space for space in self._spaces()}, entries, back)
 
     @property
     def num_layers(self) -> int:

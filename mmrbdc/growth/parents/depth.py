@@ -101,7 +101,7 @@ def source_names(layout: Layout, deeper: Layout, operator: str) -> dict[str, str
     _check_same(outside, outside_deeper, "outside of the blocks")
     found = {name: name for name in outside}
     for block, source in enumerate(block_sources(operator, len(ours), len(theirs))):
-        renamed = {_renumbered(name, source, block): name for name in ours[source]}
+        renamed = {renumbered(name, source, block): name for name in ours[source]}
         _check_same([*renamed], theirs[block], f"of block {block}, a copy of block {source}")
         found |= renamed
     for name, source_name in found.items():
@@ -121,7 +121,7 @@ def _by_block(layout: Layout) -> dict[int | None, list[str]]:
     return names
 
 
-def _renumbered(name: str, source: int, block: int) -> str:
+def renumbered(name: str, source: int, block: int) -> str:
     """A tensor's name in another block: the block number is the first number of a dotted name."""
     parts = name.split(".")
     numbers = [i for i, part in enumerate(parts) if part.isdigit()]

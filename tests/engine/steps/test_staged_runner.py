@@ -396,7 +396,5 @@ def test_a_protocol_can_go_without_a_test(images, tmp_path):
 def test_the_runner_is_built_by_its_type(images, tmp_path):
     runner = RUNNERS.build(protocol(images, tmp_path / "named so"))
     assert isinstance(runner, StagedRunner)
-    assert runner.protocol_run.name == "named so"
-    assert (
-        json.loads(json.dumps(runner.protocol_run.plan.to_dict()))["stages"][0]["name"] == STAGES[0]
-    )
+    plan = json.loads(json.dumps(runner.protocol_run.plan.to_dict()))
+    assert (runner.protocol_run.name, plan["stages"][0]["name"]) == ("named so", STAGES[0])
