@@ -9,6 +9,7 @@ from mmrbdc.growth.parents.positions import resize_positions
 from mmrbdc.growth.placement import Block, Placement
 from mmrbdc.growth.report import GrowthReport
 from mmrbdc.growth.run import (
+    DEFAULT_OPERATOR,
     OPERATORS,
     GrowthResult,
     Operator,
@@ -19,6 +20,7 @@ from mmrbdc.growth.run import (
 )
 
 __all__ = [
+    "DEFAULT_OPERATOR",
     "DEPTH_OPERATORS",
     "OPERATORS",
     "Axis",

@@ -33,6 +33,9 @@ from mmrbdc.shipped import command
 
 StateDict = Mapping[str, Tensor]
 
+DEFAULT_OPERATOR = "block-diagonal"
+"""The paper's rule."""
+
 
 class GrowFunction(Protocol):
     """The signature of every growth operator.
@@ -111,7 +114,7 @@ class Operator:
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
-        Operator("block-diagonal", block_diagonal.grow, block_diagonal.describe, "sum"),
+        Operator(DEFAULT_OPERATOR, block_diagonal.grow, block_diagonal.describe, "sum"),
         Operator(averaging.NAME, averaging.grow, averaging.describe, "sum"),
         Operator(self_coupling.NAME, self_coupling.grow, self_coupling.describe, "one"),
         Operator(net2net.NAME, net2net.grow, net2net.describe, "one"),
@@ -200,7 +203,7 @@ def grow(
     parents: Sequence[StateDict],
     layout: Layout,
     *,
-    operator: str = "block-diagonal",
+    operator: str = DEFAULT_OPERATOR,
     generator: torch.Generator | None = None,
     context: Context | None = None,
     allow_equal: bool = False,

@@ -17,7 +17,7 @@ from mmrbdc.families import (
     architecture_from_dict,
 )
 from mmrbdc.families.fit_parents import fit_parent
-from mmrbdc.growth import Context, GrowthError, GrowthResult, get_operator, grow
+from mmrbdc.growth import DEFAULT_OPERATOR, Context, GrowthError, GrowthResult, get_operator, grow
 from mmrbdc.versions import versions
 from mmrbdc.weights import Checkpoint, DataRecord, read_model, save_member
 from mmrbdc.weights.libraries import recognise, stored_record
@@ -37,7 +37,7 @@ class Growth:
         allow_equal: Accept parents with the same weights.
     """
 
-    operator: str = "block-diagonal"
+    operator: str = DEFAULT_OPERATOR
     seed: int = 0
     depth_operator: str | None = None
     resize_positions: bool = False

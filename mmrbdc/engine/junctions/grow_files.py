@@ -13,7 +13,7 @@ from mmrbdc.engine.configs.loading import load_whole_config
 from mmrbdc.engine.inputs.data_record import record_of_child
 from mmrbdc.engine.junctions.grow_child import GrownFile, Growth, grow_child, identify
 from mmrbdc.families import architecture_from_config
-from mmrbdc.growth import Context, get_operator
+from mmrbdc.growth import DEFAULT_OPERATOR, Context, get_operator
 from mmrbdc.weights import write_json
 
 
@@ -22,7 +22,7 @@ def grow_files(
     parents: Sequence[str],
     *,
     parent_configs: Sequence[str] = (),
-    operator: str = "block-diagonal",
+    operator: str = DEFAULT_OPERATOR,
     weights: Literal["raw", "ema"] | None = None,
     allow_equal: bool = False,
     seed: int = 0,
