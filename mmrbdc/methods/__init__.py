@@ -1,8 +1,8 @@
 """Training systems, one file a family of them: rules, words for people, growth operators.
 
-A method (``protocol.method``) says which stages it takes, which members become which child, by which
-growth operator, and which step comes next. Whoever needs to know asks the method; nothing else knows one by its name.
-``docs/add_a_method.md`` adds one.
+A method (``protocol.method``) says which stages it takes, which members become which child, by
+which growth operator, and which step comes next. Whoever needs to know asks the method; nothing
+else knows one by its name. ``docs/add_a_method.md`` adds one.
 """
 
 from mmrbdc.methods.method import Method
