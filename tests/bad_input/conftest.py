@@ -4,6 +4,7 @@ import runpy
 from functools import partial
 
 import pytest
+from mmengine.logging import MMLogger
 
 from mmrbdc.cli import run_cli
 from mmrbdc.datasets.made.scenes import make_scenes
@@ -31,6 +32,7 @@ def mistake(mains, tiny, tmp_path, monkeypatch, capsys):
     nothing is printed before it.
     """
     monkeypatch.chdir(tiny.place)
+    loggers = set(MMLogger._instance_dict)
 
     def run(tool, *argv, leaves=(), alone=False):
         before = files(tiny.place, tmp_path)
@@ -50,7 +52,11 @@ def mistake(mains, tiny, tmp_path, monkeypatch, capsys):
             assert path.suffix in leaves or after.get(path, "gone") == before.get(path, "new"), path
         return message.strip()
 
-    return run
+    yield run
+    # MMEngine names a run by the second. The next test's would get this one's logger, which writes
+    # to what pytest has closed by then.
+    for name in MMLogger._instance_dict.keys() - loggers:
+        del MMLogger._instance_dict[name]
 
 
 @pytest.fixture
