@@ -8,16 +8,15 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.config_parts import as_list
 from mmrbdc.datasets.loading.rules import use_listed_datasets
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.configs.lockstep import lockstep_options
 from mmrbdc.engine.configs.schedule import fit_schedulers
+from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.engine.inputs.real_batch import count_accumulated
 from mmrbdc.plan import PlanError, PlanRow
 from mmrbdc.seeding import derive_seed
-
-STAGED_KEYS = ("runner_type", "stages", "protocol", "lockstep", "cfg_options")
-"""Top-level keys of a staged config that an ordinary run does not have."""
 
 
 def run_config(
@@ -77,12 +76,9 @@ def run_config(
         raise PlanError(
             "train_cfg.max_epochs is missing: the length that param_scheduler is written for"
         )
-    schedulers = cfg.get("param_scheduler") or []
-    if isinstance(schedulers, dict):
-        schedulers = [schedulers]
     with told_as_config_error("param_scheduler"):
         cfg.param_scheduler = fit_schedulers(
-            schedulers,
+            as_list(cfg.get("param_scheduler")),
             recipe_epochs,
             row.iters,
             iters_per_epoch,
@@ -95,9 +91,7 @@ def run_config(
         val_interval=cfg.train_cfg.get("val_interval", 1),
     )
     if cfg.get("val_evaluator") and len(indices) > 1:
-        metrics = cfg.val_evaluator
-        metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
-        cfg.val_evaluator = metrics + [
+        cfg.val_evaluator = as_list(cfg.val_evaluator) + [
             dict(type="mmrbdc.MemberAccuracy", position=position, index=index)
             for position, index in enumerate(indices)
         ]
