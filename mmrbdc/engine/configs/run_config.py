@@ -13,6 +13,7 @@ from mmrbdc.datasets.loading.rules import use_listed_datasets
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.configs.lockstep import lockstep_options
 from mmrbdc.engine.configs.schedule import fit_schedulers
+from mmrbdc.engine.configs.stage_loop import stage_loop
 from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.engine.inputs.real_batch import count_accumulated
 from mmrbdc.plan import PlanError, PlanRow
@@ -84,12 +85,7 @@ def run_config(
             iters_per_epoch,
             warmup_iters=None if warmup is None else round(warmup * iters_per_epoch),
         )
-    cfg.train_cfg = dict(
-        type="mmrbdc.StageLoop",
-        max_iters=row.iters,
-        val_begin=cfg.train_cfg.get("val_begin", 1),
-        val_interval=cfg.train_cfg.get("val_interval", 1),
-    )
+    cfg.train_cfg = stage_loop(cfg.train_cfg, row.iters)
     if cfg.get("val_evaluator") and len(indices) > 1:
         cfg.val_evaluator = as_list(cfg.val_evaluator) + [
             dict(type="mmrbdc.MemberAccuracy", position=position, index=index)
