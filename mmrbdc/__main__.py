@@ -1,6 +1,5 @@
 """The command ``mmrbdc``, and ``python -m mmrbdc``: one word for each of the tools."""
 
-import difflib
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -8,6 +7,7 @@ from importlib import import_module
 
 from mmrbdc import __version__
 from mmrbdc.cli import run_cli
+from mmrbdc.wording import did_you_mean
 
 COMMANDS = {
     "train": "mmrbdc.commands.train",
@@ -37,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(overview(), file=sys.stderr)
         sys.exit(2)
     else:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there is {', '.join(COMMANDS)}"
+        hint = did_you_mean(name, COMMANDS, f"there is {', '.join(COMMANDS)}", by=str)
         print(f"error: mmrbdc has no command {name!r}; {hint}", file=sys.stderr)
         sys.exit(2)
 

@@ -1,13 +1,14 @@
 """What a config gets wrong and only the classes that it names can tell, in one line."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 from urllib.error import URLError
 
+from mmrbdc.config_parts import class_name
 from mmrbdc.ops import lacks_ops
+from mmrbdc.wording import did_you_mean
 
 _OF_CONSTRUCTORS = (
     ArithmeticError,
@@ -100,8 +101,7 @@ def _unknown_type(error: BaseException, config: Any) -> str | None:
 
 
 def _not_known(name: str, registry: Any) -> str:
-    close = difflib.get_close_matches(name, sorted(_names(registry)), n=3)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "no name is like it"
+    hint = did_you_mean(name, sorted(_names(registry)), "no name is like it", most=3)
     kind = f" {registry.name}" if registry is not None else ""
     return f"type {name!r} names no{kind} that is registered: {hint}"
 
@@ -121,7 +121,7 @@ def _built(error: BaseException, config: Any) -> str:
     kind = frames[-1].f_locals.get("obj_type") if frames else None
     if kind is not None:
         values = frames[-1].f_locals.get("args") or {}
-        return f"{kind if isinstance(kind, str) else kind.__name__}({_short(values)}) fails: "
+        return f"{class_name(kind)}({_short(values)}) fails: "
     return f"dict({_short(config)}) fails: " if isinstance(config, Mapping) else ""
 
 

@@ -1,5 +1,6 @@
 """How values stand in messages."""
 
+import difflib
 import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,3 +35,36 @@ def counted(number: int, what: str) -> str:
     if number == 1:
         return f"1 {what}"
     return f"{number:,} {what}{'es' if what.endswith(('x', 's')) else 's'}"
+
+
+def closest(name: object, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Known names that are like one, the likest first.
+
+    Args:
+        name: that there is not.
+        known: names that there are.
+        most: how many.
+        cutoff: how like they must be, 0 to 1.
+    """
+    return difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
+
+
+def did_you_mean(
+    name: object,
+    known: Iterable[str],
+    otherwise: str,
+    *,
+    most: int = 1,
+    by: Callable[[str], str] = repr,
+) -> str:
+    """``did you mean 'NAME'?``, where a known name is like it.
+
+    Args:
+        name: that there is not.
+        known: names that there are.
+        otherwise: said where none is like it.
+        most: how many are named.
+        by: makes a name's text.
+    """
+    close = closest(name, known, most)
+    return f"did you mean {' or '.join(map(by, close))}?" if close else otherwise

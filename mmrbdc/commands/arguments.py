@@ -1,7 +1,6 @@
 """The parser of all commands, and arguments that several share. Imports nothing heavy."""
 
 import argparse
-import difflib
 import os
 import shlex
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mmrbdc.typed_options import ConfigOptions
+from mmrbdc.wording import closest
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -52,7 +52,7 @@ class CommandParser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if not name.startswith("--") or any(option.startswith(name) for option in known):
                 continue
-            close = difflib.get_close_matches(name[2:], [option[2:] for option in known], n=1)
+            close = closest(name[2:], [option[2:] for option in known])
             said = f"; there is no {name}" if name not in message or close else ""
             hints += said + (f", did you mean --{close[0]}?" if close else "")
         super().error(message + hints)

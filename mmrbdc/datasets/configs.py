@@ -52,12 +52,6 @@ def _evaluators(key: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield key, node
 
 
-def type_name(part: Mapping) -> str:
-    """The name of a part's type without its scope, where it is named and where it is a class."""
-    kind = part.get("type")
-    return str(getattr(kind, "__name__", str(kind))).rpartition(".")[-1]
-
-
 def stock_name(value: Any) -> Any:
     """A config's value, where it is the type of a reader of ours the name of the stock one in whose
     place that is put: both read the same, and differ in what they say of what they cannot read.

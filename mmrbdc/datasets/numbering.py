@@ -1,10 +1,9 @@
 """Whether data sets number the same classes alike: one rule for the check and for a run's start."""
 
-import difflib
 import unicodedata
 from collections.abc import Sequence
 
-from mmrbdc.wording import quoted
+from mmrbdc.wording import closest, quoted
 
 SORTED = "the sorted names"
 """What numbers the classes of image folders."""
@@ -53,7 +52,7 @@ def _with_nearest(names: Sequence[str], others: Sequence[str], most: int = 5) ->
     for name in names[:most]:
         near = by_look.get(_look(name))
         if near is None and len(names) == 1:
-            near = next(iter(difflib.get_close_matches(name, others, 1, cutoff=0.7)), None)
+            near = next(iter(closest(name, others, cutoff=0.7)), None)
         if near is None:
             shown.append(repr(name))
         elif unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", near):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.datasets.configs import find_datasets
 from mmrbdc.weights.read import file_sha256
 
@@ -43,8 +44,7 @@ def _sources(loader: Mapping[str, Any] | None) -> list[tuple[Path | None, str]]:
 
 
 def _source(dataset: Mapping[str, Any]) -> tuple[Path | None, str]:
-    kind = dataset.get("type")
-    name = getattr(kind, "__name__", str(kind)).rpartition(".")[-1]
+    name = type_name(dataset)
     root = Path(dataset.get("data_root") or "").expanduser()
     if dataset.get("ann_file"):
         return (root / dataset["ann_file"]).resolve(), ""

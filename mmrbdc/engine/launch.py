@@ -23,7 +23,8 @@ from mmrbdc.engine.checks.settings import check_parts, check_settings
 from mmrbdc.engine.checks.vis_backends import check_vis_backends
 from mmrbdc.engine.configs.cfg_options import merge_options
 from mmrbdc.engine.configs.custom_imports import import_custom
-from mmrbdc.engine.configs.loading import is_staged, load_config, refuse_study
+from mmrbdc.engine.configs.loading import load_config, refuse_study
+from mmrbdc.engine.configs.staged_keys import is_staged
 from mmrbdc.engine.evaluation.detector import PREDICTIONS, evaluation_facts, keep_predictions
 from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint
 from mmrbdc.engine.hooks.finite_loss import FiniteLossHook

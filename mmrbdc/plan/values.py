@@ -3,12 +3,12 @@
 Every function raises a PlanError that names the place, the value and what may stand there.
 """
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from mmrbdc import config_parts
 from mmrbdc.plan.errors import PlanError
 
 LARGEST_DENOMINATOR = 64
@@ -63,11 +63,7 @@ def one_of(value: Any, choices: Sequence[str], where: str) -> str:
 
 def check_keys(keys: Iterable[str], known: Sequence[str], where: str) -> None:
     """Refuse keys that there are not, with the closest that there is."""
-    for key in keys:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {listed(known)}"
-            raise PlanError(f"{where} has an unknown key {key!r}; {hint}")
+    config_parts.check_keys(keys, known, where, PlanError)
 
 
 def listed(words: Iterable[str]) -> str:

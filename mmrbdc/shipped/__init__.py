@@ -5,9 +5,10 @@ looks there for a config that names ``mmrbdc::FOLDER/NAME.py`` as its base; the 
 that says so is made when ``mmrbdc`` is imported.
 """
 
-import difflib
 import shlex
 from pathlib import Path
+
+from mmrbdc.wording import closest
 
 _CONFIGS = Path(__file__).parent / ".mim" / "configs"
 _PREFIX = "mmrbdc::"
@@ -56,10 +57,10 @@ def near_configs(name: str, most: int = 3) -> list[str]:
     known = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
     same = [other for other in known if Path(other).name == Path(below).name]
     if not same:
-        same = difflib.get_close_matches(below, known, n=most)
+        same = closest(below, known, most)
     if not same:
         stems = [Path(other).name for other in known]
-        close = difflib.get_close_matches(Path(below).name, stems, n=most)
+        close = closest(Path(below).name, stems, most)
         same = [other for other in known if Path(other).name in close]
     return same[:most]
 

@@ -35,6 +35,7 @@ from mmrbdc.engine.steps.staged_checks import check_staged
 from mmrbdc.growth import get_operator, import_operators
 from mmrbdc.methods import get_method, parse_protocol
 from mmrbdc.plan import DEFAULT_RATIO, PlanError, solve_lengths
+from mmrbdc.plan.values import check_keys, plain
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
 STAGE = ("members", "width", "inner")
@@ -81,7 +82,7 @@ class Variant:
             return self.name
         protocol = parse_protocol(self.config, name=self.label)
         kind = get_operator(protocol.operators[0]).parent_weights
-        return repr((_plain(self.config.stages[0]), kind, protocol.parents))
+        return repr((plain(self.config.stages[0]), kind, protocol.parents))
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
     cfg = load_config(str(path))
     if "study" not in cfg:
         raise PlanError(f"{path} has no 'study'; configs/studies has examples")
-    study = _plain(cfg.study)
-    _check_keys(study, STUDY_KEYS, f"{path}: study")
+    study = plain(cfg.study)
+    _check_dict(study, STUDY_KEYS, f"{path}: study")
     for key in ("recipe", "seeds", "budgets", "methods"):
         if not study.get(key):
             raise PlanError(f"{path}: study has no {key!r}; add study.{key}")
@@ -142,7 +143,7 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
                 f"{where}: a method's name is that of its folders and files; use letters, digits, "
                 "'.', '_' and '-'"
             )
-        _check_keys(settings, METHOD_KEYS, where)
+        _check_dict(settings, METHOD_KEYS, where)
         for key in settings.keys() & LISTS.keys():
             _check_list(settings[key], LISTS[key], f"{where}.{key}")
         _check_kinds(settings, where)
@@ -262,15 +263,7 @@ def _check_told_apart(variants: Sequence[Variant], where: str) -> None:
             )
 
 
-def _check_keys(settings: Any, known: Sequence[str], where: str) -> None:
+def _check_dict(settings: Any, known: Sequence[str], where: str) -> None:
     if not isinstance(settings, dict):
         raise PlanError(f"{where} must be a dict, got {settings!r}")
-    unknown = [key for key in settings if key not in known]
-    if unknown:
-        raise PlanError(f"{where} has unknown keys {', '.join(unknown)}; known: {', '.join(known)}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    check_keys(settings, known, where)

@@ -103,7 +103,7 @@ def test_members_of_another_kind_are_not_shared(tmp_path):
     "changes, words",
     [
         (dict(methods=dict(magic={})), "study.methods.magic, budget 1: protocol.method is 'magic'"),
-        (dict(metods={}), "unknown keys metods"),
+        (dict(metods={}), "unknown key 'metods'; did you mean 'methods'?"),
         (dict(seeds=[]), "study has no 'seeds'"),
         (
             dict(methods=dict(net2net=dict(stages=[(1, "3/4"), (1, 1)]))),
@@ -172,7 +172,7 @@ def test_members_of_another_kind_are_not_shared(tmp_path):
         ),
         (
             dict(methods=dict(rbdc=dict(stage=[(1, 1)]))),
-            "study.methods.rbdc has unknown keys stage",
+            "study.methods.rbdc has an unknown key 'stage'; did you mean 'stages'?",
         ),
     ],
 )

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
+from mmrbdc.config_parts import class_name
 from mmrbdc.datasets.configs import stock_name
 from mmrbdc.datasets.splits import split_of_test
+from mmrbdc.engine.configs.loading import read_config_file
 from mmrbdc.families import FAMILIES
 from mmrbdc.runs.errors import AnalysisError
 from mmrbdc.runs.pretraining import TRAINED_BY
@@ -86,7 +86,7 @@ def read_recipe(config: Path, training: Path) -> Recipe:
         AnalysisError: a file is unreadable or not of a detector of a known family.
     """
     try:
-        dumped = Config.fromfile(config, import_custom_modules=False)
+        dumped = read_config_file(config)
         kind, detector = dumped.model.backbone.type, dumped.model.get("type", "")
         seed = dumped.get("randomness", {}).get("seed")
         tested = dumped.to_dict()
@@ -113,7 +113,7 @@ def read_recipe(config: Path, training: Path) -> Recipe:
         loaders = (record.value(f"{name}_dataloader") for name in ("val", "train"))
         tested_on = split_of_test(tested.get("test_dataloader"), *loaders)
     family = _family(str(kind), config)
-    return Recipe(family, _short(detector), seed, lr, settings, weights, tested_on)
+    return Recipe(family, class_name(detector), seed, lr, settings, weights, tested_on)
 
 
 def _weights(record: Record, work_dir: Path) -> dict[str, str]:
@@ -138,17 +138,13 @@ def _lr(record: Record) -> float:
 
 
 def _family(kind: str, path: Path) -> str:
-    name = _short(kind)
+    name = class_name(kind)
     for family, architecture in FAMILIES.items():
         if name.lower().startswith(family) or name in architecture.backbone_types:
             return family
     raise AnalysisError(
         f"{path}: the backbone {kind!r} is of no known family; known: {', '.join(FAMILIES)}"
     )
-
-
-def _short(kind: Any) -> str:
-    return str(kind).rpartition(".")[2]
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

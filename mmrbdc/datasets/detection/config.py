@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.datasets.coco.index import refusal
 from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.coco.pictures import missing_files, shared_remark
 from mmrbdc.datasets.coco.places import check_places
 from mmrbdc.datasets.coco.table import Table
-from mmrbdc.datasets.configs import LOADERS, find_datasets, find_evaluators, is_remote, type_name
+from mmrbdc.datasets.configs import LOADERS, find_datasets, find_evaluators, is_remote
 from mmrbdc.datasets.detection.training import Kept, what_is_kept
 from mmrbdc.datasets.detection.uses import CocoUse, class_problem, is_coco, use_of
 from mmrbdc.datasets.errors import DataError

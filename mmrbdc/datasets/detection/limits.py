@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmrbdc.datasets.configs import find_evaluators, type_name
+from mmrbdc.config_parts import type_name
+from mmrbdc.datasets.configs import find_evaluators
 from mmrbdc.shipped import command
 from mmrbdc.wording import counted
 

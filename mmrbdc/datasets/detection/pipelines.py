@@ -8,7 +8,8 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmrbdc.datasets.configs import LOADERS, find_evaluators, type_name
+from mmrbdc.config_parts import type_name
+from mmrbdc.datasets.configs import LOADERS, find_evaluators
 from mmrbdc.datasets.errors import DataError
 
 _KNOWN = ("mmcv.", "mmdet.", "mmrbdc.")

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmrbdc.datasets.configs import joined, stated_classes, type_name
+from mmrbdc.config_parts import type_name
+from mmrbdc.datasets.configs import joined, stated_classes
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.wording import quoted
 

@@ -9,6 +9,7 @@ from mmpretrain.datasets import CustomDataset as MMPretrainCustomDataset
 from mmpretrain.datasets import ImageNet as MMPretrainImageNet
 from mmpretrain.registry import DATASETS as MMPRETRAIN_DATASETS
 
+from mmrbdc.config_parts import class_name
 from mmrbdc.datasets.errors import DataError, NoDataError
 from mmrbdc.datasets.folders.listing import ImageListing, list_images, read_image_list
 from mmrbdc.registry import DATASETS
@@ -161,7 +162,7 @@ def ours_for(kind: Any) -> type[_Listed] | None:
         None for every other class, a user's of the same name included.
     """
     if isinstance(kind, str):
-        if kind.rpartition(".")[2] not in ("CustomDataset", "ImageNet"):
+        if class_name(kind) not in ("CustomDataset", "ImageNet"):
             return None
         kind = MMPRETRAIN_DATASETS.get(kind)
     return _OURS.get(kind)

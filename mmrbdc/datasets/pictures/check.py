@@ -16,6 +16,7 @@ import numpy as np
 from mmengine.registry import TRANSFORMS, DefaultScope
 from rich.progress import track
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.pictures.header import kind_of, read_header
 from mmrbdc.datasets.pictures.load import LoadImageFromFile, reason_of
@@ -74,7 +75,7 @@ class Examination:
         self.resizes: list[Any] = []
         with DefaultScope.overwrite_default_scope(scope):
             for step in pipeline:
-                kind = _kind(step)
+                kind = type_name(step)
                 if kind == "LoadImageFromFile":
                     options = {k: v for k, v in step.items() if k not in ("type", "ignore_empty")}
                     self.loader = LoadImageFromFile(**options)
@@ -169,7 +170,7 @@ def picture_lines(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
 
 def _smallest(step: Mapping) -> list[dict]:
     """The resizing with the smallest result that a step may do; none for steps of other kinds."""
-    kind = _kind(step)
+    kind = type_name(step)
     scale: Any = step.get("scale")
     if kind == "Resize" or (kind == "ResizeEdge" and step.get("edge", "short") != "short"):
         return [dict(step)]
@@ -185,11 +186,6 @@ def _smallest(step: Mapping) -> list[dict]:
     known = ("type", "scale", "scales", "ratio_range", "resize_type")
     more = {key: value for key, value in step.items() if key not in known}
     return [dict(type=step.get("resize_type", "Resize"), scale=low, **more)]
-
-
-def _kind(step: Mapping) -> str:
-    kind = step.get("type")
-    return (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).rpartition(".")[2]
 
 
 def _in_processes(

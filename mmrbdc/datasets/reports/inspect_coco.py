@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.datasets.check import check_config_data
 from mmrbdc.datasets.coco.index import refuse
 from mmrbdc.datasets.coco.memory import judged
 from mmrbdc.datasets.coco.pictures import check_files, shared_remark
 from mmrbdc.datasets.coco.places import check_places
 from mmrbdc.datasets.coco.table import Table
-from mmrbdc.datasets.configs import LOADERS, check_storage, find_datasets, is_remote, type_name
+from mmrbdc.datasets.configs import LOADERS, check_storage, find_datasets, is_remote
 from mmrbdc.datasets.detection.limits import (
     COCO_MAX_DETS,
     Limit,

@@ -21,8 +21,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, IterableDataset
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.datasets import DataError
-from mmrbdc.datasets.configs import find_evaluators, type_name
+from mmrbdc.datasets.configs import find_evaluators
 from mmrbdc.models.wrappers import unwrapped
 
 _NOTHING_LEFT = "need at least one array to concatenate"

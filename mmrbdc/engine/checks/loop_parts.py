@@ -6,6 +6,8 @@ MMEngine asks the same when it builds the runner, with the whole loader in its m
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmrbdc.engine.configs.staged_keys import is_staged
+
 _PARTS = {
     "train": ("train_dataloader", "train_cfg", "optim_wrapper"),
     "val": ("val_dataloader", "val_cfg", "val_evaluator"),
@@ -50,9 +52,8 @@ def loop_errors(cfg: Mapping[str, Any]) -> list[str]:
     """
     if not cfg.get("model"):
         return []
-    staged = "stages" in cfg or "protocol" in cfg
     try:
-        check_loops(cfg, splits=("val",) if staged else tuple(_PARTS))
+        check_loops(cfg, splits=("val",) if is_staged(cfg) else tuple(_PARTS))
     except ValueError as error:
         return [str(error)]
     return []

@@ -19,6 +19,7 @@ _LEAST = {
     "val_dataloader.num_workers": 0,
     "test_dataloader.batch_size": 1,
     "test_dataloader.num_workers": 0,
+    "train_cfg.val_begin": 0,
     "train_cfg.val_interval": 1,
     "optim_wrapper.accumulative_counts": 1,
     "default_hooks.logger.interval": 1,

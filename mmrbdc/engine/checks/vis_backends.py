@@ -5,6 +5,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.config_parts import class_name
+
 PACKAGES = {
     "AimVisBackend": "aim",
     "ClearMLVisBackend": "clearml",
@@ -27,8 +29,8 @@ def check_vis_backends(cfg: Config) -> None:
     top: Any = cfg.get("vis_backends") or []
     backends = list(visualizer.get("vis_backends") or []) if isinstance(visualizer, dict) else []
     for backend in [*backends, *top]:
-        kind = str(backend.get("type") if isinstance(backend, dict) else backend)
-        package = PACKAGES.get(kind.rpartition(".")[-1])
+        kind = class_name(backend.get("type") if isinstance(backend, dict) else backend)
+        package = PACKAGES.get(kind)
         if package and find_spec(package) is None:
             raise ValueError(
                 f"visualizer.vis_backends: {kind} needs the package {package}, which is not "

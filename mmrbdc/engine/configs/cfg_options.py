@@ -2,14 +2,15 @@
 overrides.
 """
 
-import difflib
 import inspect
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmrbdc.engine.configs.staged_keys import SET_BY_USERS
 from mmrbdc.typed_options import Typed
+from mmrbdc.wording import did_you_mean
 
 _RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {"self"} | {
     "activation_checkpointing",
@@ -21,9 +22,6 @@ _RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {"self
     "sync_bn",
 }
 """What MMEngine's Runner reads from the top level of a config."""
-
-_STAGED_KEYS = ("stages", "protocol", "lockstep")
-"""What the staged runner reads beside that."""
 
 _TEXT_KEYS = ("experiment_name", "load_from", "work_dir")
 """Where MMEngine takes text and a config holds none, as a rule."""
@@ -46,15 +44,14 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
             parts; or a value that cannot be read.
     """
     options = dict(options or {})
-    read = _RUNNER_KEYS | set(_STAGED_KEYS)
+    read = _RUNNER_KEYS | set(SET_BY_USERS)
     known = sorted(read | set(cfg))
     for key in options:
         if "" in key.split("."):
             raise ValueError(f"--cfg-options {key}: one of its parts is empty; take out a dot")
         root = key.split(".")[0]
         if root not in known:
-            close = difflib.get_close_matches(root, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(cfg))}"
+            hint = did_you_mean(root, known, f"known: {', '.join(sorted(cfg))}")
             raise ValueError(f"--cfg-options {key}: the config has no {root!r}; {hint}")
         if root not in read:
             held = [path for name in sorted(read & set(cfg)) for path in _holding(cfg, name, root)]

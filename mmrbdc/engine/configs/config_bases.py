@@ -34,7 +34,7 @@ def check_bases(config: Path) -> None:
     _check(config, [], set())
 
 
-def did_you_mean(name: str) -> str:
+def configs_like(name: str) -> str:
     """``; did you mean ...`` for a config that is not there, empty where none is like it."""
     near = near_configs(name)
     ours = _OURS if name.startswith(_OURS) else ""
@@ -57,7 +57,7 @@ def _check(config: Path, above: list[Path], seen: set[Path]) -> None:
             raise FileNotFoundError(
                 f"config {config}: there is no base '{name}'"
                 + (f" ({base})" if str(base) != name else "")
-                + (did_you_mean(name) or "; correct _base_")
+                + (configs_like(name) or "; correct _base_")
             )
         _check(base, [*above, file], seen)
     seen.add(file)

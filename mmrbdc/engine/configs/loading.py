@@ -8,73 +8,27 @@ from typing import Any
 from mmengine.config import Config
 
 from mmrbdc.config_errors import ConfigError
-from mmrbdc.engine.configs.config_bases import check_bases, did_you_mean
+from mmrbdc.engine.configs.config_bases import check_bases, configs_like
 from mmrbdc.engine.configs.custom_imports import import_custom
 from mmrbdc.engine.configs.scope import drop_scope
 from mmrbdc.shipped import command, find_config, shipped_root
 
 
-def load_model_config(source: str) -> Any:
-    """Load the model of a config; see :func:`load_whole_config`."""
-    return load_whole_config(source).model
-
-
-def load_whole_config(source: str) -> Config:
-    """Load a config that has a model.
+def load_config(path: str | Path) -> Config:
+    """Read a config.
 
     Args:
-        source: Path of a config file, an ordinary or a staged one, or ``mmpretrain::`` and the
-            path of a config that MMPretrain ships.
-
-    Raises:
-        ValueError: No such shipped config, a file that is no config, or one without a model.
-        OSError: No such file.
-    """
-    if "::" in source:
-        source = _shipped_config(source)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-            config = Config.fromfile(source)
-    except SyntaxError as error:
-        raise ValueError(f"{source} is not a config file: {error}") from error
-    if "model" not in config:
-        raise ValueError(f"the config {source} has no 'model'")
-    return config
-
-
-def _shipped_config(source: str) -> str:
-    """The file of ``package::path``, found without the package's model index, which takes MMEngine
-    a second to read.
-    """
-    package, _, path = source.partition("::")
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        file = Path(folder) / ".mim" / "configs" / path
-        if file.is_file():
-            return str(file)
-    raise ValueError(
-        f"there is no config '{source}'; expected a package and a path, like "
-        "mmpretrain::deit/deit-base_16xb64_in1k.py"
-    )
-
-
-def load_config(path: str | Path) -> Config:
-    """Read a config file, or one that is shipped (see :func:`mmrbdc.shipped.find_config`).
+        path: of a file; or of one that is shipped (see :func:`mmrbdc.shipped.find_config`); or
+            ``mmpretrain::`` and the path of one that MMPretrain ships, or another package so.
 
     Raises:
         FileNotFoundError: there is none, or a base of it is not there.
         ValueError: it cannot be read.
     """
-    file = find_config(str(path))
-    if file is None:
-        raise FileNotFoundError(
-            f"no config file {path}, here or among those that are shipped, in "
-            f"{shipped_root() / 'configs'}{did_you_mean(str(path))}"
-        )
+    file = _file_of(str(path))
     check_bases(file)
     try:
-        cfg = Config.fromfile(str(file), import_custom_modules=False)
+        cfg = read_config_file(file)
         import_custom(cfg)
     except OSError as error:
         raise type(error)(f"config {path}: {error}") from error
@@ -88,6 +42,60 @@ def load_config(path: str | Path) -> Config:
     return Config(cfg.to_dict(), filename=cfg.filename, format_python_code=False)
 
 
+def load_model_config(source: str) -> Any:
+    """Load the model of a config; see :func:`load_whole_config`."""
+    return load_whole_config(source).model
+
+
+def load_whole_config(source: str) -> Config:
+    """Load a config that has a model; see :func:`load_config`.
+
+    Raises:
+        ValueError: It cannot be read, or has no model.
+        OSError: No such file.
+    """
+    config = load_config(source)
+    if "model" not in config:
+        raise ValueError(f"the config {source} has no 'model'")
+    return config
+
+
+def read_config_file(file: Path) -> Config:
+    """Read a config file as it is, without importing its ``custom_imports``: those of one that
+    MMEngine dumped need not be there any more.
+
+    Raises:
+        Exception: whatever the file, which is code, raises.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        return Config.fromfile(str(file), import_custom_modules=False)
+
+
+def _file_of(path: str) -> Path:
+    """Where a config is. That of another package is found without the package's model index, which
+    takes MMEngine a second to read.
+    """
+    found = find_config(path)
+    if found is not None:
+        return found
+    package, separator, below = path.partition("::")
+    if separator and package != "mmrbdc":
+        spec = find_spec(package) if package else None
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            file = Path(folder) / ".mim" / "configs" / below
+            if file.is_file():
+                return file
+        raise FileNotFoundError(
+            f"there is no config '{path}'; expected a package and a path, like "
+            "mmpretrain::deit/deit-base_16xb64_in1k.py"
+        )
+    raise FileNotFoundError(
+        f"no config file {path}, here or among those that are shipped, in "
+        f"{shipped_root() / 'configs'}{configs_like(path)}"
+    )
+
+
 def _hint(error: Exception) -> str:
     """What to do about a base that MMEngine could not find."""
     if "get external package" in str(error):
@@ -96,11 +104,6 @@ def _hint(error: Exception) -> str:
             "in no folder mmrbdc::_base_/../NAME.py"
         )
     return ""
-
-
-def is_staged(cfg: Config) -> bool:
-    """Whether the config describes a protocol rather than one run."""
-    return "stages" in cfg or "protocol" in cfg
 
 
 def refuse_study(cfg: Config) -> None:

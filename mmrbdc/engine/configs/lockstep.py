@@ -1,11 +1,11 @@
 """How the members of a stage share their run: the config's ``lockstep``."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from mmrbdc.models.siblings import COMPUTE
 from mmrbdc.plan import PlanError, without_removed
+from mmrbdc.plan.values import check_keys
 
 LOCKSTEP: dict[str, tuple[Any, ...]] = dict(
     compute=COMPUTE,
@@ -24,11 +24,8 @@ def lockstep_options(config: Mapping[str, Any]) -> dict[str, Any]:
         PlanError: an option or a value that there is not.
     """
     given = without_removed(config.get("lockstep") or {}, "lockstep")
+    check_keys(given, list(LOCKSTEP), "lockstep")
     for name, value in given.items():
-        if name not in LOCKSTEP:
-            close = difflib.get_close_matches(name, LOCKSTEP, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(LOCKSTEP)}"
-            raise PlanError(f"lockstep has an unknown key {name!r}; {hint}")
         if value not in LOCKSTEP[name]:
             choices = " or ".join(repr(choice) for choice in LOCKSTEP[name])
             raise PlanError(f"lockstep.{name} is {value!r}; it must be {choices}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmrbdc.engine.configs.run_config import STAGED_KEYS
+from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.weights import write_text
 
 FILE_NAME = "model.py"

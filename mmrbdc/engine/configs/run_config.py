@@ -8,16 +8,16 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.config_parts import as_list
 from mmrbdc.datasets.loading.rules import use_listed_datasets
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.configs.lockstep import lockstep_options
 from mmrbdc.engine.configs.schedule import fit_schedulers
+from mmrbdc.engine.configs.stage_loop import stage_loop
+from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.engine.inputs.real_batch import count_accumulated
 from mmrbdc.plan import PlanError, PlanRow
 from mmrbdc.seeding import derive_seed
-
-STAGED_KEYS = ("runner_type", "stages", "protocol", "lockstep", "cfg_options")
-"""Top-level keys of a staged config that an ordinary run does not have."""
 
 
 def run_config(
@@ -79,14 +79,11 @@ def run_config(
         raise PlanError(
             "train_cfg.max_epochs is missing: the length that param_scheduler is written for"
         )
-    schedulers = cfg.get("param_scheduler") or []
-    if isinstance(schedulers, dict):
-        schedulers = [schedulers]
     begin, end = part
     whole = round(row.iters / (end - begin))
     with told_as_config_error("param_scheduler"):
         cfg.param_scheduler = fit_schedulers(
-            schedulers,
+            as_list(cfg.get("param_scheduler")),
             recipe_epochs,
             whole,
             iters_per_epoch,
@@ -94,17 +91,10 @@ def run_config(
         )
     if begin:
         start = dict(type="mmrbdc.ScheduleStartHook", iters=round(begin * whole))
-        cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), start]
-    cfg.train_cfg = dict(
-        type="mmrbdc.StageLoop",
-        max_iters=row.iters,
-        val_begin=cfg.train_cfg.get("val_begin", 1),
-        val_interval=cfg.train_cfg.get("val_interval", 1),
-    )
+        cfg.custom_hooks = [*as_list(cfg.get("custom_hooks")), start]
+    cfg.train_cfg = stage_loop(cfg.train_cfg, row.iters)
     if cfg.get("val_evaluator") and len(indices) > 1:
-        metrics = cfg.val_evaluator
-        metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
-        cfg.val_evaluator = metrics + [
+        cfg.val_evaluator = as_list(cfg.val_evaluator) + [
             dict(type="mmrbdc.MemberAccuracy", position=position, index=index)
             for position, index in enumerate(indices)
         ]

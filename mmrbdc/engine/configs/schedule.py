@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.wording import counted
 
 MAX_WARMUP_SHARE = 0.1
@@ -47,7 +48,7 @@ def fit_schedulers(
             boundary beyond the recipe, or a ``warmup_iters`` that stage or recipe cannot have.
     """
     for scheduler in schedulers:
-        name = _name(scheduler)
+        name = type_name(scheduler)
         if name.startswith(UNFITTED):
             raise ValueError(
                 f"param_scheduler {name!r} cannot be fitted to the length of a stage; use a "
@@ -101,7 +102,7 @@ def fit_schedulers(
             scheduler["milestones"] = [max(1, m) for m in after]
         if "step_size" in original:
             scheduler["step_size"] = max(1, fit(begin + original["step_size"]) - scheduler["begin"])
-        if _name(original).startswith("Exponential"):
+        if type_name(original).startswith("Exponential"):
             epochs = original.get("end", recipe_epochs) - begin
             iters = max(1, scheduler["end"] - scheduler["begin"])
             scheduler["gamma"] = original["gamma"] ** (epochs / iters)
@@ -127,9 +128,3 @@ def _check_warmup(warmup_iters: int, stage_iters: int, *, has_warmup: bool) -> N
             "give that length; add dict(type='LinearLR', start_factor=..., begin=0, end=...), and "
             "let what follows begin at its end"
         )
-
-
-def _name(scheduler: dict) -> str:
-    """The type's name, which a config may write with its scope or as a class."""
-    kind = scheduler.get("type")
-    return getattr(kind, "__name__", str(kind)).rpartition(".")[2]

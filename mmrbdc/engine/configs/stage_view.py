@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.engine.configs.stage_loop import check_train_cfg
 from mmrbdc.engine.configs.template_members import train_templates
 from mmrbdc.engine.inputs.image_size import input_size, set_image_size
 from mmrbdc.families import architecture_from_config
@@ -41,7 +42,8 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
             that reach into ``stages`` took effect when ``stage`` was parsed.
 
     Raises:
-        PlanError: The stage has an image size, and overrides that change it another way.
+        PlanError: A ``train_cfg`` that stages do not follow; or the stage has an image size, and
+            overrides that change it another way.
         FamilyError: A width, depth or image size that the family cannot have.
     """
     config = Config(cfg.to_dict())
@@ -49,6 +51,7 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
     config.merge_from_dict(
         {key: value for key, value in (options or {}).items() if key.split(".")[0] != "stages"}
     )
+    check_train_cfg(config.get("train_cfg") or {})
     member = architecture_from_config(config.model).scaled(stage.width)
     member = member.at_inner(stage.inner).at_depth(stage.depth)
     if stage.img_size is not None:

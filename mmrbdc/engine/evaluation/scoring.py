@@ -6,6 +6,7 @@ from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
+from mmrbdc.config_parts import as_list
 from mmrbdc.datasets.loading.rules import read_by_rules
 from mmrbdc.engine.inputs.loading_errors import loading_errors_in_words
 from mmrbdc.models.siblings import Siblings
@@ -20,8 +21,7 @@ def score(siblings: Siblings, cfg: Config, split: str = "val") -> dict[str, floa
         split: ``val`` or ``test``.
     """
     loader = Runner.build_dataloader(cfg[f"{split}_dataloader"], seed=0)
-    metrics = cfg[f"{split}_evaluator"]
-    metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
+    metrics = as_list(cfg[f"{split}_evaluator"])
     metrics = [metric for metric in metrics if metric["type"] != "mmrbdc.MemberAccuracy"]
     metrics += [
         dict(type="mmrbdc.MemberAccuracy", position=position, index=index)

@@ -10,6 +10,7 @@ from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.registry import OPTIM_WRAPPERS
 
 
@@ -36,7 +37,7 @@ def fit_amp_to_device(cfg: Config) -> None:
         ValueError: the device has no such mixed precision, or an operator of the model none.
     """
     wrapper = cfg.get("optim_wrapper") or {}
-    if str(wrapper.get("type")).rpartition(".")[-1] != "AmpOptimWrapper":
+    if type_name(wrapper) != "AmpOptimWrapper":
         return
     dtype = wrapper.get("dtype")
     if get_device() == "cpu":

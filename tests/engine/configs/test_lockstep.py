@@ -38,7 +38,7 @@ def test_defaults_are_what_nothing_given_means(images, tmp_path):
     "given, message",
     [
         (dict(comput="loop"), "'comput'; did you mean 'compute'"),
-        (dict(x=1), "'x'; known: compute, channels_last"),
+        (dict(x=1), "'x'; known: 'compute', 'channels_last'"),
         (dict(compute="vmap"), "lockstep.compute is 'vmap'; it must be 'loop' or 'stacked'"),
         (dict(channels_last="yes"), "'yes'; it must be False or True"),
         (dict(augmentation="own"), "lockstep.augmentation='own': augmentations of each member's"),

@@ -138,7 +138,7 @@ def test_raw_and_averaged_parents_do_not_mix(files, main, capsys):
     [
         ("nowhere.py", "nowhere.py"),
         ("mmpretrain::deit/deit-huge.py", "there is no config 'mmpretrain::deit/deit-huge.py'"),
-        ("broken.py", "broken.py is not a config file"),
+        ("broken.py", "config broken.py: SyntaxError: "),
         ("empty.py", "has no 'model'"),
         ("mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py", "the model is a MaskRCNN"),
     ],
