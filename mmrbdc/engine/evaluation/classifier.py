@@ -1,10 +1,10 @@
 """Scoring a protocol's final model, or another file of its architecture, on the test split."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 
 from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.configs.run_config import test_config
@@ -20,7 +20,7 @@ def score_final(
     protocol: Protocol,
     path: Path,
     weights: Literal["raw", "ema"] | None,
-    logger: MMLogger,
+    remark: Callable[[str], None],
 ) -> dict[str, float]:
     """Score a file on the test split.
 
@@ -29,14 +29,14 @@ def score_final(
         protocol: its protocol.
         path: of the file.
         weights: which of them, where it holds both.
-        logger: for remarks on the data.
+        remark: is told each remark on the data.
 
     Returns:
         The evaluator's metrics.
     """
     run = test_config(stage_config(cfg, protocol.stages[-1], cfg.get("cfg_options")))
     for line in check_config_data(run):
-        logger.warning(line)
+        remark(line)
     siblings = Siblings(run.model, seeds=[0])
     load_strict(siblings.members[0], read_model(path, weights=weights).state_dict, source=str(path))
     metrics = score(siblings, run, "test")

@@ -115,4 +115,7 @@ class StagedRunner:
             how = "name another file" if checkpoint else f"make it with: {trained}"
             raise PlanError(f"{path} does not exist; {how}")
         prepare_distributed(run.cfg)
-        return score_final(run.cfg, run.protocol, path, weights, run.logger)
+        return score_final(run.cfg, run.protocol, path, weights, self._remark)
+
+    def _remark(self, line: str) -> None:
+        self.protocol_run.logger.warning(line)  # which makes the log's file
