@@ -1,7 +1,22 @@
 """Where the numbers of a child come from: what an operator says of each tensor that it makes."""
 
 from dataclasses import dataclass
+from enum import Enum
 from math import prod
+
+
+class Rule(str, Enum):
+    """How a tensor is made, where operators go by it; reports show the words."""
+
+    COPIED = "copied"
+    MEAN = "mean"
+    SUM = "sum"
+    PLACED = "placed"
+    SHARED = "placed/k"
+    """Placed and divided by the number of parents."""
+    MIXED = "mixed"
+
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,7 @@ class Placement:
     """How one tensor of a child is made.
 
     Attributes:
-        rule: In a word: ``placed``, ``placed/k`` (divided by the number of parents), ``mean``,
-            ``copied``; other operators have words of their own.
+        rule: In a word: a :class:`Rule`, or words of the operator's own.
         blocks: The boxes that hold single parents' numbers; empty when none does.
     """
 

@@ -207,7 +207,7 @@ def make_report(
                 shape=tuple(child[name].shape),
                 role=entry.role,
                 block=entry.block,
-                rule=placements[name].rule,
+                rule=str(placements[name].rule),
                 blocks=placements[name].blocks,
                 zeros=child[name].numel() - int(child[name].count_nonzero()),
             )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Axis, Layout, Space
-from mmrbdc.growth.placement import Placement
+from mmrbdc.growth.placement import Placement, Rule
 
 Share = Callable[[str, Space, Tensor], Tensor]
 """(tensor name, space, source) -> the share of each new channel, in float64."""
@@ -126,6 +126,6 @@ def widening_placements(layout: Layout, writers: str, readers: str) -> dict[str,
     """Return placements that name a rule for tensors that only write and one for readers."""
     placements = {}
     for name, entry in layout.entries.items():
-        rule = readers if entry.reads_space else writers if entry.writes_space else "copied"
+        rule = readers if entry.reads_space else writers if entry.writes_space else Rule.COPIED
         placements[name] = Placement(rule)
     return placements

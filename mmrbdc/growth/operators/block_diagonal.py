@@ -25,7 +25,7 @@ from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Entry, Layout
-from mmrbdc.growth.placement import Block, Placement
+from mmrbdc.growth.placement import Block, Placement, Rule
 
 
 def grow(
@@ -53,9 +53,9 @@ def grow(
     child: dict[str, Tensor] = {}
     for name, placement in placements.items():
         sources = [parent[name] for parent in parents]
-        if placement.rule == "copied":
+        if placement.rule is Rule.COPIED:
             child[name] = sources[0].clone()
-        elif placement.rule == "mean":
+        elif placement.rule is Rule.MEAN:
             child[name] = torch.stack([source.to(sources[0].device) for source in sources]).mean(0)
         else:
             child[name] = place(sources, placement, layout, name)
@@ -83,16 +83,16 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
     placements = {}
     for name, entry in layout.entries.items():
         if entry.role == "counter":
-            placements[name] = Placement("copied")
+            placements[name] = Placement(Rule.COPIED)
         elif not (entry.writes_space or entry.reads_space):
-            placements[name] = Placement("mean")
+            placements[name] = Placement(Rule.MEAN)
         else:
             blocks = tuple(
                 block
                 for parent in range(len(sizes))
                 for block in _blocks(entry, layout, parent, sizes[parent], offsets[parent])
             )
-            placements[name] = Placement("placed" if entry.writes_space else "placed/k", blocks)
+            placements[name] = Placement(Rule.PLACED if entry.writes_space else Rule.SHARED, blocks)
     return placements
 
 
@@ -132,7 +132,7 @@ def _blocks(
 
 
 def place(sources: Sequence[Tensor], placement: Placement, layout: Layout, name: str) -> Tensor:
-    """Write each parent's maps into its boxes of a zero tensor; ``placed/k`` is divided by k.
+    """Write each parent's maps into its boxes of a zero tensor; ``Rule.SHARED`` is divided by k.
 
     Args:
         sources: The tensor ``name`` of each parent.
@@ -149,7 +149,7 @@ def place(sources: Sequence[Tensor], placement: Placement, layout: Layout, name:
         boxes = placement.blocks[i * per_parent : (i + 1) * per_parent]
         for box, part in zip(boxes, fused_maps(source, fused), strict=True):
             out[box.slices] = part
-    return out / len(sources) if placement.rule == "placed/k" else out
+    return out / len(sources) if placement.rule is Rule.SHARED else out
 
 
 def fused_maps(source: Tensor, fused: Sequence[int]) -> list[Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.parents.depth import renumbered
-from mmrbdc.growth.placement import Block, Placement
+from mmrbdc.growth.placement import Block, Placement, Rule
 
 NAME = "concatenation"
 
@@ -54,7 +54,9 @@ def grow(
 def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
     """Say what :func:`grow` does with each tensor; raises as it does."""
     return {
-        name: Placement("copied", (Block(parent, tuple((0, size) for size in layout.shape(name))),))
+        name: Placement(
+            Rule.COPIED, (Block(parent, tuple((0, size) for size in layout.shape(name))),)
+        )
         for name, (parent, _) in _sources(layout, sizes).items()
     }
 

@@ -29,7 +29,7 @@ from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.layout import Entry, Layout
 from mmrbdc.growth.maps.inner import Spaces, grown_spaces, inner_weights, neutral, reads, writes
 from mmrbdc.growth.maps.widening import along
-from mmrbdc.growth.placement import Placement
+from mmrbdc.growth.placement import Placement, Rule
 
 NAME = "firefly"
 NEW_CANDIDATES = 70
@@ -130,7 +130,7 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
     for name, entry in layout.entries.items():
         rules = ["rows split or new"] if writes(entry, spaces) else []
         rules += ["columns halved or new"] if reads(entry, spaces) else []
-        placements[name] = Placement("; ".join(rules) or "copied")
+        placements[name] = Placement("; ".join(rules) or Rule.COPIED)
     return placements
 
 

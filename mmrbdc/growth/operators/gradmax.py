@@ -41,7 +41,7 @@ from mmrbdc.growth.maps.inner import (
     writes,
 )
 from mmrbdc.growth.operators.gradmax_search import STEPS, search_incoming
-from mmrbdc.growth.placement import Placement
+from mmrbdc.growth.placement import Placement, Rule
 
 NAME = "gradmax"
 IMAGES = 128
@@ -92,7 +92,7 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
     for name, entry in layout.entries.items():
         rules = [incoming] if writes(entry, spaces) else []
         rules += [outgoing] if reads(entry, spaces) else []
-        placements[name] = Placement("; ".join(rules) or "copied")
+        placements[name] = Placement("; ".join(rules) or Rule.COPIED)
     return placements
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
-from mmrbdc.growth.placement import Block, Placement
+from mmrbdc.growth.placement import Block, Placement, Rule
 
 NAME = "keep"
 
@@ -46,7 +46,7 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
     """Say what :func:`grow` does with each tensor; raises as it does."""
     _check(layout, sizes)
     return {
-        name: Placement("copied", (Block(0, tuple((0, size) for size in layout.shape(name))),))
+        name: Placement(Rule.COPIED, (Block(0, tuple((0, size) for size in layout.shape(name))),))
         for name in layout.entries
     }
 

@@ -40,7 +40,7 @@ from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.maps.templates import is_mixed, mix, plain_state, template_layout, template_names
 from mmrbdc.growth.operators import block_diagonal
-from mmrbdc.growth.placement import Placement
+from mmrbdc.growth.placement import Placement, Rule
 
 NAME = "mixture-growth"
 COPY_NOISE = 0.05
@@ -102,13 +102,13 @@ def grow(
     child: dict[str, Tensor] = {}
     for name, placement in placements.items():
         first, second = (state[name] for state in plain)
-        if placement.rule == "copied":
+        if placement.rule is Rule.COPIED:
             child[name] = first.clone()
-        elif placement.rule == "sum":
+        elif placement.rule is Rule.SUM:
             child[name] = first + second.to(first.device)
         else:
             child[name] = block_diagonal.place([first, second], placement, layout, name)
-        if placement.rule == "mixed":
+        if placement.rule is Rule.MIXED:
             templates, coefficients = template_names(name)
             beside = [
                 mix(parent[templates], off_diagonal(parent[coefficients], generator))
@@ -137,11 +137,15 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
             )
     placements = {}
     for name, placement in block_diagonal.describe(layout, sizes).items():
-        rule = {"mean": "sum", "placed/k": "placed"}.get(placement.rule, placement.rule)
+        rule = _INSTEAD.get(placement.rule, placement.rule)
         if is_mixed(layout.entries[name]):
-            rule = "mixed"
+            rule = Rule.MIXED
         placements[name] = Placement(rule, placement.blocks)
     return placements
+
+
+_INSTEAD: dict[str, str] = {Rule.MEAN: Rule.SUM, Rule.SHARED: Rule.PLACED}
+"""Of block-diagonal coupling: the child's logits are the sum of its parents'."""
 
 
 def _place_beside(
