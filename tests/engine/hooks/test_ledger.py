@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmrbdc.engine import LedgerHook
+from mmrbdc.plan import Price
 from tests.engine.tiny_runs import (
     BATCH,
     ITERS_PER_EPOCH,
@@ -109,6 +110,23 @@ def test_a_resumed_run_goes_on_counting_from_its_checkpoint(images, tmp_path):
     resumed = hook_of(train(run))
     assert resumed.samples == hook.samples == 60
     assert load_json(folder / "curve.json") == whole
+
+
+def test_a_price_that_changes_on_the_way_is_charged_as_it_was(images, tmp_path):
+    """One figure per member; from the second epoch on the first trains less; resumed too."""
+    plan, run = run_with_ledger(images, tmp_path, epochs=3)
+    changes = ((0, (7, 5)), (ITERS_PER_EPOCH, (2, 5)))
+    run.custom_hooks[0].price = [[since, list(figures)] for since, figures in changes]
+    run.custom_hooks[0].flops_once = [1000.0, 1.0]
+    run.default_hooks.checkpoint.max_keep_ckpts = 5
+    expected = Price(changes).spent(plan.feed, 3 * ITERS_PER_EPOCH)
+    assert expected == (7 * 20 + 2 * 40, 5 * 60)
+    for again in (False, True):
+        hook = hook_of(train(run))
+        assert hook.member_flops == [1000 + expected[0], 1 + expected[1]]
+        assert hook.stage_flops == sum(hook.member_flops)
+        run.load_from, run.resume = str(Path(run.work_dir) / "epoch_1.pth"), True
+        run.experiment_name += f"-resumed{again}"
 
 
 def test_a_second_run_of_a_process_starts_from_nothing(images, tmp_path):
