@@ -19,7 +19,7 @@ from mmrbdc.weights import read_checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print one line a run."""
+    """Print one line per run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

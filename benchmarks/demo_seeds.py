@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     failed = [seed for seed, code in zip(args.seeds, codes, strict=True) if code]
     if failed:
         raise ValueError(
-            f"seed(s) {failed} failed; see {out}/seed*.log, then give the command again"
+            f"seeds that failed: {failed}; see {out}/seed*.log, then give the command again"
         )
     compare = [sys.executable, str(ROOT / "tools/compare.py"), str(out), "--out", str(out)]
     subprocess.run(compare, check=True)

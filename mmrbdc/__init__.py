@@ -5,7 +5,7 @@ The rooms, lowest floor first; imports go down, never up:
 * ``growth``: how weights grow, pure functions on state dicts (needs torch, nothing else)
 * ``families``: what is known of one architecture at any width
 * ``plan``: stages, budgets and FLOPs, before anything runs
-* ``methods``: training systems, one a file: rules, steps, words for people
+* ``methods``: training systems, one per file: rules, steps, words for people
 * ``weights``: files in and out, strict and safe
 * ``runs``: one account of the files of a work dir
 * ``datasets``, ``models``, ``engine``: MMEngine's, MMPretrain's and MMDetection's side

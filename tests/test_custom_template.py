@@ -227,7 +227,7 @@ def test_small_detectors_train_on_the_template(tmp_path, detector):
     [
         (
             650,
-            "image_size=650 is no multiple of .* patch size 16; set it to 640 or 656",
+            "image_size=650 is not a multiple of .* patch size 16; set it to 640 or 656",
         ),
         (7, "image_size=7 .* set it to 16"),
         ("640", "image_size='640': give one number of pixels"),

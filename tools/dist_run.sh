@@ -11,7 +11,7 @@ shift 3
 case $processes in
     gpu | cpu | auto) ;;
     0* | *[!0-9]* | "")
-        echo "error: PROCESSES is '$processes', not how many to start, one a GPU, from 1:" \
+        echo "error: PROCESSES is '$processes', not how many to start, one per GPU, from 1:" \
             "tools/dist_${script%.py}.sh $(printf %q "$config") 8" >&2
         exit 2
         ;;

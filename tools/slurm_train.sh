@@ -2,7 +2,7 @@
 # Train under Slurm: tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of tools/train.py]
 #
 # One job that waits for its end (srun). With APART=1 a protocol becomes a chain of batch jobs
-# instead: each stage an array with one job a member, each junction the dependency of one array on
+# instead: each stage an array with one job per member, each junction the dependency of one array on
 # the one before, and a last job that scores the junctions and writes the final model.
 #
 # From the environment: GPUS (8; with APART=1 per member, 1), GPUS_PER_NODE (8), CPUS_PER_TASK (8),
@@ -63,7 +63,7 @@ before='' stage=0
 for count in $members; do
     before=$(submit "$job-stage$stage" "$before" "0-$((count - 1))" \
         --stage "$stage" --member __MEMBER__ "$@")
-    echo "stage $stage: job $before, $count member(s)"
+    echo "stage $stage: job $before, members: $count"
     stage=$((stage + 1))
 done
 last=$(submit "$job-final" "$before" none "$@")

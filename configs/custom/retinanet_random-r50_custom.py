@@ -2,7 +2,7 @@
 
 The lower bound of retinanet_rbdc-r50_custom.py and retinanet_scratch-r50_custom.py, which differ
 in the backbone's weights only. The data and the size of images: dataset.py;
-length and learning rate: schedule.py. 8 images a step.
+length and learning rate: schedule.py. 8 images per step.
 
 Expected: depends on the data.
 Hardware: planned for one GPU; time not measured yet.

@@ -5,7 +5,7 @@ mask-rcnn_deit-b-scratch-pre_sfp_8xb2-lsj-36e_coco-640px.py, which differ in the
 only. Layer decay suits pretrained weights: it holds the early layers near the random ones.
 
 Recipe: the cheap one, with a seventh of the pixels of
-mask-rcnn_deit-b-random_sfp_8xb8-lsj-100e_coco.py: 640 px and 36 epochs of 16 images a step. The
+mask-rcnn_deit-b-random_sfp_8xb8-lsj-100e_coco.py: 640 px and 36 epochs of 16 images per step. The
 rest is as there: simple feature pyramid, windows of 14 x 14 tokens with four global blocks,
 large-scale jitter, AdamW with layer decay 0.7.
 

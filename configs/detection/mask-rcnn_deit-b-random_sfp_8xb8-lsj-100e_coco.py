@@ -5,7 +5,7 @@ mask-rcnn_deit-b-scratch-pre_sfp_8xb8-lsj-100e_coco.py, which differ in the back
 only. Layer decay suits pretrained weights: it holds the early layers near the random ones.
 
 Recipe: ViTDet's (arXiv 2203.16527). Simple feature pyramid, windows of 14 x 14 tokens with four
-global blocks, large-scale jitter at 1024 px, 100 epochs of 64 images a step, AdamW with layer
+global blocks, large-scale jitter at 1024 px, 100 epochs of 64 images per step, AdamW with layer
 decay 0.7. Differences: no relative positions, gradients clipped.
 
 Expected: not run yet.

@@ -3,7 +3,7 @@
 The lower bound of mask-rcnn_r50-rbdc-pre_fpn_1x_coco.py and
 mask-rcnn_r50-scratch-pre_fpn_1x_coco.py, which differ in the backbone's weights only.
 
-Recipe: MMDetection's 1x (12 epochs, 16 images a step, 1333 x 800) with AdamW, lr 2e-4, as its
+Recipe: MMDetection's 1x (12 epochs, 16 images per step, 1333 x 800) with AdamW, lr 2e-4, as its
 configs use it for backbones of this pretraining recipe; the whole backbone trains, and BatchNorm's
 statistics are shared by the GPUs.
 

@@ -91,7 +91,7 @@ def look_at_files(args: argparse.Namespace) -> "tuple[list[SplitReport], list[st
         raise DataError(f"{twice[0]} is given twice; give each annotation file once")
     none = [folder for folder in folders if folder and not Path(folder).is_dir()]
     if none:
-        raise DataError(f"--images {none[0]} is no folder; name that of the images")
+        raise DataError(f"--images {none[0]} is not a folder; name that of the images")
     return inspect(
         [
             CocoSplit(

@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
     if args.images and not args.images.is_dir():
-        raise AnalysisError(f"--images {args.images} is no folder; name that of the test images")
+        raise AnalysisError(f"--images {args.images} is not a folder; name that of the test images")
     findings = analyse(
         _read(args),
         resamples=args.resamples,

@@ -29,7 +29,8 @@ def fraction(value: Any, where: str) -> Fraction:
     simple = exact.limit_denominator(LARGEST_DENOMINATOR)
     if abs(simple - exact) > WIDTH_TOLERANCE * exact:
         raise PlanError(
-            f"{where} is {value!r}, which is no simple fraction; write it as a string such as '1/3'"
+            f"{where} is {value!r}, which is not a simple fraction; write it as a string such as "
+            "'1/3'"
         )
     return simple
 

@@ -185,10 +185,10 @@ def variant_config(
 
 
 def runs_of(grid: Grid) -> list[tuple[Variant, int]]:
-    """All (variant, seed), seed by seed, the dearest first."""
+    """All (variant, seed), seed by seed, the largest budget first."""
     seeds = sorted({seed for variant in grid.variants for seed in variant.seeds})
-    dearest = sorted(grid.variants, key=lambda variant: -variant.budget)
-    return [(v, seed) for seed, v in product(seeds, dearest) if seed in v.seeds]
+    largest = sorted(grid.variants, key=lambda variant: -variant.budget)
+    return [(v, seed) for seed, v in product(seeds, largest) if seed in v.seeds]
 
 
 def _stage(stage: Any) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Preprocessing:
         if self.channels not in CHANNELS or not fits or not all(map(math.isfinite, values)):
             raise WeightsError(
                 f"a preprocessing of mean {list(self.mean)}, std {list(self.std)}, channels "
-                f"{self.channels!r}: one number a channel, three for 'rgb' or 'bgr', one for 'grey'"
+                f"{self.channels!r}: one number per channel, three for 'rgb' or 'bgr', one for "
+                "'grey'"
             )
         if min(self.std) <= 0:
             raise WeightsError(f"a preprocessing of std {list(self.std)}: every one is above zero")

@@ -120,7 +120,10 @@ def test_annotation_files_print_the_line_of_the_config(check, scenes, capsys):
     [
         (["a.json", "b.json", "--images", "a", "b", "c"], "3 folders for 2 annotation files"),
         (["a.json", "b.json", "a.json"], "a.json is given twice"),
-        (["a.json", "b.json", "--images", "configs", "no where"], "--images no where is no folder"),
+        (
+            ["a.json", "b.json", "--images", "configs", "no where"],
+            "--images no where is not a folder",
+        ),
         (["a.json", "--renumber", "/dev/null/x.json"], "--renumber: nothing can be written into"),
         (["configs/mask-rcnn_rbdc-r50_coco.py", "a.json"], "one config"),
     ],

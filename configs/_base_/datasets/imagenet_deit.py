@@ -3,7 +3,7 @@
 # mode, three repeats of every image, incomplete batches dropped; for evaluation the short side to
 # 256, centre 224. Mixup 0.8, CutMix 1.0 and label smoothing 0.1 belong to the model.
 # The official code repeats images only when it runs distributed; here it does always.
-# 128 images a GPU make the official batch of 1,024 on 8 GPUs. For default_scope='mmpretrain'.
+# 128 images per GPU make the official batch of 1,024 on 8 GPUs. For default_scope='mmpretrain'.
 #
 # Layout: data/imagenet/{train,val}/CLASS/IMAGE. For another place and other classes set
 # {train,val,test}_dataloader.dataset.data_root, data_preprocessor.num_classes and

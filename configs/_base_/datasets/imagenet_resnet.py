@@ -2,7 +2,7 @@
 # MMPretrain's resnet50_8xb256-rsb-a2-300e_in1k (79.55 % top-1 with ResNet-50): bicubic random resized
 # crop, flip, RandAugment rand-m7-mstd0.5-inc1, three repeats of every image, incomplete batches
 # dropped; for evaluation the short side to 236, centre 224. Mixup 0.1, CutMix 1.0, the sigmoid loss
-# and drop-path 0.05 belong to the model, LAMB at 5e-3 to the schedule. 256 images a GPU make the
+# and drop-path 0.05 belong to the model, LAMB at 5e-3 to the schedule. 256 images per GPU make the
 # recipe's batch of 2,048 on 8 GPUs. Layout and keys as in imagenet_deit.py.
 _base_ = "./imagenet_deit.py"
 bgr_mean = [103.53, 116.28, 123.675]

@@ -1,4 +1,4 @@
-# MMDetection's 1x (12 epochs of 16 images a step) with the optimizer that its configs use for
+# MMDetection's 1x (12 epochs of 16 images per step) with the optimizer that its configs use for
 # ResNets of the "ResNet strikes back" recipe: resnet_strikes_back/mask-rcnn_r50-rsb-pre_fpn_1x_coco.py.
 _base_ = "mmdet::_base_/schedules/schedule_1x.py"
 optim_wrapper = dict(

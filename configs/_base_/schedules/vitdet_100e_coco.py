@@ -1,4 +1,4 @@
-# ViTDet's (arXiv 2203.16527; detectron2, projects/ViTDet): AdamW, 100 epochs of 64 images a step,
+# ViTDet's (arXiv 2203.16527; detectron2, projects/ViTDet): AdamW, 100 epochs of 64 images per step,
 # lr 1e-4 dropped after 89 % and 96 % of them, 250 iterations of warm-up, and a lr that falls layer by
 # layer towards the image, by 0.7 a layer for a ViT-B. Gradients are clipped, which ViTDet does not do.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=100, val_interval=5)

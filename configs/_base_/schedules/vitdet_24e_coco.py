@@ -1,4 +1,4 @@
-# 24 epochs of 4 images a step with a larger lr, for the mini DeiT; layer decay 0.8 for its four
+# 24 epochs of 4 images per step with a larger lr, for the mini DeiT; layer decay 0.8 for its four
 # layers. Otherwise as vitdet_100e_coco.py.
 _base_ = "./vitdet_100e_coco.py"
 train_cfg = dict(max_epochs=24, val_interval=24)

@@ -1,4 +1,4 @@
-# 36 epochs of 16 images a step, the lr dropped at the same shares of them; otherwise as
+# 36 epochs of 16 images per step, the lr dropped at the same shares of them; otherwise as
 # vitdet_100e_coco.py.
 _base_ = "./vitdet_100e_coco.py"
 train_cfg = dict(max_epochs=36, val_interval=3)

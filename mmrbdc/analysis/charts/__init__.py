@@ -1,1 +1,1 @@
-"""Charts as SVG, one a file."""
+"""Charts as SVG, one per file."""

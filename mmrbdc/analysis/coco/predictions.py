@@ -147,7 +147,7 @@ def _problem(detection: dict[str, Any], annotations: Annotations, iou_type: IoUT
         )
     pixels = rle_pixels(mask["counts"])
     if pixels != size[0] * size[1]:
-        found = "is no RLE" if pixels is None else f"describes {pixels} pixels"
+        found = "is not an RLE" if pixels is None else f"describes {pixels} pixels"
         return (
             f"the mask's 'counts' {shown(mask['counts'])} {found}, image {image['id']} has "
             f"{size[0]} x {size[1]}; write the predictions again"

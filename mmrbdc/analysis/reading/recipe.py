@@ -92,7 +92,7 @@ def read_recipe(config: Path, training: Path) -> Recipe:
         tested = dumped.to_dict()
     except (SyntaxError, AttributeError, KeyError, TypeError) as error:
         raise AnalysisError(
-            f"{config} is no readable detector config ({error}); it is written by {TRAINED_BY}"
+            f"{config} is not a readable detector config ({error}); it is written by {TRAINED_BY}"
         ) from error
     lr, settings, weights, tested_on = None, {}, {}, None
     if training.exists():

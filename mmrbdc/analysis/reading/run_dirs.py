@@ -26,7 +26,7 @@ def find_runs(work_dirs: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in work_dirs:
         if not path.is_dir():
-            raise AnalysisError(f"{path} is no folder; name the work dirs of finished runs")
+            raise AnalysisError(f"{path} is not a folder; name the work dirs of finished runs")
         inside = list(_below(path))
         if not inside:
             raise AnalysisError(

@@ -9,7 +9,7 @@ from mmrbdc.analysis.compare.findings import Findings
 
 
 def runs_csv(findings: Findings) -> str:
-    """Return one line a run, with the fields of ``results.json``; unknown ones are empty.
+    """Return one line per run, with the fields of ``results.json``; unknown ones are empty.
 
     ``chosen`` says whether the run has the learning rate that the tables show.
     """

@@ -113,7 +113,7 @@ def _cost_note(found: Sequence[Group]) -> str:
     for group in found:
         for row in group.rows:
             if row.images_per_s is not None:
-                place = f"{row.test_device}, {row.test_batch_size} images a batch"
+                place = f"{row.test_device}, {row.test_batch_size} images per batch"
                 if row.test_processes != 1:
                     place += f", {row.test_processes} processes"
                 labels = places.setdefault(place, [])

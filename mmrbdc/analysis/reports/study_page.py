@@ -97,7 +97,7 @@ def _series(study: Study, ranking: Ranking) -> list[Series]:
 
 
 def _rows(ranking: Ranking) -> list[list[str]]:
-    """One row a method; those of which nothing is finished come last and say so."""
+    """One row per method; those of which nothing is finished come last and say so."""
     empty = ["-"] * (len(HEADINGS) - 2)
     holes = [[label, "no finished run", *empty] for label in ranking.holes]
     return [*(_cells(place) for place in ranking.places), *holes]

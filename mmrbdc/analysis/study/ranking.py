@@ -19,7 +19,7 @@ class Place:
 
     Attributes:
         variant: its finished runs.
-        planned: how many runs, one a seed, the study has of it.
+        planned: how many runs, one per seed, the study has of it.
         junction: of each junction, in order: validation accuracy of the parents' ensemble, of the
             child before its first step (means over children and seeds), percent.
         wall_s: mean seconds of a run.

@@ -137,7 +137,7 @@ def same_ratio(one: float, other: float) -> bool:
 
 def _plans(path: Path) -> list[Path]:
     if not path.is_dir():
-        raise AnalysisError(f"{path} is no folder; name the work dirs of finished runs")
+        raise AnalysisError(f"{path} is not a folder; name the work dirs of finished runs")
     found = sorted(path.rglob("plan.json"))
     if not found:
         raise AnalysisError(f"{path} holds no run: no plan.json, which {TRAINED_BY} writes")
@@ -161,7 +161,7 @@ def _facts(run: PretrainingRun) -> Iterable[tuple[str, float | str]]:
     yield "family", run.family
     yield "target", reference.text("label")
     yield "reference FLOPs", reference.number("flops", 1)
-    yield "training samples an epoch", plan.integer("samples_per_epoch", 1)
+    yield "training samples per epoch", plan.integer("samples_per_epoch", 1)
     yield "batch size", plan.integer("batch_size", 1)
     yield "training data", _data(plan)
     yield "test split", run.split

@@ -214,7 +214,7 @@ class _Problems:
             runs = rle_runs(counts) if isinstance(counts, str) else listed_runs(counts)
             if runs is None:
                 hint = isinstance(counts, str) and counts.startswith(("b'", 'b"'))
-                told = "are Python's bytes, written as text" if hint else "are no run lengths"
+                told = "are Python's bytes, written as text" if hint else "are not run lengths"
                 self._add([row], f"an RLE whose 'counts' {told}", remedy)
             elif (pixels := int(runs.sum())) != width * height:
                 self._details[row] = f" ({pixels:,} instead of {width * height:,})"

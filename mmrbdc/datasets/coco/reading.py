@@ -109,7 +109,7 @@ def _decoded(data: bytes, path: Path, content: str) -> str:
             ) from None
         if data[:1] not in b"{[ \t\r\n":
             raise DataError(
-                f"{path} is not JSON ({where}, which is no text); it should hold {content}"
+                f"{path} is not JSON ({where}, which is not text); it should hold {content}"
             ) from None
         raise DataError(
             f"{path} is not in UTF-8, as JSON is: {where}, {_likely(data, error.start)}; save it "

@@ -142,7 +142,7 @@ def kind_of(content: bytes) -> str:
     if found is not None:
         kind = f"{found[0]} of {found[1][0]} x {found[1][1]} px"
     if not kind:
-        return "the file is no picture of a known kind"
+        return "the file is not a picture of a known kind"
     return f"the file begins as {kind}, but is cut, damaged or of a rare kind"
 
 

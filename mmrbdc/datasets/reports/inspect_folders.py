@@ -87,7 +87,7 @@ def _datasets(cfg: Mapping) -> list[tuple[str, str, Mapping]]:
 
 def _inspect(report: FolderReport, key: str, config: Mapping, fast: bool) -> FolderReport:
     if ours_for(config.get("type")) is None:
-        report.remarks.append(f"{config.get('type')} is no image folder or list: not looked at")
+        report.remarks.append(f"{config.get('type')} is not an image folder or list: not looked at")
         return report
     try:
         dataset = open_folders(key, config)

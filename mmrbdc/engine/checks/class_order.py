@@ -80,6 +80,8 @@ class BegunClassesHook(Hook):
     It will learn the new ones, from a worse start than from none, so this stops nothing.
     """
 
+    leaves_weights = True
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the classes where the heads have the same number of them."""
         theirs, ours = classes_of_meta(checkpoint.get("meta") or {}), None

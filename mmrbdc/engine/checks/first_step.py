@@ -44,7 +44,7 @@ def check_first_step(runner: Runner, *, schedules: bool = True) -> list[str]:
 
     Raises:
         DataError: no step would be taken, no image validated, or a batch of one image meets a
-            BatchNorm that then has one value a channel.
+            BatchNorm that then has one value per channel.
     """
     loop = _built(runner, "train")
     loader = loop.dataloader
@@ -249,7 +249,7 @@ def _check_single(runner: Runner, batches: Batches) -> None:
         )
         how = f"{batches.key}=True"
     raise DataError(
-        f"{name}: {what}, of which BatchNorm '{layer}' would see one value a channel (input "
+        f"{name}: {what}, of which BatchNorm '{layer}' would see one value per channel (input "
         f"{' x '.join(map(str, size))}), and one value has no variance; set --cfg-options {how}, "
         "or another batch_size"
     )

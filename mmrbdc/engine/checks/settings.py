@@ -55,7 +55,7 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
         value = _at(cfg, key)
         whole = isinstance(value, Integral) and not isinstance(value, bool)
         if value is not None and not (whole and value >= least):
-            raise ConfigError(f"{key}={value!r} is no whole number from {least}; correct it")
+            raise ConfigError(f"{key}={value!r} must be a whole number from {least}; correct it")
     seed = _at(cfg, "randomness.seed")
     if seed is not None and seed > _LARGEST_SEED:
         raise ConfigError(f"randomness.seed={seed} is beyond {_LARGEST_SEED}, the largest seed")
@@ -91,7 +91,9 @@ def check_parts(cfg: Config, *names: str) -> None:
         )
     for name in names:
         if not isinstance(cfg[name], Mapping) and name != "test_evaluator":
-            raise ConfigError(f"{name}={cfg[name]!r} is no dict; set its parts: {name}.PART=VALUE")
+            raise ConfigError(
+                f"{name}={cfg[name]!r} is not a dict; set its parts: {name}.PART=VALUE"
+            )
 
 
 def _check_normalisation(key: str, preprocessor: Mapping[str, Any], channels: int | None) -> None:
@@ -101,7 +103,7 @@ def _check_normalisation(key: str, preprocessor: Mapping[str, Any], channels: in
             continue
         values = [values] if isinstance(values, Real) else values
         if not _numbers(values):
-            raise ConfigError(f"{key}.{name}={values!r} is no list of a number for each channel")
+            raise ConfigError(f"{key}.{name}={values!r} is not a list of one number per channel")
         if preprocessor.get(other) is None:
             raise ConfigError(f"{key} has {name} and no {other}; give both, or none")
         # Where the backbone does not say it, it may take more than three, two hardly.

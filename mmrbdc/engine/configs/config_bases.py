@@ -65,7 +65,7 @@ def _check(config: Path, above: list[Path], seen: set[Path]) -> None:
 
 def _text(config: Path) -> str:
     if config.suffix not in _KINDS:
-        raise ValueError(f"{config} is no config: their names end in {', '.join(_KINDS)}")
+        raise ValueError(f"{config} is not a config: their names end in {', '.join(_KINDS)}")
     raw = config.read_bytes()
     if raw.startswith(_UTF16):
         raise ValueError(f"config {config} is written in UTF-16; save it as UTF-8")
@@ -79,7 +79,7 @@ def _text(config: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ValueError(
-            f"config {config} is no UTF-8 (line {line}: {error.reason}); save it as UTF-8"
+            f"config {config} is not UTF-8 (line {line}: {error.reason}); save it as UTF-8"
         ) from error
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmrbdc.engine.configs.deciding_hooks import deciding_defaults, deciding_hooks
 
 _FETCHING = ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "worker_init_fn")
 _SHOWN = 6
@@ -14,22 +17,29 @@ _SHOWN = 6
 def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, Any]:
     """What decides a member's weights, as plain JSON types; the same for every subset of members.
 
+    Hooks that leave weights alone are not part of it (:mod:`.deciding_hooks`).
+
     Args:
         run: the stage's run config, all members, ``Grown`` without paths.
         parent: the hash of the stage before, or ``None``.
         world_size: number of processes.
     """
+    with DefaultScope.overwrite_default_scope(run.get("default_scope")):
+        hooks = deciding_hooks(run.get("custom_hooks") or [])
+        defaults = deciding_defaults(run.get("default_hooks") or {})
     content = dict(
         model=run.model.to_dict(),
         train_dataloader=without_workers(run.train_dataloader.to_dict()),
         optim_wrapper=run.optim_wrapper.to_dict(),
         param_scheduler=[dict(scheduler) for scheduler in run.param_scheduler],
         max_iters=run.train_cfg.max_iters,
-        custom_hooks=[dict(hook) for hook in run.get("custom_hooks", [])],
+        custom_hooks=hooks,
         seed=run.randomness.seed,
         world_size=world_size,
         parent=parent,
     )
+    if defaults:
+        content["default_hooks"] = defaults
     if run.get("auto_scale_lr", {}).get("enable"):
         content["auto_scale_lr"] = run.auto_scale_lr.to_dict()
     if run.get("compile"):

@@ -37,7 +37,7 @@ def fit_schedulers(
             absent).
         recipe_epochs: the length they were written for.
         stage_iters: length of the stage, iterations.
-        iters_per_epoch: iterations an epoch.
+        iters_per_epoch: iterations per epoch.
         warmup_iters: exact length of the stage's warm-up, 0 for none; default as above.
 
     Returns:

@@ -32,6 +32,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         has a predecessor.
     """
 
+    leaves_weights = True
+
     def __init__(self, *args: Any, max_keep_ckpts: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, **kwargs)
         self.saved_iter = -1

@@ -38,6 +38,8 @@ class DetectorCostHook(Hook):
         samples: how many iterations are counted.
     """
 
+    leaves_weights = True
+
     def __init__(self, samples: int = 20) -> None:
         if samples < 1:
             raise ValueError(f"DetectorCostHook: samples={samples}; count at least 1 iteration")

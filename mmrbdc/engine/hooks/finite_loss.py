@@ -36,6 +36,7 @@ class FiniteLossHook(Hook):
     checkpoint with such weights is written, whichever hook asks for it.
     """
 
+    leaves_weights = True
     priority = "VERY_HIGH"  # before anything is saved
 
     def __init__(self) -> None:

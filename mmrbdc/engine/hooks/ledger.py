@@ -29,6 +29,7 @@ class LedgerHook(Hook):
         flops_once: one-off FLOPs of this stage's junction, one figure per member; default none.
     """
 
+    leaves_weights = True
     priority = "ABOVE_NORMAL"  # before the logger, so that its lines carry the count
 
     def __init__(

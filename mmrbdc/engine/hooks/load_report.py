@@ -38,6 +38,8 @@ class LoadReportHook(Hook):
     ``init_cfg=dict(type='mmrbdc.Transferred', preprocessing='any', ...)`` is for those who mean it.
     """
 
+    leaves_weights = True
+
     def before_train(self, runner: Runner) -> None:
         """Compare, and write the file, on the main process."""
         if not is_main_process():

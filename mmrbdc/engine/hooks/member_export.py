@@ -40,6 +40,7 @@ class MemberExportHook(Hook):
         parents_flops: training FLOPs of each member's parents.
     """
 
+    leaves_weights = True
     priority = "VERY_LOW"  # after the last checkpoint
 
     def __init__(

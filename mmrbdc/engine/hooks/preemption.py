@@ -19,6 +19,7 @@ class PreemptionHook(Hook):
     the checkpoint before it was written.
     """
 
+    leaves_weights = True
     priority = "LOWEST"  # when every other hook is done with the iteration
 
     def after_train_iter(

@@ -25,6 +25,7 @@ class ProgressHook(Hook):
         interval: iterations between two lines.
     """
 
+    leaves_weights = True
     priority = "VERY_LOW"
 
     def __init__(

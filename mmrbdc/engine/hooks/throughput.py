@@ -23,6 +23,8 @@ class ThroughputHook(Hook):
     Only comparable on equal hardware and at an equal batch size.
     """
 
+    leaves_weights = True
+
     def __init__(self) -> None:
         self._batches: list[tuple[int, float]] = []
 

@@ -29,6 +29,8 @@ class TrainRecordHook(Hook):
     figures under their short names (``bbox_mAP``, 0 to 1) with the epoch and iteration.
     """
 
+    leaves_weights = True
+
     def __init__(self) -> None:
         self.begun: dict[str, Any] | None = None  # the record of a resumed run's start
         self.files: dict[str, str] = {}  # see mmrbdc.engine.inputs.train_files

@@ -19,6 +19,8 @@ class WallClockHook(Hook):
     After a kill the clock goes on from the checkpoint: time that was lost is not counted.
     """
 
+    leaves_weights = True
+
     def __init__(self) -> None:
         self._before = 0.0
         self._started = 0.0

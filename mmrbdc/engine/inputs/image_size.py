@@ -66,7 +66,7 @@ def check_canvas(cfg: Config) -> None:
     if patch and side % patch:
         near = [str(n) for n in (side // patch * patch, -(-side // patch) * patch) if n]
         raise ValueError(
-            f"image_size={side} is no multiple of the backbone's patch size {patch}; set it to "
+            f"image_size={side} is not a multiple of the backbone's patch size {patch}; set it to "
             + " or ".join(near)
         )
 

@@ -1,1 +1,1 @@
-"""The growth operators, one a file."""
+"""The growth operators, one per file."""

@@ -187,7 +187,7 @@ def test_a_field_that_is_not_there_is_called_missing(tmp_path, field):
         (None, "should be a compressed RLE"),
         ([[1, 1, 5, 1, 5, 5]], "should be a compressed RLE"),
         ({"size": [HEIGHT, WIDTH], "counts": [0, 10]}, "should be a compressed RLE"),
-        ({"size": [HEIGHT, WIDTH], "counts": "garbage!"}, "'garbage!' is no RLE"),
+        ({"size": [HEIGHT, WIDTH], "counts": "garbage!"}, "'garbage!' is not an RLE"),
         ({"size": [HEIGHT, WIDTH], "counts": "05"}, "'05' describes 5 pixels"),
         ({"size": [WIDTH, HEIGHT], "counts": "0"}, f"the mask is of size [{WIDTH}, {HEIGHT}]"),
     ],

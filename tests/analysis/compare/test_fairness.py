@@ -63,7 +63,7 @@ def test_detectors_of_two_classes_are_not_set_against_each_other(tmp_path):
 
 def test_the_page_of_this_speed_says_where_it_was_measured(detectors):
     text = report_html(analyse(collect([detectors]), resamples=2))
-    assert "a CPU, 1 thread, 8 images a batch" in text and "CANNOT" not in text
+    assert "a CPU, 1 thread, 8 images per batch" in text and "CANNOT" not in text
 
 
 def test_unequal_hardware_is_said(tmp_path, capsys):

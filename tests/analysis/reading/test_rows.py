@@ -178,7 +178,7 @@ DETECTOR_DAMAGE = {
     "no config": (lambda d: (d / "det.py").unlink(), "found none"),
     "two configs": (lambda d: shutil.copy(d / "det.py", d / "x.py"), "found det.py, x.py"),
     "broken config": (lambda d: (d / "det.py").write_text("model = dict("), "det.py"),
-    "no detector": (lambda d: (d / "det.py").write_text("a = 1"), "no readable detector config"),
+    "no detector": (lambda d: (d / "det.py").write_text("a = 1"), "not a readable detector config"),
     "no family": (
         lambda d: (d / "det.py").write_text("model = dict(backbone=dict(type='Swin'))"),
         "'Swin' is of no known family; known: deit, resnet",
@@ -274,7 +274,7 @@ def test_scores_on_different_splits_are_not_compared(tmp_path, kind):
 def test_folders_without_runs_are_refused(tmp_path):
     with pytest.raises(AnalysisError, match="no work dirs"):
         collect([])
-    with pytest.raises(AnalysisError, match="is no folder"):
+    with pytest.raises(AnalysisError, match="is not a folder"):
         collect([tmp_path / "nowhere"])
     write_json(tmp_path / "x" / "other.json", {})
     with pytest.raises(AnalysisError, match="holds no run"):

@@ -72,7 +72,7 @@ def test_code_pages_are_named_and_not_guessed(tmp_path, encoding, text, words):
         (gzip.compress(b"{}", mtime=0), "a gzip archive; unpack it"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
         (b"<!DOCTYPE html>", "a web page"),
-        (b"\x89PNG\r\n\x1a\n", "is no text"),
+        (b"\x89PNG\r\n\x1a\n", "is not text"),
         (codecs.BOM_UTF16_LE + b"[\x00\x00\xd8]\x00", "begins as UTF-16"),
         (b'{"a": 1, "b": {"id": 7, "x": 1, "x": 1}}', "'x' stands twice in one object (of id 7)"),
         (b'{"annotations": [], "images": [], "annotations": [1]}', "'annotations' stands twice"),

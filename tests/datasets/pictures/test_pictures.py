@@ -193,7 +193,7 @@ def test_large_pictures_can_be_allowed(tmp_path):
         (b"%PDF-1.7", "PDF"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC"),
         (b"PK\x03\x04abc", "ZIP"),
-        (b"hello", "no picture of a known kind"),
+        (b"hello", "not a picture of a known kind"),
         (encoded(kind="JPEG")[:300], "begins as JPEG"),
         (encoded()[:200], "begins as PNG of 60 x 40 px, but is cut"),
     ],

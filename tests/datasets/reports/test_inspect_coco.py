@@ -152,7 +152,7 @@ def test_a_damaged_image_is_found(train):
     (train.folder / "3.png").write_bytes(b"no picture")
     for fast, what in ((False, "decoded"), (True, "opened")):
         (error,) = inspect_split(train.written(fast=fast)).errors
-        assert f"{train.folder}/3.png' cannot be {what}: the file is no picture" in error
+        assert f"{train.folder}/3.png' cannot be {what}: the file is not a picture" in error
 
 
 def test_a_photo_that_is_shown_turned_has_the_size_that_is_shown(train):

@@ -23,7 +23,7 @@ BOTH = [
     ({"val_evaluator.thres": 0.5}, "val_evaluator: Accuracy.*'thres'"),
     ({"model.backbone.arch.num_layers": "two"}, "model.*num_layers='two'"),
     ({"model.head.loss.type": "CrossEntropy"}, "model: type 'CrossEntropy' .*'CrossEntropyLoss'"),
-    ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size=0 is no whole number"),
+    ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size=0 must be a whole number"),
     ({"data_preprocessor.std": [50.0, 0.0, 50.0]}, "data_preprocessor.std=.* has a 0"),
     ({"custom_imports.imports": ["my.own.heads"]}, r"custom_imports: .*No module named 'my'"),
 ]
@@ -93,17 +93,23 @@ def test_what_was_tried_leaves_no_trace(images, tmp_path):
         (dict(randomness=dict(seed="x")), "randomness.seed='x' "),
         (dict(randomness=dict(seed=2**32)), "the largest seed"),
         (dict(randomness=dict(seed=True)), "randomness.seed=True "),
-        (dict(model=dict(data_preprocessor=dict(pad_size_divisor=0))), "pad_size_divisor=0 is no"),
-        (dict(data_preprocessor=dict(pad_size_divisor="32")), "pad_size_divisor='32' is no"),
+        (
+            dict(model=dict(data_preprocessor=dict(pad_size_divisor=0))),
+            "pad_size_divisor=0 must be",
+        ),
+        (dict(data_preprocessor=dict(pad_size_divisor="32")), "pad_size_divisor='32' must be"),
         (dict(model=dict(backbone=dict(drop_path_rate=[0.1, 0.2]))), "drop_path_rate=[0.1, 0.2]"),
         (dict(model=dict(backbone=dict(drop_path_rate=1))), "drop_path_rate=1 must be"),
         (dict(model=dict(backbone=dict(drop_rate=float("nan")))), "drop_rate=nan must be a number"),
-        (dict(model=dict(backbone=dict(arch=dict(num_heads=0)))), "arch.num_heads=0 is no whole"),
+        (
+            dict(model=dict(backbone=dict(arch=dict(num_heads=0)))),
+            "arch.num_heads=0 must be a whole number",
+        ),
         (dict(env_cfg=dict(mp_cfg=dict(mp_start_method="frok"))), "mp_start_method='frok' is none"),
         (dict(log_level="LOUD"), "log_level='LOUD' is none of DEBUG"),
         (dict(data_preprocessor=dict(mean=[1, 2], std=[1, 2])), "mean has 2 numbers"),
         (dict(data_preprocessor=dict(mean=[1, 2, 3])), "has mean and no std"),
-        (dict(data_preprocessor=dict(std="x", mean=[1])), "std='x' is no list"),
+        (dict(data_preprocessor=dict(std="x", mean=[1])), "std='x' is not a list"),
         (dict(model=dict(backbone=dict(in_channels=1), data_preprocessor=dict(
             mean=[0, 0, 0], std=[1, 1, 1]))), "3 numbers, an image 1 channels"),
     ],
@@ -143,7 +149,7 @@ def test_what_is_missing_is_named_with_the_file(tmp_path):
     file.write_text("# no _base_\n")
     with pytest.raises(ConfigError, match=r"empty.py has no model, train_dataloader.*_base_"):
         train(Config.fromfile(file))
-    with pytest.raises(ConfigError, match="optim_wrapper='SGD' is no dict"):
+    with pytest.raises(ConfigError, match="optim_wrapper='SGD' is not a dict"):
         check_parts(Config(dict(optim_wrapper="SGD")), "optim_wrapper")
     check_parts(Config(dict(model=dict(), test_evaluator=[])), "model", "test_evaluator")
 

@@ -87,7 +87,7 @@ def test_a_base_that_is_not_there_is_named_with_the_config_that_asks_for_it(base
     [
         ("x = 1\n".encode("utf-8-sig"), "begins with a byte-order mark"),
         ("x = 1\n".encode("utf-16"), "is written in UTF-16"),
-        ("x = 1\n\n# Größe\n".encode("latin-1"), "is no UTF-8 (line 3: "),
+        ("x = 1\n\n# Größe\n".encode("latin-1"), "is not UTF-8 (line 3: "),
     ],
 )
 def test_a_file_in_another_encoding_is_named_with_what_to_do(content, words, tmp_path):
@@ -135,5 +135,5 @@ def test_mmengine_alone_says_neither(tmp_path):
 @pytest.mark.parametrize("name", ["weights.pth", "annotations.txt", "config"])
 def test_a_file_that_is_no_config_is_called_so(name, tmp_path):
     (tmp_path / name).write_bytes(b"\x80\x02")
-    with pytest.raises(ValueError, match=r"is no config: their names end in \.py, "):
+    with pytest.raises(ValueError, match=r"is not a config: their names end in \.py, "):
         load_config(tmp_path / name)

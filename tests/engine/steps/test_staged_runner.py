@@ -367,7 +367,7 @@ def test_missing_data_is_refused_before_anything_is_written(images, tmp_path):
         (dict(protocol=dict(method="rbdc", family="deit", operater="x")), "'operater'"),
         (dict(train_dataloader=None), "has no train_dataloader; was _base_ forgotten"),
         (dict(optim_wrapper=None, train_cfg=None), "has no train_cfg, optim_wrapper"),
-        (dict(train_cfg="EpochBasedTrainLoop"), "train_cfg='EpochBasedTrainLoop' is no dict"),
+        (dict(train_cfg="EpochBasedTrainLoop"), "train_cfg='EpochBasedTrainLoop' is not a dict"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(images, tmp_path, change, message):
