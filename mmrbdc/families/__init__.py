@@ -10,12 +10,12 @@ from typing import Any
 
 from mmrbdc.families.base import Architecture
 from mmrbdc.families.deit import FAMILY as DEIT
-from mmrbdc.families.deit import DeiT
+from mmrbdc.families.deit import DeiTArchitecture
 from mmrbdc.families.errors import FamilyError
 from mmrbdc.families.family import Family
 from mmrbdc.families.options import type_name
 from mmrbdc.families.resnet import FAMILY as RESNET
-from mmrbdc.families.resnet import ResNet
+from mmrbdc.families.resnet import ResNetArchitecture
 
 FAMILIES: dict[str, Family[Any]] = {family.name: family for family in (DEIT, RESNET)}
 """All families by name."""
@@ -81,10 +81,10 @@ def _of_backbone(backbone_cfg: Mapping[str, Any] | None) -> type[Architecture]:
 __all__ = [
     "FAMILIES",
     "Architecture",
-    "DeiT",
+    "DeiTArchitecture",
     "Family",
     "FamilyError",
-    "ResNet",
+    "ResNetArchitecture",
     "architecture_from_backbone",
     "architecture_from_config",
     "architecture_from_dict",

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mmrbdc.runs.records import read_record
 from mmrbdc.shipped import command
@@ -80,18 +79,3 @@ def costs_below(folder: Path, fingerprint: str) -> list[Cost]:
 def flops_of(costs: Iterable[Cost]) -> float:
     """Sum the FLOPs of steps."""
     return float(sum(cost.flops for cost in costs))
-
-
-def stage_entry(name: str, members: int, costs: list[Cost]) -> dict[str, Any] | None:
-    """A stage's entry of ``ledger.json``; ``None`` before any of its members has been trained."""
-    trained = [cost for cost in costs if cost.step == "train"]
-    if not trained:
-        return None
-    return dict(
-        name=name,
-        members=members,
-        samples=sum(cost.samples for cost in trained),
-        iters=sum(cost.iters for cost in trained),
-        flops=flops_of(costs),
-        wall_s=sum(cost.wall_s for cost in costs),
-    )

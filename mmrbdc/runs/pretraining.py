@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmrbdc.runs.errors import AnalysisError
+from mmrbdc.runs.junction import Junction, read_junction
 from mmrbdc.runs.records import Record, read_record, read_records
 from mmrbdc.shipped import command
 
@@ -26,34 +27,6 @@ class CurvePoint:
     flops: float
     top1: float
     members: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Coupling:
-    """One child at its junction: accuracies in percent, before its first step.
-
-    Attributes:
-        parents: of each parent.
-        ensemble: of the mean of the parents' logits.
-        child: of the coupled model.
-    """
-
-    parents: tuple[float, ...]
-    ensemble: float
-    child: float
-
-
-@dataclass(frozen=True)
-class Junction:
-    """The moment between two stages.
-
-    Attributes:
-        flops: training FLOPs spent until then.
-        children: one coupling per member of the stage that follows.
-    """
-
-    flops: float
-    children: tuple[Coupling, ...]
 
 
 @dataclass(frozen=True)
@@ -187,14 +160,23 @@ def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRu
                 flops=paid.number("flops"),
                 growth_flops=row.number("growth_flops", 0) if row.has("growth_flops") else 0.0,
                 curve=_read_curve(path / row.text("name") / "curve.json", members),
-                junction=_read_junction(
-                    path / row.text("name") / "junction.json",
-                    members,
-                    _num_parents(plan, row, stages),
-                ),
+                junction=_read_junction(path, plan, row, stages),
             )
         )
     return tuple(stages)
+
+
+def _read_junction(
+    path: Path, plan: Record, row: Record, before: list[StageRun]
+) -> Junction | None:
+    if not before:
+        return None
+    return read_junction(
+        path / row.text("name") / "junction.json",
+        TRAINED_BY,
+        row.integer("members", 1),
+        _num_parents(plan, row, before),
+    )
 
 
 def _read_curve(path: Path, members: int) -> tuple[CurvePoint, ...]:
@@ -215,13 +197,11 @@ def _read_curve(path: Path, members: int) -> tuple[CurvePoint, ...]:
 
 
 def _num_parents(plan: Record, row: Record, before: list[StageRun]) -> tuple[int, ...]:
-    """How many parents a stage's junction has in all; empty for the first stage.
+    """How many parents a stage's junction has in all.
 
     The plan's steps say it, and may say several. Files of earlier versions have no steps: every
     member of the stage before had one child then.
     """
-    if not before:
-        return ()
     if not plan.has("steps"):
         return (before[-1].members,)
     number = [stage.text("name") for stage in plan.records("stages")].index(row.text("name"))
@@ -234,28 +214,6 @@ def _num_parents(plan: Record, row: Record, before: list[StageRun]) -> tuple[int
         {count for child, count in grown if child == (i,)} for i in range(row.integer("members", 1))
     ]
     return tuple(sorted({sum(counts) for counts in itertools.product(*of_each)}))
-
-
-def _read_junction(path: Path, members: int, parents: tuple[int, ...]) -> Junction | None:
-    if not parents:
-        return None
-    record = read_record(path, TRAINED_BY)
-    children = record.records("children")
-    if len(children) != members:
-        raise record.error(f"{len(children)} children, the stage has {members} members")
-    couplings = tuple(
-        Coupling(
-            child.numbers("parents", 0, 100),
-            child.number("ensemble", 0, 100),
-            child.number("child", 0, 100),
-        )
-        for child in children
-    )
-    num_parents = sum(len(coupling.parents) for coupling in couplings)
-    if num_parents not in parents:
-        expected = " or ".join(map(str, parents))
-        raise record.error(f"{num_parents} parents, the plan has {expected}")
-    return Junction(record.number("flops"), couplings)
 
 
 def _check_equal_flops(record: Record, field: str, flops: float, where: str) -> None:

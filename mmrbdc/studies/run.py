@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmrbdc.plan import PlanError
 from mmrbdc.studies.jobs import Job, run_jobs
-from mmrbdc.studies.study_config import Grid, Variant, runs_of
+from mmrbdc.studies.study_config import Grid, PlannedVariant, runs_of
 from mmrbdc.weights import write_json, write_text
 
 MARK = "study.json"
@@ -50,12 +50,12 @@ def run_grid(
     return [job.folder.name for job in run_jobs(first, others, at_a_time=jobs)]
 
 
-def config_path(folder: Path, variant: Variant) -> Path:
+def config_path(folder: Path, variant: PlannedVariant) -> Path:
     """Where a variant's staged config is; a method's models have one name at all budgets."""
     return folder / "configs" / f"budget{variant.budget:g}" / f"{variant.label}.py"
 
 
-def work_dir(folder: Path, variant: Variant, seed: int) -> Path:
+def work_dir(folder: Path, variant: PlannedVariant, seed: int) -> Path:
     """Where a run is."""
     return folder / f"{variant.name}_seed{seed}"
 
@@ -142,7 +142,7 @@ def _check_mark(grid: Grid, mark: Path, option: str) -> None:
         )
 
 
-def _job(variant: Variant, seed: int, folder: Path, root: Path) -> Job:
+def _job(variant: PlannedVariant, seed: int, folder: Path, root: Path) -> Job:
     own = work_dir(folder, variant, seed)
     place = [str(config_path(folder, variant)), "--work-dir", str(own)]
     train = [str(root / "tools/train.py"), *place, "--seed", str(seed), "--resume"]

@@ -53,7 +53,7 @@ LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 
 
 @dataclass(frozen=True)
-class Variant:
+class PlannedVariant:
     """A method at a budget: one staged config, trained once for each seed.
 
     Attributes:
@@ -99,7 +99,7 @@ class Grid:
     name: str
     recipe: str
     budget: float
-    variants: tuple[Variant, ...]
+    variants: tuple[PlannedVariant, ...]
 
 
 def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) -> Grid:
@@ -153,7 +153,7 @@ def read_grid(path: Path, root: Path, options: Mapping[str, Any] | None = None) 
                 config = variant_config(recipe, label, settings, budget)
             except ValueError as error:
                 raise PlanError(f"{where}, budget {budget:g}: {error}") from error
-            variants.append(Variant(label, budget, config, seeds))
+            variants.append(PlannedVariant(label, budget, config, seeds))
     _check_told_apart(variants, str(path))
     return Grid(path.stem, study["recipe"], float(study["budgets"][0]), tuple(variants))
 
@@ -184,7 +184,7 @@ def variant_config(
     return cfg
 
 
-def runs_of(grid: Grid) -> list[tuple[Variant, int]]:
+def runs_of(grid: Grid) -> list[tuple[PlannedVariant, int]]:
     """All (variant, seed), seed by seed, the largest budget first."""
     seeds = sorted({seed for variant in grid.variants for seed in variant.seeds})
     largest = sorted(grid.variants, key=lambda variant: -variant.budget)
@@ -246,7 +246,7 @@ def _check_options(options: Mapping[str, Any], where: str) -> None:
             )
 
 
-def _check_told_apart(variants: Sequence[Variant], where: str) -> None:
+def _check_told_apart(variants: Sequence[PlannedVariant], where: str) -> None:
     """What a report could not tell apart is refused before anything trains."""
     methods = {v.label: get_method(v.config.protocol.method) for v in variants}
     scratch = {label for label, method in methods.items() if method.from_scratch}

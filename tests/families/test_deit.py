@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from mmrbdc.families import DeiT, FamilyError, architecture_from_config
+from mmrbdc.families import DeiTArchitecture, FamilyError, architecture_from_config
 from mmrbdc.families.deit.sizes import ARCH_KEYS, ARCHS
 from mmrbdc.growth import GrowthError, grow
 from tests.numerics import assert_float32
@@ -287,7 +287,7 @@ def test_unequal_widths_are_placed_head_by_head(zoo):
 def test_a_head_size_that_does_not_divide_is_refused(zoo):
     """What can be seen of the head size without a parent's config: 8 does not divide 20."""
     arch = architecture_from_config(zoo.deit())
-    odd = DeiT.from_dict({**arch.to_dict(), "embed_dims": 20, "num_heads": 5})
+    odd = DeiTArchitecture.from_dict({**arch.to_dict(), "embed_dims": 20, "num_heads": 5})
     parent = zoo.build(odd.classifier_config(zoo.deit(arch=arch_of(odd))), 1).state_dict()
     with pytest.raises(GrowthError, match=r"60 is not a multiple of 3 x 8 .*head size"):
         grow([parent, parent], arch.layout(), allow_equal=True)
@@ -324,4 +324,4 @@ def test_options_with_tensors_of_their_own_are_refused(zoo, part, options, words
 
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(FamilyError, match="embed_dims=30 does not divide into num_heads=4"):
-        DeiT(depth=1, embed_dims=30, num_heads=4, feedforward_channels=8)
+        DeiTArchitecture(depth=1, embed_dims=30, num_heads=4, feedforward_channels=8)

@@ -6,7 +6,12 @@ from fractions import Fraction
 import pytest
 import torch
 
-from mmrbdc.families import DeiT, FamilyError, ResNet, architecture_from_config
+from mmrbdc.families import (
+    DeiTArchitecture,
+    FamilyError,
+    ResNetArchitecture,
+    architecture_from_config,
+)
 from mmrbdc.growth import deepen, grow, resize_positions
 from mmrbdc.growth.parents.depth import block_sources
 
@@ -70,7 +75,7 @@ def test_a_size_that_pads_a_patch(zoo):
 
 def test_a_resnet_has_an_image_size_but_no_depth_to_grow(zoo):
     arch = architecture_from_config(zoo.resnet())
-    assert isinstance(arch, ResNet)
+    assert isinstance(arch, ResNetArchitecture)
     assert arch.at_image_size(100) == arch == arch.at_depth(Fraction(1)) and arch.grid is None
     with pytest.raises(FamilyError, match="depth growth needs blocks that are all alike"):
         arch.at_depth(Fraction(1, 2))
@@ -107,8 +112,10 @@ def test_a_deeper_parent_never_fits(zoo):
 
 @pytest.mark.parametrize(("depth", "size"), [(4, (32, 32)), (2, (24, 24)), (1, (48, 48))])
 def test_depth_and_grid_of_bare_tensors(depth, size):
-    child = DeiT(4, 32, 4, 64, patch_size=(8, 8), img_size=(32, 32), num_classes=5)
-    own = DeiT(depth, 16, 2, 32, patch_size=(8, 8), img_size=size, num_classes=5).layout()
+    child = DeiTArchitecture(4, 32, 4, 64, patch_size=(8, 8), img_size=(32, 32), num_classes=5)
+    own = DeiTArchitecture(
+        depth, 16, 2, 32, patch_size=(8, 8), img_size=size, num_classes=5
+    ).layout()
     state = {name: torch.empty(own.shape(name)) for name in own.entries}
     found = child.fitted(state, "a.pth")
     assert (found.depth, found.img_size, found.embed_dims) == (depth, size, 32)
@@ -116,7 +123,7 @@ def test_depth_and_grid_of_bare_tensors(depth, size):
 
 @pytest.mark.parametrize("tokens", [1, 12])
 def test_a_table_without_a_grid(tokens):
-    child = DeiT(4, 32, 4, 64, patch_size=(8, 8), img_size=(32, 32), num_classes=5)
+    child = DeiTArchitecture(4, 32, 4, 64, patch_size=(8, 8), img_size=(32, 32), num_classes=5)
     state = {"backbone.pos_embed": torch.empty(1, tokens, 32)}
     with pytest.raises(FamilyError, match=rf"a\.pth: .* {tokens} tokens.*--parent-config"):
         child.fitted(state, "a.pth")

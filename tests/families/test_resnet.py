@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmrbdc.families import FamilyError, ResNet, architecture_from_config
+from mmrbdc.families import FamilyError, ResNetArchitecture, architecture_from_config
 from mmrbdc.growth import grow
 from tests.numerics import assert_float32
 
@@ -160,15 +160,15 @@ def test_wrong_on_purpose(zoo, mistake):
 
 
 def test_the_stem_is_three_spaces_when_deep():
-    layout = ResNet(depth=50, deep_stem=True).layout()
+    layout = ResNetArchitecture(depth=50, deep_stem=True).layout()
     stems = {name: space.size for name, space in layout.spaces.items() if space.kind == "stem"}
     assert stems == {"stem.0": 32, "stem.1": 32, "stem": 64}
 
 
 def test_the_stem_is_the_first_stream_where_the_shortcut_is_an_identity():
-    basic = ResNet(depth=18, expansion=1)
+    basic = ResNetArchitecture(depth=18, expansion=1)
     assert "layer1" not in basic.layout().spaces
-    assert "layer1" in ResNet(depth=18, expansion=1, stem_channels=32).layout().spaces
+    assert "layer1" in ResNetArchitecture(depth=18, expansion=1, stem_channels=32).layout().spaces
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from mmrbdc.runs.pretraining import Coupling, PretrainingRun
+from mmrbdc.runs.junction import ChildScores
+from mmrbdc.runs.pretraining import PretrainingRun
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Series:
         widths = {stage.members * stage.width for stage in self.runs[0].stages}
         return self.couples and len(widths) == 1
 
-    def couplings(self, stage: int) -> list[Coupling]:
+    def couplings(self, stage: int) -> list[ChildScores]:
         """Return all children of all runs at the start of ``stage``."""
         junctions = [run.stages[stage].junction for run in self.runs]
         return [child for junction in junctions if junction for child in junction.children]

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmrbdc.analysis.coco.ranking import IOU_THRESHOLDS, RECALL_THRESHOLDS, Ranking
+from mmrbdc.analysis.coco.sorted_detections import (
+    IOU_THRESHOLDS,
+    RECALL_THRESHOLDS,
+    SortedDetections,
+)
 
 _ROWS = 64
 """Rows of weights that are worked on at a time; bounds the memory."""
 
 
 def average_precision(
-    rankings: Sequence[Ranking], weights: np.ndarray, iou: float | None = None
+    rankings: Sequence[SortedDetections], weights: np.ndarray, iou: float | None = None
 ) -> np.ndarray:
     """Return AP for each of several ways of counting the images.
 
@@ -81,7 +85,7 @@ class _HitIndex:
     ignored_before: list[np.ndarray]
 
     @classmethod
-    def of(cls, ranking: Ranking, thresholds: np.ndarray) -> "_HitIndex":
+    def of(cls, ranking: SortedDetections, thresholds: np.ndarray) -> "_HitIndex":
         hit, ignored = ranking.hits[thresholds], ranking.ignored[thresholds]
         counts = ~ignored.all(axis=0)
         ranks_hit = np.flatnonzero(hit.any(axis=0))

@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 from mmrbdc.analysis.coco.annotations import Annotations
 from mmrbdc.analysis.coco.average_precision import average_precision
 from mmrbdc.analysis.coco.predictions import IoUType, Predictions
-from mmrbdc.analysis.coco.ranking import IOU_THRESHOLDS, Ranking
+from mmrbdc.analysis.coco.sorted_detections import IOU_THRESHOLDS, SortedDetections
 from mmrbdc.datasets.coco import quietly
 from mmrbdc.datasets.detection.limits import COCO_MAX_DETS
 from mmrbdc.runs.errors import AnalysisError
@@ -43,7 +43,7 @@ class Matches:
     annotations: Annotations
     path: Path
     iou_type: IoUType
-    rankings: dict[str, list[Ranking]]
+    rankings: dict[str, list[SortedDetections]]
     resampled: dict[tuple[str, int, int], np.ndarray] = field(default_factory=dict, repr=False)
 
     def weighted(self, metric: str, weights: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ def match(
     with quietly():
         evaluator.evaluate()
     areas, images = evaluator.params.areaRngLbl, len(evaluator.params.imgIds)
-    rankings: dict[str, list[Ranking]] = {area: [] for area in areas}
+    rankings: dict[str, list[SortedDetections]] = {area: [] for area in areas}
     # evalImgs runs over categories, then area ranges, then images.
     for number, begin in enumerate(range(0, len(evaluator.evalImgs), images)):
         ranking = _ranking(evaluator.evalImgs[begin : begin + images])
@@ -116,7 +116,7 @@ def match(
     return Matches(annotations, predictions.path, iou_type, rankings)
 
 
-def _ranking(evaluations: Sequence[dict[str, Any] | None]) -> Ranking:
+def _ranking(evaluations: Sequence[dict[str, Any] | None]) -> SortedDetections:
     """Join what ``COCOeval.evaluateImg`` found on each image for one category and area range."""
     positives = np.zeros(len(evaluations), dtype=np.int32)
     present = [(i, found) for i, found in enumerate(evaluations) if found is not None]
@@ -129,7 +129,7 @@ def _ranking(evaluations: Sequence[dict[str, Any] | None]) -> Ranking:
     matched = np.concatenate([none, *(found["dtMatches"] for _, found in present)], axis=1) != 0
     ignored = np.concatenate([none, *(found["dtIgnore"] for _, found in present)], axis=1) != 0
     order = np.argsort(-scores, kind="mergesort")
-    return Ranking(
+    return SortedDetections(
         images=images[order],
         scores=scores[order],
         hits=(matched & ~ignored)[:, order],

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
 from mmrbdc.engine.evaluation.scoring import member_scores, score
 from mmrbdc.models.siblings import Siblings
+from mmrbdc.runs.junction import ChildScores
 from mmrbdc.weights import load_strict, read_checkpoint
 
 
@@ -15,7 +15,7 @@ def score_junction(
     run: Config,
     parent_runs: Sequence[Config],
     parents: Sequence[Sequence[Path]],
-) -> list[dict[str, Any]]:
+) -> list[ChildScores]:
     """Score parents, ensembles and grown children on the validation split.
 
     Each model sees the images at the size that its own stage trains on.
@@ -26,8 +26,7 @@ def score_junction(
         parents: the files of each child's parents.
 
     Returns:
-        One dict a child: ``parents`` (top-1 each), ``ensemble`` (top-1 of the mean logits),
-        ``child``; percent.
+        Of each child.
     """
     children = Siblings(**{key: value for key, value in run.model.items() if key != "type"})
     children.init_weights()
@@ -40,10 +39,6 @@ def score_junction(
             load_strict(member, read_checkpoint(path).state_dict, source=str(path))
         metrics = score(family, parent_run)
         result.append(
-            dict(
-                parents=member_scores(metrics, family),
-                ensemble=metrics["accuracy/top1"],
-                child=child,
-            )
+            ChildScores(tuple(member_scores(metrics, family)), metrics["accuracy/top1"], child)
         )
     return result

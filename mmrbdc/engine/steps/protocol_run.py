@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -15,7 +14,8 @@ from mmrbdc.engine.stages.stage_setup import StageSetup, plan_on_data, set_up_st
 from mmrbdc.engine.steps.staged_checks import check_staged
 from mmrbdc.methods import parse_protocol
 from mmrbdc.plan import Member, Plan
-from mmrbdc.runs.cost import costs_below, flops_of, stage_entry
+from mmrbdc.runs.cost import costs_below, flops_of
+from mmrbdc.runs.ledger import Ledger, StageSpent
 from mmrbdc.shipped import command
 
 _runs = itertools.count(1)
@@ -96,15 +96,10 @@ class ProtocolRun:
         before = self.stages[: setup.index]
         return sum(flops_of(costs_below(one.folder, one.hash)) for one in before)
 
-    def ledger(self) -> dict[str, Any]:
-        """The FLOPs that finished steps really spent, as ``ledger.json`` holds them."""
-        found = [
-            stage_entry(one.row.name, one.row.members, costs_below(one.folder, one.hash))
+    def ledger(self) -> Ledger:
+        """The sum of what all finished steps have spent."""
+        spent = [
+            StageSpent.of(one.row.name, one.row.members, costs_below(one.folder, one.hash))
             for one in self.stages
         ]
-        entries = [entry for entry in found if entry is not None]
-        return dict(
-            unit="FLOPs; one multiply-add is 2",
-            total_flops=sum(entry["flops"] for entry in entries),
-            stages=entries,
-        )
+        return Ledger(tuple(stage for stage in spent if stage is not None))

@@ -10,7 +10,7 @@ from mmrbdc.engine.configs.plain_model import copy_plain_config
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.plan import Member, Outcome, Publish
 from mmrbdc.versions import versions
-from mmrbdc.weights import publish, read_checkpoint, write_json
+from mmrbdc.weights import publish, read_checkpoint
 
 
 class PublishStep(RunnableStep[Publish]):
@@ -36,7 +36,7 @@ class PublishStep(RunnableStep[Publish]):
         if not all(path.is_file() for path in self.outputs):
             return False
         meta = self._side_car()
-        spent = self.protocol_run.ledger()["total_flops"]
+        spent = self.protocol_run.ledger().total_flops
         return (meta.get("config_hash"), meta.get("train_flops")) == (self.setup.hash, spent)
 
     def outcome(self) -> Outcome:
@@ -55,8 +55,8 @@ class PublishStep(RunnableStep[Publish]):
         run, stem = self.protocol_run, self.protocol_run.work_dir / self.protocol_run.name
         final = read_checkpoint(self.inputs[0])
         ledger = run.ledger()
-        taken = [entry["name"] for entry in ledger["stages"]]
-        write_json(run.work_dir / "ledger.json", ledger)
+        taken = [stage.name for stage in ledger.stages]
+        ledger.write(run.work_dir / "ledger.json")
         meta = dict(
             final.meta,
             stages=[
@@ -71,14 +71,14 @@ class PublishStep(RunnableStep[Publish]):
                 for row in run.plan.rows
                 if row.name in taken
             ],
-            train_flops=ledger["total_flops"],
-            wall_s=sum(entry["wall_s"] for entry in ledger["stages"]),
+            train_flops=ledger.total_flops,
+            wall_s=ledger.wall_s,
             seed=run.seed,
             versions=versions(),
         )
         publish(stem, final.state_dict, meta)
         copy_plain_config(self.setup.folder, run.work_dir)
-        self._tell(ledger["total_flops"], final.meta["accuracy"].get("val/top1"), "wrote")
+        self._tell(ledger.total_flops, final.meta["accuracy"].get("val/top1"), "wrote")
 
     def _side_car(self) -> dict[str, Any]:
         """What the published model says of itself; empty where that cannot be read."""

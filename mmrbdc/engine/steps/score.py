@@ -1,6 +1,5 @@
 """Scoring a junction: children before their first step, beside their parents."""
 
-import json
 import time
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from mmrbdc.engine.stages.grown_child import child_folder, read_child
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.plan import Outcome, Score
 from mmrbdc.runs.cost import Cost
-from mmrbdc.weights import write_json
+from mmrbdc.runs.junction import Junction, is_scored, read_junction, write_junction
+from mmrbdc.shipped import command
 
 
 class ScoreStep(RunnableStep[Score]):
@@ -31,15 +31,15 @@ class ScoreStep(RunnableStep[Score]):
 
     def done(self) -> bool:
         """Whether these children have been scored."""
-        (path,) = self.outputs
-        return path.is_file() and json.loads(path.read_text())["config_hash"] == self.setup.hash
+        return is_scored(self.outputs[0], command("train"), self.setup.hash)
 
     def outcome(self) -> Outcome:
         """The children's accuracies."""
         if not self.done():
             return Outcome(top1=(None,) * len(self.setup.members))
-        children = json.loads(self.outputs[0].read_text())["children"]
-        return Outcome(top1=tuple(entry["child"] for entry in children))
+        members = len(self.setup.members)
+        found = read_junction(self.outputs[0], command("train"), members)
+        return Outcome(top1=tuple(one.child for one in found.children))
 
     def run(self) -> None:
         """Score all of them on the validation split."""
@@ -54,17 +54,16 @@ class ScoreStep(RunnableStep[Score]):
             [run.run_config(stage, stage.members) for stage in before],
             [[run.member(one) for one in group] for group in self.spec.parents],
         )
-        for index, entry in enumerate(result):
+        for index, scores in enumerate(result):
             run.logger.info(
                 f"junction to {setup.row.name}, child {index}: parents "
-                + ", ".join(f"{top1:.2f}" for top1 in entry["parents"])
-                + f"; their ensemble {entry['ensemble']:.2f}"
-                + f"; child before its first step {entry['child']:.2f}"
+                + ", ".join(f"{top1:.2f}" for top1 in scores.parents)
+                + f"; their ensemble {scores.ensemble:.2f}"
+                + f"; child before its first step {scores.child:.2f}"
             )
         if is_main_process():
             wall_s = time.monotonic() - begun
             cost = Cost("score", setup.index, tuple(setup.members), setup.hash, 0, wall_s=wall_s)
             cost.write(setup.folder / "junction")
-            flops = run.spent_before(setup)
-            content = dict(config_hash=setup.hash, flops=flops, children=result)
-            write_json(self.outputs[0], content)
+            junction = Junction(run.spent_before(setup), tuple(result))
+            write_junction(self.outputs[0], setup.hash, junction)

@@ -21,7 +21,7 @@ from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.engine.training.resumed_run import end_logged
 from mmrbdc.engine.training.runner import StageRunner
 from mmrbdc.plan import Outcome, PlanError, Train
-from mmrbdc.weights import read_meta, write_json
+from mmrbdc.weights import read_meta
 from mmrbdc.wording import counted
 
 # MMEngine finds scopes, message hubs, logs and visualizers by a name and, at best, the second.
@@ -111,7 +111,7 @@ class TrainStep(RunnableStep[Train]):
         close_run(runner)
         barrier()
         if is_main_process():
-            write_json(run.work_dir / "ledger.json", run.ledger())
+            run.ledger().write(run.work_dir / "ledger.json")
 
     def _config(self, folder: Path, indices: list[int], children: list[GrownChild]) -> Config:
         run, setup = self.protocol_run, self.setup

@@ -1,13 +1,13 @@
 """DeiT and plain ViT: everything that is known of them."""
 
 from mmrbdc.families.deit import huggingface, mmpretrain, timm, torchvision
-from mmrbdc.families.deit.architecture import DeiT
+from mmrbdc.families.deit.architecture import DeiTArchitecture
 from mmrbdc.families.deit.class_row import with_class_row, without_class_row
 from mmrbdc.families.deit.shapes import fields
 from mmrbdc.families.family import Family
 
 FAMILY = Family(
-    architecture=DeiT,
+    architecture=DeiTArchitecture,
     titles=("DeiT", "ViT"),
     sources=("official DeiT",),
     dialects=(
@@ -25,4 +25,4 @@ FAMILY = Family(
 )
 """The family ``deit``."""
 
-__all__ = ["FAMILY", "DeiT"]
+__all__ = ["FAMILY", "DeiTArchitecture"]

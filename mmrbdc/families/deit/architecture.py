@@ -26,7 +26,7 @@ _EMBEDDING = ("patch_embed", "cls_token", "dist_token", "pos_embed", "pre_norm")
 
 
 @dataclass(frozen=True)
-class DeiT(Architecture):
+class DeiTArchitecture(Architecture):
     """A ViT of constant head size: width means more heads.
 
     Attributes:
@@ -102,7 +102,7 @@ class DeiT(Architecture):
         return f"deit {self.depth}x{self.embed_dims}, {heads}{hidden}"
 
     @classmethod
-    def from_config(cls, model_cfg: Mapping[str, Any]) -> "DeiT":
+    def from_config(cls, model_cfg: Mapping[str, Any]) -> "DeiTArchitecture":
         """Read the architecture off the config of an MMPretrain ``ImageClassifier``.
 
         Raises:
@@ -241,7 +241,7 @@ class DeiT(Architecture):
     def _extra_tokens(self) -> int:
         return int(self.with_cls_token) + int(self.distilled)
 
-    def at_depth(self, fraction: Fraction) -> "DeiT":
+    def at_depth(self, fraction: Fraction) -> "DeiTArchitecture":
         """The same architecture with a fraction of its layers.
 
         Raises:
@@ -255,7 +255,7 @@ class DeiT(Architecture):
             )
         return replace(self, depth=int(depth))
 
-    def at_inner(self, fraction: Fraction) -> "DeiT":
+    def at_inner(self, fraction: Fraction) -> "DeiTArchitecture":
         """The same architecture with a fraction of the hidden units of its layers.
 
         Raises:
@@ -269,7 +269,7 @@ class DeiT(Architecture):
             )
         return replace(self, feedforward_channels=int(hidden))
 
-    def at_image_size(self, pixels: int) -> "DeiT":
+    def at_image_size(self, pixels: int) -> "DeiTArchitecture":
         """The same architecture for square training images of another size.
 
         Raises:
@@ -282,7 +282,7 @@ class DeiT(Architecture):
             )
         return replace(self, img_size=(pixels, pixels))
 
-    def fitted(self, state_dict: Mapping[str, Tensor], who: str) -> "DeiT":
+    def fitted(self, state_dict: Mapping[str, Tensor], who: str) -> "DeiTArchitecture":
         """This architecture at the depth and with the position table of some tensors.
 
         A table of another length than this architecture's is taken for a grid of the same
@@ -366,7 +366,7 @@ class DeiT(Architecture):
             backbone["img_size"] = height if height == width else self.img_size
 
     def _compared(self, other: Architecture) -> list[tuple[str, Any, Any]]:
-        assert isinstance(other, DeiT)
+        assert isinstance(other, DeiTArchitecture)
         return [*super()._compared(other), ("head size", self.head_size, other.head_size)]
 
 

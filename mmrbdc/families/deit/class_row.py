@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mmrbdc.families.deit.architecture import DeiT
+from mmrbdc.families.deit.architecture import DeiTArchitecture
 from mmrbdc.families.dialect import BACKBONE
 
 _TABLE = f"{BACKBONE}pos_embed"
@@ -20,7 +20,7 @@ _DEIT3 = (
 
 
 def with_class_row(
-    tensors: Mapping[str, Tensor], like: DeiT | None, libraries: Sequence[str]
+    tensors: Mapping[str, Tensor], like: DeiTArchitecture | None, libraries: Sequence[str]
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Give the position table a row of zeros for a class token that it leaves out.
 

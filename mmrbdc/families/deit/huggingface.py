@@ -6,7 +6,7 @@ the live model says ``layers.0.attention.q_proj``, so both are read and the form
 
 from typing import Any
 
-from mmrbdc.families.deit.architecture import DeiT
+from mmrbdc.families.deit.architecture import DeiTArchitecture
 from mmrbdc.families.dialect import Dialect
 from mmrbdc.families.family import WrittenModel
 from mmrbdc.families.names import NameTable
@@ -75,7 +75,7 @@ DIALECTS = (
 )
 
 
-def config(model: WrittenModel[DeiT]) -> tuple[dict[str, Any], list[str]]:
+def config(model: WrittenModel[DeiTArchitecture]) -> tuple[dict[str, Any], list[str]]:
     """What transformers needs to build the model, and notes for a reader."""
     own, notes = model.architecture, []
     eps = 1e-12 if model.read_from == ("huggingface",) else 1e-6

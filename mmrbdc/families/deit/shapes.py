@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from mmrbdc.families.backbone_tensors import BackboneTensors
-from mmrbdc.families.deit.architecture import DeiT
+from mmrbdc.families.deit.architecture import DeiTArchitecture
 
 _HEADS = {
     "head.layers.head_dist.weight": "DeiTClsHead",
@@ -13,7 +13,7 @@ _HEADS = {
 }
 
 
-def fields(found: BackboneTensors, like: DeiT | None) -> dict[str, Any]:
+def fields(found: BackboneTensors, like: DeiTArchitecture | None) -> dict[str, Any]:
     """Read the fields of a :class:`DeiT`.
 
     Args:
@@ -46,7 +46,9 @@ def fields(found: BackboneTensors, like: DeiT | None) -> dict[str, Any]:
     )
 
 
-def _image_size(patches: int, patch: tuple[int, int], like: DeiT | None) -> tuple[int, int]:
+def _image_size(
+    patches: int, patch: tuple[int, int], like: DeiTArchitecture | None
+) -> tuple[int, int]:
     if like is not None and like.patch_size == patch and math.prod(like.grid) == patches:
         return like.img_size
     side = math.isqrt(patches)

@@ -6,7 +6,7 @@ The official DeiT code (facebookresearch/deit) builds on timm; its DeiT III spel
 
 from typing import Any
 
-from mmrbdc.families.deit.architecture import DeiT
+from mmrbdc.families.deit.architecture import DeiTArchitecture
 from mmrbdc.families.dialect import Dialect
 from mmrbdc.families.family import WrittenModel
 from mmrbdc.families.names import NameTable, same
@@ -56,7 +56,7 @@ DIALECTS = (
 _NAMED_WIDTHS = {192: "tiny", 384: "small"}
 
 
-def config(model: WrittenModel[DeiT]) -> tuple[dict[str, Any], list[str]]:
+def config(model: WrittenModel[DeiTArchitecture]) -> tuple[dict[str, Any], list[str]]:
     """What timm's ``create_model`` needs, and notes for a reader."""
     own = model.architecture
     usual = own.head_size == 64 and own.depth == 12
@@ -88,7 +88,7 @@ def config(model: WrittenModel[DeiT]) -> tuple[dict[str, Any], list[str]]:
     return {"architecture": name, "global_pool": pool, "model_args": arguments}, notes
 
 
-def _positions_of_patches_alone(model: WrittenModel[DeiT]) -> bool:
+def _positions_of_patches_alone(model: WrittenModel[DeiTArchitecture]) -> bool:
     """Whether the position table has rows for the patches alone, beside a class token."""
     table, (rows, columns) = model.tensors.get("pos_embed"), model.architecture.grid
     return table is not None and "cls_token" in model.tensors and table.shape[1] == rows * columns

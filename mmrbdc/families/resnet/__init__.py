@@ -2,13 +2,13 @@
 
 from mmrbdc.families.family import Family
 from mmrbdc.families.resnet import huggingface, mmpretrain, timm
-from mmrbdc.families.resnet.architecture import ResNet
+from mmrbdc.families.resnet.architecture import ResNetArchitecture
 from mmrbdc.families.resnet.counters import with_counters
 from mmrbdc.families.resnet.elsewhere import differences_elsewhere
 from mmrbdc.families.resnet.shapes import fields
 
 FAMILY = Family(
-    architecture=ResNet,
+    architecture=ResNetArchitecture,
     titles=("ResNet",),
     dialects=(*mmpretrain.DIALECTS, *timm.DIALECTS, *huggingface.DIALECTS),
     fields=fields,
@@ -20,4 +20,4 @@ FAMILY = Family(
 )
 """The family ``resnet``."""
 
-__all__ = ["FAMILY", "ResNet"]
+__all__ = ["FAMILY", "ResNetArchitecture"]

@@ -26,7 +26,7 @@ NORM_OPTIONS = ("type", "requires_grad", "eps", "momentum")
 
 
 @dataclass(frozen=True)
-class ResNet(Architecture):
+class ResNetArchitecture(Architecture):
     """A ResNet: width means more channels in every layer.
 
     Attributes:
@@ -97,7 +97,7 @@ class ResNet(Architecture):
         return f"resnet{variant}-{self.depth}, base {self.base_channels}{inner}{stages}"
 
     @classmethod
-    def from_config(cls, model_cfg: Mapping[str, Any]) -> "ResNet":
+    def from_config(cls, model_cfg: Mapping[str, Any]) -> "ResNetArchitecture":
         """Read the architecture off the config of an MMPretrain ``ImageClassifier``.
 
         Raises:
@@ -188,7 +188,7 @@ class ResNet(Architecture):
         if re.match(r"(stem|conv1|bn1)\.", name):
             return 0
         raise FamilyError(
-            f"{type(self).__name__} has no parameter {name}: names begin with "
+            f"a ResNet has no parameter {name}: names begin with "
             "stem., conv1., bn1. or layer1. to layer4."
         )
 
@@ -240,7 +240,7 @@ class ResNet(Architecture):
             builder.norm(norm, writes, block)
             reads = writes
 
-    def at_inner(self, fraction: Fraction) -> "ResNet":
+    def at_inner(self, fraction: Fraction) -> "ResNetArchitecture":
         """The same architecture with a fraction of the channels inside of its blocks.
 
         Raises:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from mmrbdc.families.resnet.architecture import ResNet
+from mmrbdc.families.resnet.architecture import ResNetArchitecture
 
 _COUNTER, _STATISTICS = ".num_batches_tracked", ".running_mean"
 
 
 def with_counters(
-    tensors: Mapping[str, Tensor], like: ResNet | None, libraries: Sequence[str]
+    tensors: Mapping[str, Tensor], like: ResNetArchitecture | None, libraries: Sequence[str]
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Add the counters to a file that has none; returns the tensors, and what was done."""
     if any(name.endswith(_COUNTER) for name in tensors):

@@ -1,9 +1,9 @@
 """In what MMPretrain's ResNets differ from those that other libraries build by default."""
 
-from mmrbdc.families.resnet.architecture import ResNet
+from mmrbdc.families.resnet.architecture import ResNetArchitecture
 
 
-def differences_elsewhere(architecture: ResNet) -> list[str]:
+def differences_elsewhere(architecture: ResNetArchitecture) -> list[str]:
     """What the tensors of an architecture would not compute in other libraries, in words."""
     notes = []
     if architecture.style != "pytorch":

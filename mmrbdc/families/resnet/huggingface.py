@@ -5,7 +5,7 @@ from typing import Any
 from mmrbdc.families.dialect import Dialect
 from mmrbdc.families.family import WrittenModel
 from mmrbdc.families.names import NameTable
-from mmrbdc.families.resnet.architecture import BOTTLENECK_DEPTHS, STAGE_BLOCKS, ResNet
+from mmrbdc.families.resnet.architecture import BOTTLENECK_DEPTHS, STAGE_BLOCKS, ResNetArchitecture
 
 _LAYER = "encoder.stages.{s}.layers.{b}"
 
@@ -35,7 +35,7 @@ DIALECTS = (
 )
 
 
-def config(model: WrittenModel[ResNet]) -> tuple[dict[str, Any], list[str]]:
+def config(model: WrittenModel[ResNetArchitecture]) -> tuple[dict[str, Any], list[str]]:
     """What transformers needs to build the model, and notes for a reader."""
     own = model.architecture
     has_head = any("classifier" in name for name in model.tensors)

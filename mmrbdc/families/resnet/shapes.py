@@ -4,10 +4,10 @@ from typing import Any
 
 from mmrbdc.families.backbone_tensors import BackboneTensors
 from mmrbdc.families.errors import FamilyError
-from mmrbdc.families.resnet.architecture import BOTTLENECK_DEPTHS, STAGE_BLOCKS, ResNet
+from mmrbdc.families.resnet.architecture import BOTTLENECK_DEPTHS, STAGE_BLOCKS, ResNetArchitecture
 
 
-def fields(found: BackboneTensors, like: ResNet | None) -> dict[str, Any]:
+def fields(found: BackboneTensors, like: ResNetArchitecture | None) -> dict[str, Any]:
     """Read the fields of a :class:`ResNet`: all but its style and strides.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from mmrbdc.families.dialect import Dialect
 from mmrbdc.families.family import WrittenModel
 from mmrbdc.families.names import NameTable, same
-from mmrbdc.families.resnet.architecture import ResNet, usual_expansion
+from mmrbdc.families.resnet.architecture import ResNetArchitecture, usual_expansion
 from mmrbdc.families.resnet.mmpretrain import BODY
 
 _DEEP_STEM = (
@@ -59,7 +59,7 @@ DIALECTS = (
 )
 
 
-def config(model: WrittenModel[ResNet]) -> tuple[dict[str, Any], list[str]]:
+def config(model: WrittenModel[ResNetArchitecture]) -> tuple[dict[str, Any], list[str]]:
     """What timm's ``create_model`` needs, and notes for a reader."""
     own = model.architecture
     if own.expansion != usual_expansion(own.depth) or not (

@@ -10,8 +10,7 @@ from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmrbdc.families import DeiT as DeiTArchitecture
-from mmrbdc.families import architecture_from_backbone
+from mmrbdc.families import DeiTArchitecture, architecture_from_backbone
 from mmrbdc.families.options import pair
 from mmrbdc.models.backbones.transfer import TransferableBackbone
 from mmrbdc.models.backbones.vit_block import Block, GlobalAttention, WindowAttention

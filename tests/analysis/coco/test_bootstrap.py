@@ -9,7 +9,7 @@ from scipy import stats
 from mmrbdc.analysis import AnalysisError
 from mmrbdc.analysis.coco import Matches, paired_bootstrap
 from mmrbdc.analysis.coco.bootstrap import image_counts
-from mmrbdc.analysis.coco.ranking import Ranking
+from mmrbdc.analysis.coco.sorted_detections import SortedDetections
 from tests.analysis.coco.coco_files import (
     make_annotations,
     make_predictions,
@@ -128,7 +128,7 @@ def null_pair(annotations, rng, images=IMAGES, copies=1, edge=0.0):
         at, right, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.argsort(-scores, kind="stable")
         hits = np.tile(right[order], (10, 1))
-        ranking = Ranking(
+        ranking = SortedDetections(
             images=at[order],
             scores=scores[order],
             hits=hits,

@@ -143,7 +143,7 @@ def test_refuses_other_splits(tmp_path):
 
 
 def test_refuses_what_is_no_finished_run(tmp_path):
-    with pytest.raises(AnalysisError, match="no folder"):
+    with pytest.raises(AnalysisError, match="is not a folder"):
         read_study([tmp_path / "nowhere"])
     with pytest.raises(AnalysisError, match="holds no run"):
         read_study([tmp_path])

@@ -45,7 +45,7 @@ class Junction:
             for group in self.parents
         ]
         self.run = stage_run(self.cfg, stage=1, grown=grown)
-        self.result = score_junction(self.run, self.parent_run, self.parents)
+        self.result = score_junction(self.run, [self.parent_run] * 2, self.parents)
 
     def centre(self, model):
         """Make the answers of random weights depend on the image, by the last layer's bias."""
@@ -83,30 +83,30 @@ def junction(images, tmp_path_factory):
 def test_parents_and_ensembles_score_what_they_score_by_hand(junction):
     logits, labels = junction.logits(junction.models)
     for child, group in zip(junction.result, logits.split(2), strict=True):
-        assert child["parents"] == pytest.approx([top1(one, labels) for one in group], abs=1e-3)
-        assert child["ensemble"] == pytest.approx(top1(group.mean(0), labels), abs=1e-3)
+        assert list(child.parents) == pytest.approx([top1(one, labels) for one in group], abs=1e-3)
+        assert child.ensemble == pytest.approx(top1(group.mean(0), labels), abs=1e-3)
 
 
 def test_a_coupled_resnet_scores_what_its_parents_ensemble_scores(junction):
     for child in junction.result:
-        assert child["child"] == child["ensemble"]
-        assert len({*child["parents"], child["ensemble"]}) > 1
+        assert child.child == child.ensemble
+        assert len({*child.parents, child.ensemble}) > 1
 
 
 def test_a_coupled_deit_of_copies_scores_what_its_parent_scores(images, tmp_path):
     result = Junction(images, tmp_path, "deit", copies=True).result
     for child in result:
-        assert child["parents"] == [child["child"]] * 2 == [child["ensemble"]] * 2
+        assert list(child.parents) == [child.child] * 2 == [child.ensemble] * 2
 
 
 def test_twin_a_child_of_other_parents_scores_otherwise(junction):
     """The children are scored in their own order."""
     run = copy.deepcopy(junction.run)
     run.model.init_cfgs = run.model.init_cfgs[::-1]
-    swapped = score_junction(run, junction.parent_run, junction.parents)
-    children = [child["child"] for child in junction.result]
+    swapped = score_junction(run, [junction.parent_run] * 2, junction.parents)
+    children = [child.child for child in junction.result]
     assert children[0] != children[1]
-    assert [child["child"] for child in swapped] == children[::-1]
+    assert [child.child for child in swapped] == children[::-1]
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -44,10 +44,11 @@ def test_a_run_is_not_resumed_on_other_images(images, tmp_path, plain):
 
 
 def test_the_warm_up_after_a_junction_is_as_long_as_it_says(images, tmp_path):
-    runner = RUNNERS.build(protocol(images, tmp_path, warmup=1))
-    first, second = (setup.content["param_scheduler"] for setup in runner.stages)
-    assert first == RUNNERS.build(protocol(images, tmp_path)).stages[0].content["param_scheduler"]
-    assert (second[0]["begin"], second[0]["end"]) == (0, runner.plan.feed.iters_per_epoch)
+    run = RUNNERS.build(protocol(images, tmp_path, warmup=1)).protocol_run
+    first, second = (setup.content["param_scheduler"] for setup in run.stages)
+    plain = RUNNERS.build(protocol(images, tmp_path)).protocol_run
+    assert first == plain.stages[0].content["param_scheduler"]
+    assert (second[0]["begin"], second[0]["end"]) == (0, run.plan.feed.iters_per_epoch)
 
 
 def test_a_warm_up_that_cannot_be_is_refused(images, tmp_path):

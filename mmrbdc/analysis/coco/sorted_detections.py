@@ -15,7 +15,7 @@ RECALL_THRESHOLDS: np.ndarray = _PARAMS.recThrs
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class SortedDetections:
     """What became of D detections of one category in one area range, on I images.
 
     Attributes:
