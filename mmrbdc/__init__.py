@@ -19,7 +19,11 @@ files has rooms of its own, each with a line in its ``__init__``.
 
 from contextlib import suppress
 
+from mmrbdc.ops import hush_mmcv_lite
+
 __version__ = "0.1.0"
+
+hush_mmcv_lite()
 
 # What is missing or broken says `python -m mmrbdc.check_env`, which imports this file first.
 with suppress(Exception):

@@ -4,6 +4,7 @@ Everything of mmrbdc and MMPretrain that pretrains, grows, plans and converts do
 All of MMDetection imports them.
 """
 
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -13,6 +14,14 @@ NO_OPS = (
     "detectors need mmcv's compiled ops, which this environment's mmcv was installed without; add "
     "them: make env OPS=1 (outside of `make env`: python -m mmrbdc.check_env says how)"
 )
+
+
+def hush_mmcv_lite() -> None:
+    """Leave out the warning that mmcv without ops prints at every start, before it is imported.
+
+    What needs the ops says so itself: :data:`NO_OPS`.
+    """
+    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformableAttention``")
 
 
 def has_ops() -> bool:

@@ -28,7 +28,7 @@ def python(tiny, tmp_path_factory):
     path = os.pathsep.join(filter(None, [str(where), os.environ.get("PYTHONPATH")]))
 
     def run(*command, code=0):
-        return tiny.run(sys.executable, "-W", "ignore", *command, code=code, PYTHONPATH=path)
+        return tiny.run(sys.executable, *command, code=code, PYTHONPATH=path)
 
     return run
 
@@ -69,6 +69,22 @@ def test_protocols_train_grow_and_convert_and_detectors_say_what_is_missing(pyth
     assert "TFLOPs" in said[0] and '{"ops": false}' in said[-1]
     assert (tiny.place / final).exists() and (tiny.place / "timm.pth").exists()
     assert (tiny.place / "without_ops" / "stage2_1x96" / "junction.json").exists()
+
+
+IMPORTS = """
+import warnings, {}
+from mmcv.cnn.bricks import transformer
+assert not hasattr(transformer, "MultiScaleDeformableAttention")
+warnings.warn("another UserWarning")
+"""
+
+
+@pytest.mark.parametrize("library", ["mmrbdc.datasets", "mmrbdc.cli, mmpretrain.models"])
+def test_the_absence_of_ops_is_no_warning_and_other_warnings_are_told(python, library):
+    """As the server of forks begins, and as command lines do."""
+    told = python("-c", IMPORTS.format(library)).stderr
+    assert "MultiScaleDeformableAttention" not in told, told
+    assert "UserWarning: another UserWarning" in told
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.checks.first_step import count_errors
     from mmrbdc.engine.checks.loop_parts import loop_errors
     from mmrbdc.engine.checks.metric_trial import scoring_errors
+    from mmrbdc.ops import NO_OPS, has_ops
     from mmrbdc.terminal import console, shown
 
     screen = console()
@@ -138,7 +139,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             reports, errors, remarks = inspect_config(cfg, fast=args.fast)
             errors += count_errors(cfg, images_of_splits(cfg, reports))
-            errors = errors or loop_errors(cfg) or scoring_errors(cfg)
+            errors = errors or loop_errors(cfg)
+            if has_ops():
+                errors = errors or scoring_errors(cfg)
+            else:
+                remarks = [*remarks, f"the evaluators were not tried: {NO_OPS}"]
         screen.print(counts_table(reports))
         if cfg is None:
             lines += ["for the config:", *class_lines(reports), ""]

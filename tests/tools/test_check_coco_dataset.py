@@ -8,6 +8,7 @@ import pytest
 
 from mmrbdc.datasets.errors import DataError
 from mmrbdc.datasets.made.scenes import make_scenes
+from mmrbdc.ops import has_ops
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "misc" / "check_coco_dataset.py"
@@ -50,13 +51,16 @@ def test_a_clean_set_is_counted(check, scenes, capsys):
     assert "val, test" in printed and "no errors found" in printed
 
 
+needs_ops = pytest.mark.skipif(not has_ops(), reason="needs mmcv's compiled ops: make env OPS=1")
+
+
 @pytest.mark.parametrize(
     ("evaluator", "words"),
     [
-        ("metric='masks'", "metric should be one of"),
-        ("max_dets=0", "max_dets=0"),
-        ("max_dets='many'", "max_dets='many'"),
-        ("proposal_nums=(1, 10)", "does not have that number"),
+        pytest.param("metric='masks'", "metric should be one of", marks=needs_ops),
+        pytest.param("max_dets=0", "max_dets=0", marks=needs_ops),
+        pytest.param("max_dets='many'", "max_dets='many'", marks=needs_ops),
+        pytest.param("proposal_nums=(1, 10)", "does not have that number", marks=needs_ops),
         ("ann_file=None", "--cfg-options val_evaluator.ann_file={root}/annotations/instances_val"),
     ],
 )
@@ -78,6 +82,19 @@ def test_what_an_evaluator_refuses_is_said(check, scenes, capsys, evaluator, wor
     assert exited.value.code == 1 and words.format(root=scenes) in printed
     assert "error: val_evaluator" in printed
     assert "1 error to correct" in printed
+
+
+def test_without_ops_what_was_not_tried_is_said(check, scenes, capsys, monkeypatch):
+    path = Path(config_of(scenes))
+    truth = f"ann_file='{scenes}/annotations/instances_val.json'"
+    path.write_text(
+        f"{path.read_text()}val_evaluator = dict(type='CocoMetric', {truth}, max_dets=0)"
+    )
+    monkeypatch.setattr("mmrbdc.ops.has_ops", lambda: False)
+    check([str(path)])
+    printed = capsys.readouterr().out
+    assert "note: the evaluators were not tried: detectors need mmcv's compiled ops" in printed
+    assert "make env OPS=1" in printed and "no errors found" in printed
 
 
 def test_what_is_wrong_is_said_and_ends_with_1(check, scenes, capsys):
