@@ -1,23 +1,10 @@
-"""A part of a config, and what may have been meant by a name that there is not."""
+"""A part of a config: its class, alone or in a list, its keys."""
 
 import pytest
 from mmdet.datasets import CocoDataset
 
 from mmrbdc.config_parts import as_list, check_keys, class_name, type_name
 from mmrbdc.plan import PlanError
-from mmrbdc.wording import closest, did_you_mean
-
-
-def test_the_likest_name_comes_first():
-    assert closest("epoch", ["iters", "epochs", "epocs"], most=2) == ["epochs", "epocs"]
-    assert closest("epoch", ["iters"]) == []
-    assert closest(3, ["iters"]) == []  # a key of a config may be any value
-
-
-def test_the_hint_is_a_question_or_what_else_there_is_to_say():
-    assert did_you_mean("epoch", ["epochs"], "") == "did you mean 'epochs'?"
-    assert did_you_mean("epoch", ["epochs"], "", by=str) == "did you mean epochs?"
-    assert did_you_mean("x", ["epochs"], "there is epochs") == "there is epochs"
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,14 @@ def check_config_data(cfg: Mapping) -> list[str]:
     pipelines load what it learns from.
 
     Args:
-        cfg: An MMEngine config with ``model`` and any of ``{train,val,test}_dataloader``. Every
+        cfg: an MMEngine config with ``model`` and any of ``{train,val,test}_dataloader``. Every
             ``num_classes`` in ``model`` and ``data_preprocessor`` is compared with the data.
 
     Returns:
         What is worth knowing, such as files that are left out; a line each.
 
     Raises:
-        DataError: With the place and the next step.
+        DataError: with the place and the next step.
     """
     coco = CocoOfConfig(cfg)
     num_classes = dict(_find_num_classes({k: cfg.get(k) for k in ("model", "data_preprocessor")}))
@@ -78,14 +78,14 @@ def check_data(
 
     Args:
         dataloader: Config of the loader.
-        name: Its name in the config, for messages.
-        num_classes: For config keys, such as ``model.head.num_classes``, the classes they state.
+        name: its name in the config, for messages.
+        num_classes: for config keys, such as ``model.head.num_classes``, the classes they state.
 
     Returns:
         The class names; None where the files do not tell.
 
     Raises:
-        DataError: With the place and the next step.
+        DataError: with the place and the next step.
     """
     coco = CocoOfConfig({name: dataloader})
     found, _ = _check_loader(name, dataloader, num_classes or {}, coco)

@@ -12,9 +12,9 @@ class Work:
     """A part of an operator's one-off cost: images that pass once forward and backward.
 
     Attributes:
-        images: How many.
-        sizes: Of the spaces of the network that they pass, by name.
-        trained: Names of the tensors whose gradients are asked for.
+        images: how many.
+        sizes: of the spaces of the network that they pass, by name.
+        trained: names of the tensors whose gradients are asked for.
     """
 
     images: int
@@ -36,19 +36,19 @@ class Context(Protocol):
         """Give training batches of that many images in all, shuffled, the same every time.
 
         Args:
-            images: In all; more than an epoch has come again.
-            size: Of a batch; the recipe's by default.
+            images: in all; more than an epoch has come again.
+            size: of a batch; the recipe's by default.
         """
 
     def loss(self, state: Mapping[str, Tensor], batch: Any, *, training: bool = False) -> Tensor:
         """Return the mean training loss of a batch, a scalar.
 
         Args:
-            state: All tensors of the child's architecture; spaces inside of blocks may have other
+            state: all tensors of the child's architecture; spaces inside of blocks may have other
                 sizes than the child's. Not changed: statistics of norms are updated in a copy.
                 Gradients of those with ``requires_grad`` are charged.
-            batch: One of :meth:`batches`.
-            training: Let norms use the batch's statistics. Nothing is drawn either way.
+            batch: one of :meth:`batches`.
+            training: let norms use the batch's statistics. Nothing is drawn either way.
         """
 
     def initial(self) -> dict[str, Tensor]:

@@ -23,12 +23,12 @@ class Space:
     """Channels that several tensors share.
 
     Attributes:
-        name: Unique within a layout.
-        size: Number of channels.
-        kind: What the channels are.
-        unit: Channels that only make sense together: the head size of a ``heads`` space, else 1.
-        reader_norms: Module names of the norms that stand in front of the space's readers.
-        activation: Activation behind the space's writer, lower case, ``None`` for none.
+        name: unique within a layout.
+        size: number of channels.
+        kind: what the channels are.
+        unit: channels that only make sense together: the head size of a ``heads`` space, else 1.
+        reader_norms: module names of the norms that stand in front of the space's readers.
+        activation: activation behind the space's writer, lower case, ``None`` for none.
     """
 
     name: str
@@ -51,11 +51,11 @@ class Axis:
     """One dimension of a tensor: use ``Axis.writes``, ``Axis.reads`` or ``Axis.fixed``.
 
     Attributes:
-        space: Name of the space it writes or reads, ``None`` when fixed.
-        mode: How it relates to the space.
-        fused: Maps laid behind each other in this axis: 3 for ``qkv``, 3 x size entries long.
-        size: Length of a fixed axis, 0 otherwise.
-        meaning: What a fixed axis counts, for messages.
+        space: name of the space it writes or reads, ``None`` when fixed.
+        mode: how it relates to the space.
+        fused: maps laid behind each other in this axis: 3 for ``qkv``, 3 x size entries long.
+        size: length of a fixed axis, 0 otherwise.
+        meaning: what a fixed axis counts, for messages.
     """
 
     space: str | None
@@ -85,9 +85,9 @@ class Entry:
     """What is known of one tensor.
 
     Attributes:
-        axes: One per dimension; empty for a scalar.
-        role: What the tensor is for.
-        block: Running number of the residual block that it belongs to, ``None`` outside of blocks.
+        axes: one per dimension; empty for a scalar.
+        role: what the tensor is for.
+        block: running number of the residual block that it belongs to, ``None`` outside of blocks.
     """
 
     axes: tuple[Axis, ...]
@@ -110,9 +110,9 @@ class Layout:
     """The meaning of every tensor of one architecture at one width.
 
     Attributes:
-        spaces: By name.
-        entries: By tensor name, in the order of the state dict.
-        back: Modules that stand behind all blocks, such as the classifier; what else stands outside
+        spaces: by name.
+        entries: by tensor name, in the order of the state dict.
+        back: modules that stand behind all blocks, such as the classifier; what else stands outside
             of blocks is in front of them.
     """
 
@@ -150,7 +150,7 @@ class Layout:
         """Whether a tensor outside of blocks belongs to the back of the network, else to its front.
 
         Raises:
-            GrowthError: It belongs to a block.
+            GrowthError: it belongs to a block.
         """
         block = self.entries[tensor_name].block
         if block is not None:
@@ -181,15 +181,15 @@ class Layout:
         """Infer from the tensors of a parent how large each of its spaces is.
 
         Args:
-            state_dict: The parent's tensors. Names, number of dimensions and fixed axes must be
+            state_dict: the parent's tensors. Names, number of dimensions and fixed axes must be
                 this layout's; sizes of the spaces are free as long as all tensors agree on them.
-            who: What messages call the parent.
+            who: what messages call the parent.
 
         Returns:
             Size of each space, by name.
 
         Raises:
-            GrowthError: Missing or extra tensors, another number of dimensions, another fixed axis,
+            GrowthError: missing or extra tensors, another number of dimensions, another fixed axis,
                 tensors that disagree about a space, a size that is not a multiple of the unit.
         """
         self._check_names(state_dict, who)

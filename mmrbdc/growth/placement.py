@@ -24,8 +24,8 @@ class Block:
     """A box of a child's tensor that holds one parent's numbers.
 
     Attributes:
-        parent: Index of the parent.
-        ranges: Start and stop along each dimension of the child's tensor.
+        parent: index of the parent.
+        ranges: start and stop along each dimension of the child's tensor.
     """
 
     parent: int
@@ -47,8 +47,8 @@ class Placement:
     """How one tensor of a child is made.
 
     Attributes:
-        rule: In a word: a :class:`Rule`, or words of the operator's own.
-        blocks: The boxes that hold single parents' numbers; empty when none does.
+        rule: in a word: a :class:`Rule`, or words of the operator's own.
+        blocks: the boxes that hold single parents' numbers; empty when none does.
     """
 
     rule: str

@@ -20,13 +20,13 @@ class TensorReport:
     """One tensor of the child.
 
     Attributes:
-        name: Its name.
-        shape: Its shape.
-        role: From the layout.
-        block: Number of its residual block, from the layout.
-        rule: What the operator did, in a word.
-        blocks: The boxes that hold single parents' numbers.
-        zeros: How many of its numbers are zero.
+        name: its name.
+        shape: its shape.
+        role: from the layout.
+        block: number of its residual block, from the layout.
+        rule: what the operator did, in a word.
+        blocks: the boxes that hold single parents' numbers.
+        zeros: how many of its numbers are zero.
     """
 
     name: str
@@ -48,11 +48,11 @@ class GrowthReport:
     """What one growth step did.
 
     Attributes:
-        operator: Name of the operator.
-        parent_sizes: For each parent the size of each space.
-        child_sizes: Size of each space of the child.
-        space_kinds: Kind of each space.
-        tensors: One report per tensor, in the order of the layout.
+        operator: name of the operator.
+        parent_sizes: for each parent the size of each space.
+        child_sizes: size of each space of the child.
+        space_kinds: kind of each space.
+        tensors: one report per tensor, in the order of the layout.
     """
 
     operator: str
@@ -190,11 +190,11 @@ def make_report(
     """Collect what an operator said and what the child's tensors hold.
 
     Args:
-        operator: Its name.
-        layout: The child's.
-        parent_sizes: For each parent the size of each space.
-        placements: What the operator says of each tensor.
-        child: The child's state dict.
+        operator: its name.
+        layout: the child's.
+        parent_sizes: for each parent the size of each space.
+        placements: what the operator says of each tensor.
+        child: the child's state dict.
     """
     return GrowthReport(
         operator=operator,

@@ -59,16 +59,16 @@ class Operator:
     """A growth operator and its account of itself.
 
     Attributes:
-        name: What configs and command lines call it.
-        grow: Makes the child's state dict.
-        describe: Says, from the child's layout and the parents' space sizes, what ``grow`` does
+        name: what configs and command lines call it.
+        grow: makes the child's state dict.
+        describe: says, from the child's layout and the parents' space sizes, what ``grow`` does
             with each tensor.
         parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the
             child's; ``behind``: two or more of its width whose blocks sum to the child's.
-        work: Of an operator that needs a context: what it costs, from the child's layout, the
+        work: of an operator that needs a context: what it costs, from the child's layout, the
             parent's space sizes and the images of an epoch.
-        inner: Whether it grows the inner widths of blocks and leaves the width as it is.
-        parent_weights: What the parents' state dicts hold: ``plain`` weights under the child's
+        inner: whether it grows the inner widths of blocks and leaves the width as it is.
+        parent_weights: what the parents' state dicts hold: ``plain`` weights under the child's
             names, or ``templates``, see ``mmrbdc.growth.maps.templates``.
     """
 
@@ -84,12 +84,12 @@ class Operator:
         """Infer from the tensors of a parent how large each of its spaces is.
 
         Args:
-            layout: The child's.
-            parent: The parent's tensors.
-            who: What messages call the parent.
+            layout: the child's.
+            parent: the parent's tensors.
+            who: what messages call the parent.
 
         Raises:
-            GrowthError: Plain weights where templates are needed, or the other way round, and as
+            GrowthError: plain weights where templates are needed, or the other way round, and as
                 ``Layout.space_sizes``.
         """
         if self.parent_weights == "plain":
@@ -145,7 +145,7 @@ def register_operator(operator: Operator) -> None:
     """Add an operator from outside of this package; configs name its module in ``custom_imports``.
 
     Raises:
-        GrowthError: There is one of that name.
+        GrowthError: there is one of that name.
     """
     if operator.name in OPERATORS:
         raise GrowthError(
@@ -162,7 +162,7 @@ def import_operators(modules: Sequence[str], option: str) -> None:
         option: what messages call the place where they are named.
 
     Raises:
-        GrowthError: One cannot be imported.
+        GrowthError: one cannot be imported.
     """
     for module in modules:
         try:
@@ -178,8 +178,8 @@ class GrowthResult:
     """A grown child.
 
     Attributes:
-        state_dict: Its tensors.
-        report: What was done.
+        state_dict: its tensors.
+        report: what was done.
     """
 
     state_dict: dict[str, Tensor]
@@ -190,7 +190,7 @@ def get_operator(name: str) -> Operator:
     """Look an operator up.
 
     Raises:
-        GrowthError: There is none of that name.
+        GrowthError: there is none of that name.
     """
     if name not in OPERATORS:
         raise GrowthError(
@@ -212,19 +212,19 @@ def grow(
     """Grow parents into a child.
 
     Args:
-        parents: State dicts, in the order in which they are placed.
-        layout: The child's.
-        operator: Name of the growth operator.
-        generator: Source of randomness of operators that draw.
-        context: Passed to the operator; some cannot do without.
-        allow_equal: Accept parents with the same weights.
-        names: What messages call the parents, e.g. their paths; their indices by default.
+        parents: state dicts, in the order in which they are placed.
+        layout: the child's.
+        operator: name of the growth operator.
+        generator: source of randomness of operators that draw.
+        context: passed to the operator; some cannot do without.
+        allow_equal: accept parents with the same weights.
+        names: what messages call the parents, e.g. their paths; their indices by default.
 
     Returns:
         The child and the report.
 
     Raises:
-        GrowthError: No parents, a parent that does not fit the layout, two equal parents, parents
+        GrowthError: no parents, a parent that does not fit the layout, two equal parents, parents
             of different dtypes, or parents that the operator refuses.
     """
     chosen = get_operator(operator)

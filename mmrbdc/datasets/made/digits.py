@@ -64,10 +64,10 @@ def draw_digit(digit: np.ndarray, size: float, canvas: int, angle: float = 0.0) 
     """Enlarge a digit smoothly (cubic spline) and turn it about the centre of a canvas.
 
     Args:
-        digit: Ink in 0..1, (8, 8).
-        size: Side of the enlarged 8 x 8 grid in pixels.
-        canvas: Side of the result in pixels.
-        angle: Counterclockwise turn in degrees.
+        digit: ink in 0..1, (8, 8).
+        size: side of the enlarged 8 x 8 grid in pixels.
+        canvas: side of the result in pixels.
+        angle: counterclockwise turn in degrees.
 
     Returns:
         Ink in 0..1, (canvas, canvas).
@@ -96,11 +96,11 @@ def make_digits(
     NNNN is the digit's index in scikit-learn's table.
 
     Args:
-        root: The folder to make; see ``make_folder`` for one that exists.
-        counts: Digits per split, at most ``POOLS``; a split that is not named is whole.
+        root: the folder to make; see ``make_folder`` for one that exists.
+        counts: digits per split, at most ``POOLS``; a split that is not named is whole.
             Fewer digits of a split are the first of the whole split.
-        seed: Of the splits.
-        force: Make the folder again even if it is current.
+        seed: of the splits.
+        force: make the folder again even if it is current.
 
     Returns:
         Whether the folder was made by this call.

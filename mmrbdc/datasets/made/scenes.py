@@ -44,10 +44,10 @@ class PlacedDigit:
     """A digit in a scene.
 
     Attributes:
-        index: In scikit-learn's table.
+        index: in scikit-learn's table.
         digit_class: 0..9.
-        mask: Its visible pixels, (SCENE_SIZE, SCENE_SIZE) bool.
-        pixels: How many there were before another digit was put over it.
+        mask: its visible pixels, (SCENE_SIZE, SCENE_SIZE) bool.
+        pixels: how many there were before another digit was put over it.
     """
 
     index: int
@@ -60,8 +60,8 @@ def draw_scene(rng: np.random.Generator, pool: np.ndarray) -> tuple[np.ndarray, 
     """Draw one scene.
 
     Args:
-        rng: Decides everything in the scene.
-        pool: Indices into scikit-learn's table of the digits that may be used.
+        rng: decides everything in the scene.
+        pool: indices into scikit-learn's table of the digits that may be used.
 
     Returns:
         RGB picture, (SCENE_SIZE, SCENE_SIZE, 3) uint8, and the digits in it, lowest first.
@@ -107,10 +107,10 @@ def make_scenes(
     a split depends on (seed, split, n) only.
 
     Args:
-        root: The folder to make; see ``make_folder`` for one that exists.
-        counts: Scenes per split; a split that is not named has as many as in ``COUNTS``.
-        seed: Of the scenes, and of the digits' splits as in ``make_digits``.
-        force: Make the folder again even if it is current.
+        root: the folder to make; see ``make_folder`` for one that exists.
+        counts: scenes per split; a split that is not named has as many as in ``COUNTS``.
+        seed: of the scenes, and of the digits' splits as in ``make_digits``.
+        force: make the folder again even if it is current.
 
     Returns:
         Whether the folder was made by this call.

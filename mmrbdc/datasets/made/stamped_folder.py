@@ -29,10 +29,10 @@ def make_folder(
     without our stamp is a user's: it is never deleted.
 
     Args:
-        root: The folder to make.
-        parameters: All that decides the content; plain JSON types.
-        write: Fills the empty folder that it is given.
-        force: Make the folder again even if it is current.
+        root: the folder to make.
+        parameters: all that decides the content; plain JSON types.
+        write: fills the empty folder that it is given.
+        force: make the folder again even if it is current.
 
     Returns:
         Whether the folder was made by this call.

@@ -51,8 +51,8 @@ def load_whole_config(source: str) -> Config:
     """Load a config that has a model; see :func:`load_config`.
 
     Raises:
-        ValueError: It cannot be read, or has no model.
-        OSError: No such file.
+        ValueError: it cannot be read, or has no model.
+        OSError: no such file.
     """
     config = load_config(source)
     if "model" not in config:

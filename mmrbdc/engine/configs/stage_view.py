@@ -19,9 +19,9 @@ def stage_configs(
     """Return :func:`stage_config` of every stage, with members of the kind that its operator grows.
 
     Args:
-        cfg: The staged config, ``options`` already merged.
-        protocol: Its protocol.
-        options: Command-line overrides.
+        cfg: the staged config, ``options`` already merged.
+        protocol: its protocol.
+        options: command-line overrides.
     """
     configs = [stage_config(cfg, stage, options) for stage in protocol.stages]
     for name, config in zip(protocol.operators, configs[:-1], strict=True):
@@ -36,15 +36,15 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
     Its overrides are merged, its model is as wide and deep as the stage says, its images as large.
 
     Args:
-        cfg: The staged config, ``options`` already merged.
-        stage: Overrides, width, depth and image size.
-        options: Command-line overrides (``--cfg-options``): they win over the stage's own. Those
+        cfg: the staged config, ``options`` already merged.
+        stage: overrides, width, depth and image size.
+        options: command-line overrides (``--cfg-options``): they win over the stage's own. Those
             that reach into ``stages`` took effect when ``stage`` was parsed.
 
     Raises:
-        PlanError: A ``train_cfg`` that stages do not follow; or the stage has an image size, and
+        PlanError: a ``train_cfg`` that stages do not follow; or the stage has an image size, and
             overrides that change it another way.
-        FamilyError: A width, depth or image size that the family cannot have.
+        FamilyError: a width, depth or image size that the family cannot have.
     """
     config = Config(cfg.to_dict())
     config.merge_from_dict(stage.overrides)

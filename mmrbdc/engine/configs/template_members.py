@@ -17,7 +17,7 @@ def train_templates(config: Config) -> None:
     where the optimizer's decay is its default.
 
     Args:
-        config: A staged config as one stage sees it.
+        config: a staged config as one stage sees it.
     """
     config.model.type = "mmrbdc.TemplateClassifier"
     paramwise = dict(config.optim_wrapper.get("paramwise_cfg") or {})

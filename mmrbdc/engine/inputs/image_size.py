@@ -55,7 +55,7 @@ def check_canvas(cfg: Config) -> None:
     once more, by the backbone. COCO's own recipes say (height, width) and are left alone.
 
     Raises:
-        ValueError: It is not a number of pixels, or not a multiple of the backbone's patch size.
+        ValueError: it is not a number of pixels, or not a multiple of the backbone's patch size.
     """
     side = cfg.get("image_size")
     if side is None or (isinstance(side, tuple | list) and not _nested_crop(cfg)):
@@ -81,11 +81,11 @@ def set_image_size(cfg: Config, pixels: int) -> None:
     """Make a config of square images train, validate and test on images of another size.
 
     Args:
-        cfg: The config; changed. Its model is not.
-        pixels: Height and width to reach.
+        cfg: the config; changed. Its model is not.
+        pixels: height and width to reach.
 
     Raises:
-        PlanError: A data set without a pipeline of its own.
+        PlanError: a data set without a pipeline of its own.
     """
     before = input_size(cfg)[0]
     changed = []
@@ -116,9 +116,9 @@ def scaled_pipeline(
     of 224 becomes the same crop, resized to 112.
 
     Args:
-        pipeline: Configs of transforms.
-        before: Size of the training images that the config is written for.
-        after: Size that these shall have.
+        pipeline: configs of transforms.
+        before: size of the training images that the config is written for.
+        after: size that these shall have.
     """
     scaled, resizes = [], False
     for transform in pipeline:

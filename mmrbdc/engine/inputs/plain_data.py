@@ -12,10 +12,10 @@ def plain_training_set(config: Config) -> ConfigDict:
     """Return the config of the train data set with the pipeline of the validation.
 
     Args:
-        config: A staged config or one of MMPretrain.
+        config: a staged config or one of MMPretrain.
 
     Raises:
-        PlanError: Neither validation nor test says how an image is prepared without augmentation.
+        PlanError: neither validation nor test says how an image is prepared without augmentation.
     """
     plain = config.get("val_dataloader") or config.get("test_dataloader")
     if not plain:

@@ -23,12 +23,12 @@ def grown_spaces(
     """Return the spaces that grow, with their old and new sizes.
 
     Args:
-        layout: The child's.
-        sizes: The only parent's space sizes.
-        operator: What messages call the operator.
+        layout: the child's.
+        sizes: the only parent's space sizes.
+        operator: what messages call the operator.
 
     Raises:
-        GrowthError: Several parents, a parent that is wider, a space other than ``hidden`` that
+        GrowthError: several parents, a parent that is wider, a space other than ``hidden`` that
             grows, one that fuses several maps, or none that grows.
     """
     old = one_parent(layout, sizes, operator)

@@ -68,8 +68,8 @@ def plain_state(state_dict: Mapping[str, Tensor], layout: Layout) -> dict[str, T
     """The state dict of the plain model that computes what a mixture does.
 
     Args:
-        state_dict: The mixture's; tensors that are no mixtures are handed on as they are.
-        layout: The plain model's, at any width.
+        state_dict: the mixture's; tensors that are no mixtures are handed on as they are.
+        layout: the plain model's, at any width.
     """
     plain = {}
     for name, entry in layout.entries.items():

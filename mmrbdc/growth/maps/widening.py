@@ -27,7 +27,7 @@ def one_parent(
     """Return the only parent's space sizes.
 
     Raises:
-        GrowthError: There are several parents, or the only one is wider than the child somewhere.
+        GrowthError: there are several parents, or the only one is wider than the child somewhere.
     """
     if len(sizes) != 1:
         raise GrowthError(f"{operator} widens one parent, it got {len(sizes)}; name one")
@@ -44,7 +44,7 @@ def whole_ratio(layout: Layout, sizes: Mapping[str, int], operator: str) -> int:
     """Return how often the parent's width goes into the child's, the same for every space.
 
     Raises:
-        GrowthError: It is no whole number above 1, or not the same for all.
+        GrowthError: it is no whole number above 1, or not the same for all.
     """
     ratios = {name: space.size / sizes[name] for name, space in layout.spaces.items()}
     first = next(iter(ratios.values()))
@@ -85,10 +85,10 @@ def widen(
     """Widen one model.
 
     Args:
-        parent: Its state dict.
-        layout: The child's.
-        sources: For every space the old channel of each new one.
-        share: Of each copy, for one axis that reads.
+        parent: its state dict.
+        layout: the child's.
+        sources: for every space the old channel of each new one.
+        share: of each copy, for one axis that reads.
 
     Returns:
         New tensors with the parent's dtype and device.

@@ -42,16 +42,16 @@ def grow(
     """Widen one parent with rows of the next block.
 
     Args:
-        parents: One state dict, narrower than the child.
-        layout: The child's.
-        generator: Draws the copied channels.
-        context: Not used: the rule needs no data.
+        parents: one state dict, narrower than the child.
+        layout: the child's.
+        generator: draws the copied channels.
+        context: not used: the rule needs no data.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, one that does not fit or has the child's widths, or a stream
+        GrowthError: several parents, one that does not fit or has the child's widths, or a stream
             under LayerNorm that is no multiple of the parent's.
     """
     sizes = one_parent(layout, layout.parent_sizes(parents), NAME)

@@ -30,16 +30,16 @@ def grow(
     """Average parents of one width and tile the mean.
 
     Args:
-        parents: Two or more state dicts of one width; the child is 2, 3, ... times as wide.
-        layout: The child's.
-        generator: Draws the noise of the tiles.
-        context: Not used: the rule needs no data.
+        parents: two or more state dicts of one width; the child is 2, 3, ... times as wide.
+        layout: the child's.
+        generator: draws the noise of the tiles.
+        context: not used: the rule needs no data.
 
     Returns:
         The child's state dict: new tensors with the parents' dtype, on the first parent's device.
 
     Raises:
-        GrowthError: Fewer than two parents, parents of different widths, or a width ratio that is
+        GrowthError: fewer than two parents, parents of different widths, or a width ratio that is
             not whole.
     """
     describe(layout, layout.parent_sizes(parents))

@@ -38,16 +38,16 @@ def grow(
     """Couple parents block-diagonally.
 
     Args:
-        parents: State dicts; their widths may differ and must sum to the child's.
-        layout: The child's.
-        generator: Not used: the rule is deterministic.
-        context: Not used: the rule needs no data.
+        parents: state dicts; their widths may differ and must sum to the child's.
+        layout: the child's.
+        generator: not used: the rule is deterministic.
+        context: not used: the rule needs no data.
 
     Returns:
         The child's state dict: new tensors with the parents' dtype, on the first parent's device.
 
     Raises:
-        GrowthError: A parent does not fit the layout, or the widths do not sum to the child's.
+        GrowthError: a parent does not fit the layout, or the widths do not sum to the child's.
     """
     placements = describe(layout, layout.parent_sizes(parents))
     child: dict[str, Tensor] = {}
@@ -66,14 +66,14 @@ def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Pl
     """Say what the operator does with each tensor, from the sizes alone.
 
     Args:
-        layout: The child's.
-        sizes: Each parent's space sizes.
+        layout: the child's.
+        sizes: each parent's space sizes.
 
     Returns:
         By tensor name. The blocks of a fused tensor are listed map by map.
 
     Raises:
-        GrowthError: Fewer than two parents, or sizes of a space that do not sum to the child's.
+        GrowthError: fewer than two parents, or sizes of a space that do not sum to the child's.
     """
     if len(sizes) < 2:
         raise GrowthError(
@@ -135,11 +135,11 @@ def place(sources: Sequence[Tensor], placement: Placement, layout: Layout, name:
     """Write each parent's maps into its boxes of a zero tensor; ``Rule.SHARED`` is divided by k.
 
     Args:
-        sources: The tensor ``name`` of each parent.
-        placement: Its boxes, parent by parent, those of one parent in the order of
+        sources: the tensor ``name`` of each parent.
+        placement: its boxes, parent by parent, those of one parent in the order of
             :func:`fused_maps`.
-        layout: The child's.
-        name: Of the tensor.
+        layout: the child's.
+        name: of the tensor.
     """
     first = sources[0]
     out = torch.zeros(layout.shape(name), dtype=first.dtype, device=first.device)
@@ -156,8 +156,8 @@ def fused_maps(source: Tensor, fused: Sequence[int]) -> list[Tensor]:
     """Cut a tensor into its fused maps, in the order of ``itertools.product``.
 
     Args:
-        source: The tensor.
-        fused: How many maps each of its dimensions fuses.
+        source: the tensor.
+        fused: how many maps each of its dimensions fuses.
     """
     parts = [source]
     for dim, count in enumerate(fused):

@@ -33,16 +33,16 @@ def grow(
     """Lay the parents' blocks behind each other.
 
     Args:
-        parents: State dicts of the child's width, whose numbers of blocks sum to the child's.
-        layout: The child's.
-        generator: Not used: the rule is deterministic.
-        context: Not used: the rule needs no data.
+        parents: state dicts of the child's width, whose numbers of blocks sum to the child's.
+        layout: the child's.
+        generator: not used: the rule is deterministic.
+        context: not used: the rule needs no data.
 
     Returns:
         New tensors with the parents' dtype and device.
 
     Raises:
-        GrowthError: One parent, another width, or numbers of blocks that do not sum.
+        GrowthError: one parent, another width, or numbers of blocks that do not sum.
     """
     sizes = [parent_sizes(layout, parent, f"parent {i}") for i, parent in enumerate(parents)]
     return {

@@ -90,16 +90,16 @@ def grow(
     """Grow the inner widths of one parent, almost keeping its function.
 
     Args:
-        parents: One state dict of the child's width with smaller inner widths.
-        layout: The child's.
-        generator: Draws where the directions start.
-        context: Gives the batches and the loss.
+        parents: one state dict of the child's width with smaller inner widths.
+        layout: the child's.
+        generator: draws where the directions start.
+        context: gives the batches and the loss.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: A parent that does not fit.
+        GrowthError: a parent that does not fit.
     """
     spaces = grown_spaces(layout, layout.parent_sizes(parents), NAME)
     parent = parents[0]
@@ -245,10 +245,10 @@ def choose(
     summed over the neuron's weights.
 
     Args:
-        layout: The child's.
-        spaces: Old and new sizes.
-        directions: Trained.
-        gradients: Of the loss by ``directions.all()``, summed over a pass.
+        layout: the child's.
+        spaces: old and new sizes.
+        directions: trained.
+        gradients: of the loss by ``directions.all()``, summed over a pass.
 
     Returns:
         The choice in each space.

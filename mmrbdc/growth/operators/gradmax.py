@@ -59,16 +59,16 @@ def grow(
     """Grow the inner widths of one parent, exactly.
 
     Args:
-        parents: One state dict of the child's width with smaller inner widths.
-        layout: The child's.
-        generator: Draws the mixtures of the first form, the first incoming weights of the second.
-        context: Gives the batch and the loss.
+        parents: one state dict of the child's width with smaller inner widths.
+        layout: the child's.
+        generator: draws the mixtures of the first form, the first incoming weights of the second.
+        context: gives the batch and the loss.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: A parent that does not fit, too many new neurons for the first form, or a
+        GrowthError: a parent that does not fit, too many new neurons for the first form, or a
             loss without a gradient.
     """
     spaces = grown_spaces(layout, layout.parent_sizes(parents), NAME)
@@ -189,7 +189,7 @@ def directions(moment: Tensor, count: int, generator: torch.Generator | None) ->
     Args:
         moment: M, (outputs, inputs).
         count: of new neurons.
-        generator: Draws mixtures, where the vectors of both signs are fewer than ``count``.
+        generator: draws mixtures, where the vectors of both signs are fewer than ``count``.
 
     Returns:
         (outputs, count) in float64 on the CPU: left singular vectors of M with singular values

@@ -33,8 +33,8 @@ class _Part:
     """Some channels of a weight: for each dimension that is cut, start and length.
 
     Attributes:
-        dim: The dimension of the new channels.
-        cuts: By dimension.
+        dim: the dimension of the new channels.
+        cuts: by dimension.
     """
 
     dim: int
@@ -58,12 +58,12 @@ def search_incoming(
     """Find incoming weights of new neurons whose outgoing ones get a large gradient.
 
     Args:
-        child: The parent with silent new channels, see ``inner.padded``.
-        layout: The child's.
-        spaces: That grow.
-        context: Gives the loss.
-        batch: That serves all steps.
-        generator: Draws the first incoming weights.
+        child: the parent with silent new channels, see ``inner.padded``.
+        layout: the child's.
+        spaces: that grow.
+        context: gives the loss.
+        batch: that serves all steps.
+        generator: draws the first incoming weights.
 
     Returns:
         The child with new incoming weights; outgoing ones are zero.

@@ -27,16 +27,16 @@ def grow(
     """Copy the parent.
 
     Args:
-        parents: One state dict, of the child's widths.
-        layout: The child's.
-        generator: Not used: the rule is deterministic.
-        context: Not used: the rule needs no data.
+        parents: one state dict, of the child's widths.
+        layout: the child's.
+        generator: not used: the rule is deterministic.
+        context: not used: the rule needs no data.
 
     Returns:
         New tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, or one of other widths.
+        GrowthError: several parents, or one of other widths.
     """
     _check(layout, layout.parent_sizes(parents))
     return {name: parents[0][name].clone() for name in layout.entries}

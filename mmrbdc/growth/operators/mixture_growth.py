@@ -84,17 +84,17 @@ def grow(
     """Couple two mixtures of templates.
 
     Args:
-        parents: Two state dicts of one width that ``template_layout(layout)`` describes.
-        layout: The child's, a plain model of twice the width.
-        generator: Draws the new coefficients, weight by weight in the layout's order.
-        context: Not used: the rule needs no data.
-        off_diagonal: Makes the new coefficients.
+        parents: two state dicts of one width that ``template_layout(layout)`` describes.
+        layout: the child's, a plain model of twice the width.
+        generator: draws the new coefficients, weight by weight in the layout's order.
+        context: not used: the rule needs no data.
+        off_diagonal: makes the new coefficients.
 
     Returns:
         The child's state dict: new tensors with the parents' dtype, on the first parent's device.
 
     Raises:
-        GrowthError: Other than two parents, a parent that does not fit, parents of different
+        GrowthError: other than two parents, a parent that does not fit, parents of different
             widths, or widths that do not sum to the child's.
     """
     placements = describe(layout, template_layout(layout).parent_sizes(parents))

@@ -51,16 +51,16 @@ def grow(
     """Widen one parent, exactly, with unequal shares.
 
     Args:
-        parents: One state dict, narrower than the child in any space, wider in none.
-        layout: The child's.
-        generator: Draws the copied channels and the shares.
-        context: Not used: the rule needs no data.
+        parents: one state dict, narrower than the child in any space, wider in none.
+        layout: the child's.
+        generator: draws the copied channels and the shares.
+        context: not used: the rule needs no data.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, one that does not fit or has the child's widths, or a stream
+        GrowthError: several parents, one that does not fit or has the child's widths, or a stream
             under LayerNorm that is no multiple of the parent's.
     """
     sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
@@ -117,12 +117,12 @@ def drawn_sources(
     """For every space the old channel of each new one: tiled under LayerNorm, else drawn.
 
     Args:
-        sizes: The parent's space sizes.
-        layout: The child's.
-        generator: Draws whole units (heads).
+        sizes: the parent's space sizes.
+        layout: the child's.
+        generator: draws whole units (heads).
 
     Raises:
-        GrowthError: No space is wider than the parent's, or a stream under LayerNorm is no multiple
+        GrowthError: no space is wider than the parent's, or a stream under LayerNorm is no multiple
             of it.
     """
     check_widening(layout, sizes)

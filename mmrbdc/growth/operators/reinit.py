@@ -28,13 +28,13 @@ def grow(
     """Return the child as its recipe initialises it; of the parent only the dtype is taken.
 
     Args:
-        parents: One state dict, narrower than the child in any space, wider in none.
-        layout: The child's.
-        generator: Not used: the context draws.
-        context: Gives the initial tensors.
+        parents: one state dict, narrower than the child in any space, wider in none.
+        layout: the child's.
+        generator: not used: the context draws.
+        context: gives the initial tensors.
 
     Raises:
-        GrowthError: Several parents, or one that does not fit.
+        GrowthError: several parents, or one that does not fit.
     """
     one_parent(layout, layout.parent_sizes(parents), NAME)
     return {name: tensor.to(parents[0][name]) for name, tensor in context.initial().items()}

@@ -34,16 +34,16 @@ def grow(
     """Couple one parent with itself.
 
     Args:
-        parents: One state dict; the child is 2, 3, ... times as wide in every space.
-        layout: The child's.
-        generator: Not used: the rule is deterministic.
-        context: Not used: the rule needs no data.
+        parents: one state dict; the child is 2, 3, ... times as wide in every space.
+        layout: the child's.
+        generator: not used: the rule is deterministic.
+        context: not used: the rule needs no data.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, or a width ratio that is not whole.
+        GrowthError: several parents, or a width ratio that is not whole.
     """
     sizes = one_parent(layout, layout.parent_sizes(parents), NAME)
     copies = whole_ratio(layout, sizes, NAME)

@@ -39,16 +39,16 @@ def grow(
     """Tile one parent.
 
     Args:
-        parents: One state dict; the child is 2, 3, ... times as wide in every space.
-        layout: The child's.
-        generator: Draws the noise.
-        context: Not used: the rule needs no data.
+        parents: one state dict; the child is 2, 3, ... times as wide in every space.
+        layout: the child's.
+        generator: draws the noise.
+        context: not used: the rule needs no data.
 
     Returns:
         The child's state dict: new tensors with the parent's dtype and device.
 
     Raises:
-        GrowthError: Several parents, or a width ratio that is not whole.
+        GrowthError: several parents, or a width ratio that is not whole.
     """
     child = tile(parents, layout)
     for name, entry in layout.entries.items():

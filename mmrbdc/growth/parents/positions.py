@@ -30,14 +30,14 @@ def resize_positions(
     """Copy a state dict, its position tables resized.
 
     Args:
-        state_dict: The parent's tensors; not changed. Other tensors are handed on as they are.
-        layout: The parent's; says which tensors are position tables.
-        source: The parent's grid.
-        target: The grid to reach.
-        who: What messages call the parent.
+        state_dict: the parent's tensors; not changed. Other tensors are handed on as they are.
+        layout: the parent's; says which tensors are position tables.
+        source: the parent's grid.
+        target: the grid to reach.
+        who: what messages call the parent.
 
     Raises:
-        GrowthError: A table that is missing or has another length than the layout says, or a grid
+        GrowthError: a table that is missing or has another length than the layout says, or a grid
             that does not fit it.
     """
     resized = dict(state_dict)
@@ -62,15 +62,15 @@ def resize_table(
 
     Args:
         table: (1, tokens + rows x columns of ``source``, channels).
-        source: The grid that it is for.
-        target: The grid to reach.
-        what: What messages call it.
+        source: the grid that it is for.
+        target: the grid to reach.
+        what: what messages call it.
 
     Returns:
         (1, tokens + rows x columns of ``target``, channels), of the same dtype.
 
     Raises:
-        GrowthError: A table that has not three dimensions, or is shorter than its grid.
+        GrowthError: a table that has not three dimensions, or is shorter than its grid.
     """
     rows, columns = source
     tokens = table.shape[1] - rows * columns if table.ndim == 3 else -1

@@ -104,12 +104,12 @@ def exported(run, cfg, folder, poison=None):
     run = copy.deepcopy(run)
     run.custom_hooks = [
         dict(type="mmrbdc.WallClockHook"),
-        dict(type="mmrbdc.LedgerHook", members=len(run.model.seeds), flops_per_sample=1),
+        dict(type="mmrbdc.LedgerHook", price=[[0, [1] * len(run.model.seeds)]]),
         dict(
             type="mmrbdc.MemberExportHook",
             folder=str(folder / "stage"),
             weights="raw",
-            meta=dict(family="deit", config_hash="abc"),
+            meta=dict(family="deit", config_hash="abc", stage=0),
             parents=[[]] * len(run.model.seeds),
             parents_flops=[0.0] * len(run.model.seeds),
         ),
