@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> list[nn.Module]:
@@ -16,8 +17,8 @@ def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> li
         who: what messages call the model.
 
     Returns:
-        The modules among them. They belong in evaluation mode, which nothing but the caller keeps
-        them in: statistics would move, and dropout would draw.
+        The BatchNorms in them. They belong in evaluation mode, which nothing but the caller keeps
+        them in, or their statistics would move. Dropout and drop-path draw as in training.
 
     Raises:
         ValueError: a name that the model does not have, or nothing is left to train.
@@ -35,4 +36,5 @@ def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> li
             parameter.requires_grad_(False)
     if names and not any(parameter.requires_grad for parameter in parameters.values()):
         raise ValueError(f"{who} has nothing left to train: {', '.join(names)} are all of it")
-    return [modules[name] for name in names if name in modules]
+    parts = [modules[name] for name in names if name in modules]
+    return [norm for part in parts for norm in part.modules() if isinstance(norm, _BatchNorm)]

@@ -118,7 +118,8 @@ class Siblings(BaseModel):
         channels_last: keep weights and images in torch's channels-last memory format, which
             changes results by rounding only.
         frozen: names of the modules or parameters that each member keeps as they are, one list per
-            member; default none. Such modules run in evaluation mode. Not with ``'stacked'``.
+            member; default none. BatchNorms in them keep their statistics; drop-path draws as
+            elsewhere. Not with ``'stacked'``.
 
     Raises:
         ValueError: arguments that do not fit each other, or a part that a member does not have.
@@ -181,9 +182,9 @@ class Siblings(BaseModel):
                 config["init_cfg"] = init_cfg
             self.members.append(MODELS.build(config))
         self._kept = [
-            part
+            norm
             for index, own, names in zip(self.indices, self.members, frozen, strict=True)
-            for part in freeze(own, names, f"member {index}")
+            for norm in freeze(own, names, f"member {index}")
         ]
         if compute == "stacked":
             check_stackable(self.members[0])
@@ -193,10 +194,10 @@ class Siblings(BaseModel):
             set_memory_format(self.members, self.memory_format)
 
     def train(self, mode: bool = True) -> "Siblings":
-        """Set the mode of all but the frozen modules, which stay in evaluation mode."""
+        """Set the mode of all but frozen BatchNorms, which stay in evaluation mode."""
         super().train(mode)
-        for part in self._kept:
-            part.eval()
+        for norm in self._kept:
+            norm.eval()
         return self
 
     def init_weights(self) -> None:
