@@ -4,7 +4,7 @@ The recipe of configs/rbdc/deit-micro_2step_digits.py, and its training FLOPs, i
 
 Data: data/digits, made by `python tools/make_demo_data.py`.
 Expected: test top-1 94.8 ± 2.7 % (seeds 0 to 4, docs/results/README.md).
-Hardware: 2 CPU cores, about 1 minute(s).
+Hardware: 2 CPU cores, about 1 minute.
 
     python tools/train.py configs/baselines/deit-micro_scratch_digits.py
 """

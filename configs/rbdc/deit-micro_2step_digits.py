@@ -4,7 +4,7 @@ As many training FLOPs as configs/baselines/deit-micro_scratch_digits.py, all se
 
 Data: data/digits, made by `python tools/make_demo_data.py`.
 Expected: test top-1 98.8 ± 0.7 % (seeds 0 to 4, docs/results/README.md).
-Hardware: 2 CPU cores, about 4 minute(s).
+Hardware: 2 CPU cores, about 4 minutes.
 
     python tools/train.py configs/rbdc/deit-micro_2step_digits.py
 """
