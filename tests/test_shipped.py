@@ -181,7 +181,7 @@ def test_the_fingerprints_of_a_run_are_the_same(tiny, tmp_path, monkeypatch):
         for read in (Config.fromfile, load_config):
             cfg = read(write(tmp_path, base))
             cfg.work_dir = str(tmp_path / "w")
-            hashes.append([stage.hash for stage in RUNNERS.build(cfg).stages])
+            hashes.append([stage.hash for stage in RUNNERS.build(cfg).protocol_run.stages])
     assert len(hashes[0]) == 3 and all(found == hashes[0] for found in hashes)
 
 

@@ -1,17 +1,20 @@
 """Hooks that leave weights alone change no stage's fingerprint, and leave the weights alone."""
 
 import copy
+from pathlib import Path
 
 import mmengine.hooks
 import mmpretrain.engine.hooks
 import pytest
 from mmengine.hooks import EMAHook, Hook, LoggerHook
 
-from mmrbdc.engine.configs.deciding_hooks import LEAVE_WEIGHTS
+from mmrbdc.engine.configs.deciding_hooks import LEAVE_WEIGHTS, deciding_defaults
+from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.engine.hooks.wall_clock import WallClockHook
 from mmrbdc.registry import HOOKS
 from tests.engine.tiny_runs import differing, stage_run, staged, stages_of, train
 
+ROOT = Path(__file__).parents[3]
 PACKAGES = {"mmengine": mmengine.hooks, "mmpretrain": mmpretrain.engine.hooks}
 
 
@@ -124,6 +127,12 @@ def test_default_hooks_that_leave_weights_alone_change_none(cfg, hooks):
 )
 def test_other_default_hooks_change_every_hash(cfg, hooks):
     assert all(a != b for a, b in zip(hashes(cfg, **hooks), hashes(cfg), strict=True))
+
+
+def test_the_shipped_hooks_are_no_part_of_a_fingerprint():
+    """So that a hash is what it was before hooks were told apart."""
+    hooks = load_config(ROOT / "configs" / "_base_" / "staged_runtime.py").default_hooks
+    assert hooks.keys() >= {"checkpoint", "visualization"} and deciding_defaults(hooks) == {}
 
 
 def test_the_hooks_of_other_packages_are_there():
