@@ -72,6 +72,8 @@ def test_a_few_iterations(tiny, place, name):
         }
     for i in range(len(stages)):
         options |= {f"stages.{i}.epochs": None, f"stages.{i}.iters": 2}
+        if stages[i].get("warmup"):  # longer than that
+            options[f"stages.{i}.warmup"] = 0
     run(tiny, place, "train.py", name, options)
 
     work_dir = place / "work_dirs" / Path(name).stem

@@ -157,6 +157,29 @@ class Layout:
             raise GrowthError(f"'{tensor_name}' belongs to block {block}, to neither end")
         return any(tensor_name.startswith(f"{module}.") for module in self.back)
 
+    def names_in(self, parts: Sequence[str]) -> list[str]:
+        """Names of the trained tensors in some parts of the network.
+
+        Args:
+            parts: ``'front'`` and ``'back'``, as :meth:`is_back` tells them apart, and
+                ``'block 0'``, ``'block 1'`` and so on.
+
+        Raises:
+            GrowthError: A part that there is not.
+        """
+        found: dict[str, list[str]] = {"front": [], "back": []}
+        for name, entry in self.entries.items():
+            if entry.block is not None:
+                part = f"block {entry.block}"
+            else:
+                part = "back" if self.is_back(name) else "front"
+            if entry.role not in ("statistic", "counter"):
+                found.setdefault(part, []).append(name)
+        unknown = [part for part in parts if part not in found]
+        if unknown:
+            raise GrowthError(f"there is no part '{unknown[0]}'; there is {', '.join(found)}")
+        return [name for part in parts for name in found[part]]
+
     @property
     def num_blocks(self) -> int:
         """How many residual blocks there are."""

@@ -12,14 +12,17 @@ from torch import Tensor
 from mmrbdc.growth.context import Context, Work
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.maps.blocks import parent_sizes
 from mmrbdc.growth.maps.templates import has_templates, template_layout
 from mmrbdc.growth.operators import (
     aki,
+    assembly,
     averaging,
     block_diagonal,
     concatenation,
     firefly,
     gradmax,
+    incubation,
     keep,
     mixture_growth,
     net2net,
@@ -64,21 +67,25 @@ class Operator:
         describe: says, from the child's layout and the parents' space sizes, what ``grow`` does
             with each tensor.
         parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the
-            child's; ``behind``: two or more of its width whose blocks sum to the child's.
+            child's; ``behind``: of its width and fewer blocks, which the operator lays behind each
+            other.
         work: of an operator that needs a context: what it costs, from the child's layout, the
             parent's space sizes and the images of an epoch.
         inner: whether it grows the inner widths of blocks and leaves the width as it is.
         parent_weights: what the parents' state dicts hold: ``plain`` weights under the child's
             names, or ``templates``, see ``mmrbdc.growth.maps.templates``.
+        options: Names of the whole numbers that ``grow`` and ``describe`` take beside these, for an
+            operator that makes each child of a stage otherwise.
     """
 
     name: str
-    grow: GrowFunction
-    describe: Callable[[Layout, Sequence[Mapping[str, int]]], dict[str, Placement]]
+    grow: Callable[..., dict[str, Tensor]]
+    describe: Callable[..., dict[str, Placement]]
     parents: Literal["one", "sum", "behind"]
     work: Callable[[Layout, Mapping[str, int], int], list[Work]] | None = None
     inner: bool = False
     parent_weights: Literal["plain", "templates"] = "plain"
+    options: tuple[str, ...] = ()
 
     def space_sizes(self, layout: Layout, parent: StateDict, who: str) -> dict[str, int]:
         """Infer from the tensors of a parent how large each of its spaces is.
@@ -99,7 +106,7 @@ class Operator:
                     f"grow it with {' or '.join(mixture_growth.OFF_DIAGONALS)}"
                 )
             if self.parents == "behind":
-                return concatenation.parent_sizes(layout, parent, who)
+                return parent_sizes(layout, parent, who)
             return layout.space_sizes(parent, who)
         if not has_templates(parent):
             raise GrowthError(
@@ -125,6 +132,15 @@ OPERATORS: dict[str, Operator] = {
         Operator(firefly.NAME, firefly.grow, firefly.describe, "one", firefly.work, inner=True),
         Operator(keep.NAME, keep.grow, keep.describe, "one"),
         Operator(concatenation.NAME, concatenation.grow, concatenation.describe, "behind"),
+        Operator(
+            incubation.NAME,
+            incubation.grow,
+            incubation.describe,
+            "behind",
+            incubation.work,
+            options=incubation.OPTIONS,
+        ),
+        Operator(assembly.NAME, assembly.grow, assembly.describe, "behind"),
         Operator(reinit.NAME, reinit.grow, reinit.describe, "one", reinit.work),
         *(
             Operator(
@@ -208,6 +224,7 @@ def grow(
     context: Context | None = None,
     allow_equal: bool = False,
     names: Sequence[str] | None = None,
+    options: Mapping[str, int] | None = None,
 ) -> GrowthResult:
     """Grow parents into a child.
 
@@ -219,6 +236,7 @@ def grow(
         context: passed to the operator; some cannot do without.
         allow_equal: accept parents with the same weights.
         names: what messages call the parents, e.g. their paths; their indices by default.
+        options: of an operator that has some.
 
     Returns:
         The child and the report.
@@ -237,16 +255,32 @@ def grow(
     _check_dtypes(parents, names)
     if not allow_equal:
         _check_different(parents, names)
-    placements = chosen.describe(layout, sizes)
+    options = check_options(chosen, options)
+    placements = chosen.describe(layout, sizes, **options)
     if chosen.work is not None and context is None:
         raise GrowthError(
             f"{operator} needs training images and the recipe; use it in a protocol "
             f"(protocol.method='{operator}'), or give {command('grow')} a whole config "
             "as --config"
         )
-    child = chosen.grow(parents, layout, generator=generator, context=context)
+    child = chosen.grow(parents, layout, generator=generator, context=context, **options)
     _check_child(child, layout, operator)
     return GrowthResult(child, make_report(operator, layout, sizes, placements, child))
+
+
+def check_options(operator: Operator, options: Mapping[str, int] | None) -> dict[str, int]:
+    """Return an operator's options.
+
+    Raises:
+        GrowthError: Some are missing, or others are given.
+    """
+    given = dict(options or {})
+    if given.keys() != set(operator.options):
+        raise GrowthError(
+            f"operator '{operator.name}' takes {', '.join(operator.options) or 'no options'}, got "
+            f"{', '.join(given) or 'none'}; a protocol's method gives them"
+        )
+    return given
 
 
 def _check_dtypes(parents: Sequence[StateDict], names: Sequence[str]) -> None:

@@ -50,7 +50,8 @@ class Method:
         return tuple(range(child * group, (child + 1) * group))
 
     def frozen(self, stages: Sequence[Stage], i: int) -> tuple[tuple[str, ...], ...]:
-        """Names of the modules or parameters that each member of a stage keeps as they are.
+        """Parts that each member of a stage keeps as they are: ``'front'``, ``'back'``,
+        ``'block 0'`` and so on, see :meth:`mmrbdc.growth.Layout.names_in`.
 
         One tuple per member; empty where all of them train everything. What is named is not
         trained, and costs less.

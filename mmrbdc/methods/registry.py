@@ -3,7 +3,7 @@
 import sys
 
 from mmrbdc.growth.run import OPERATORS, get_operator
-from mmrbdc.methods import coupling, mixture, progressive, scratch, widening
+from mmrbdc.methods import coupling, incubation, mixture, progressive, scratch, widening
 from mmrbdc.methods.coupling import Coupling
 from mmrbdc.methods.method import Method
 from mmrbdc.methods.widening import Widening
@@ -11,7 +11,7 @@ from mmrbdc.plan import PlanError
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for module in (coupling, scratch, widening, mixture, progressive)
+    for module in (coupling, scratch, widening, mixture, progressive, incubation)
     for method in module.METHODS
 }
 """Name -> method."""

@@ -17,8 +17,8 @@ def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> li
         who: what messages call the model.
 
     Returns:
-        The BatchNorms in them. They belong in evaluation mode, which nothing but the caller keeps
-        them in, or their statistics would move. Dropout and drop-path draw as in training.
+        The BatchNorms that are frozen. They belong in evaluation mode, which nothing but the caller
+        keeps them in, or their statistics would move. Dropout and drop-path draw as in training.
 
     Raises:
         ValueError: a name that the model does not have, or nothing is left to train.
@@ -36,5 +36,8 @@ def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> li
             parameter.requires_grad_(False)
     if names and not any(parameter.requires_grad for parameter in parameters.values()):
         raise ValueError(f"{who} has nothing left to train: {', '.join(names)} are all of it")
-    parts = [modules[name] for name in names if name in modules]
-    return [norm for part in parts for norm in part.modules() if isinstance(norm, _BatchNorm)]
+    return [
+        norm
+        for norm in modules.values()
+        if isinstance(norm, _BatchNorm) and norm.affine and not norm.weight.requires_grad
+    ]

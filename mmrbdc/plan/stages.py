@@ -39,8 +39,8 @@ class Stage:
         img_size: Height and width of their images in pixels; None for the config's.
         inner: The inner width of their blocks as a fraction of that of the target at this width.
         warmup: Epochs of its warm-up; None for the protocol's.
-        frozen: Names of the modules or parameters that each member keeps as they are; empty where
-            all members train everything. The method says it.
+        frozen: Parts that each member keeps as they are, see ``Layout.names_in``; empty where all
+            members train everything. The method says it.
     """
 
     members: int

@@ -30,12 +30,14 @@ class Grow:
         child: Its number in the stage.
         parents: In the order in which they are placed; all of one earlier stage.
         operator: Name of the growth operator.
+        options: Of an operator that makes each child otherwise, as (name, whole number).
     """
 
     stage: int
     child: int
     parents: tuple[Member, ...]
     operator: str
+    options: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,29 @@ def registries(monkeypatch):
 
 def test_every_operator_that_is_shipped_is_used_by_a_method():
     """Most by the one of its name; concatenation waits for methods that assemble in depth."""
-    assert METHODS.keys() == {"rbdc", "scratch", "progressive", *OPERATORS} - {
+    assert METHODS.keys() == {"rbdc", "scratch", "progressive", "deep-incubation", *OPERATORS} - {
+        "assembly",
         "block-diagonal",
         "concatenation",
+        "incubation",
         "keep",
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["block-diagonal", "concatenation", "keep", "magic", "", None, ["rbdc"], 3]
+    "name",
+    [
+        "block-diagonal",
+        "concatenation",
+        "incubation",
+        "assembly",
+        "keep",
+        "magic",
+        "",
+        None,
+        ["rbdc"],
+        3,
+    ],
 )
 def test_what_is_no_method_is_refused_with_those_there_are(name):
     assert find_method(name) is None

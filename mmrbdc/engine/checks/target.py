@@ -1,6 +1,5 @@
 """What a staged config's target must be for its method, checked where a plan is made as well."""
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,7 @@ from mmrbdc.engine.cost.on_meta import build_on_meta
 from mmrbdc.families import Architecture, architecture_from_config
 from mmrbdc.families.options import type_name
 from mmrbdc.growth import Layout, get_operator
-from mmrbdc.methods import get_method
-from mmrbdc.plan import PlanError, Protocol, Stage
+from mmrbdc.plan import Grow, PlanError, Protocol, Stage
 from mmrbdc.shipped import command
 
 
@@ -33,11 +31,12 @@ def check_target(cfg: Config, protocol: Protocol) -> Architecture:
 
 
 def _check_growth(target: Architecture, protocol: Protocol) -> None:
-    """Ask the operator about every junction's widths."""
-    method = get_method(protocol.method)
-    pairs = itertools.pairwise(protocol.stages)
-    for name, (narrow, wide) in zip(protocol.operators, pairs, strict=True):
-        operator = get_operator(name)
+    """Ask the operator about every child's widths and blocks."""
+    for step in protocol.steps:
+        if not isinstance(step, Grow):
+            continue
+        operator = get_operator(step.operator)
+        narrow, wide = (protocol.stages[i] for i in (step.parents[0].stage, step.stage))
         if operator.inner and narrow.depth != wide.depth:
             raise PlanError(
                 f"protocol.method={protocol.method!r} grows the inner widths of blocks that are "
@@ -50,7 +49,7 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
                 one.first_blocks(target.at_depth(stage.depth).layout().num_blocks)
                 for one, stage in ((parent, narrow), (child, wide))
             )
-        operator.describe(child, [parent.sizes] * len(method.parents(narrow, wide, 0)))
+        operator.describe(child, [parent.sizes] * len(step.parents), **dict(step.options))
 
 
 def layouts(target: Architecture, *stages: Stage) -> list[Layout]:

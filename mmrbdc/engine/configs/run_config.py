@@ -16,6 +16,7 @@ from mmrbdc.engine.configs.schedule import fit_schedulers
 from mmrbdc.engine.configs.stage_loop import stage_loop
 from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.engine.inputs.real_batch import count_accumulated
+from mmrbdc.families import architecture_from_config
 from mmrbdc.plan import PlanError, PlanRow
 from mmrbdc.seeding import derive_seed
 
@@ -46,7 +47,8 @@ def run_config(
         seed: the protocol's seed.
         indices: which members to train.
         grown: initialiser of each of them, or ``None``.
-        frozen: what each member of the stage keeps as it is; empty where all train everything.
+        frozen: parts that each member of the stage keeps as they are, see ``Layout.names_in``;
+            empty where all train everything.
         part: where the stage begins and ends in the schedule, 0 to 1.
     """
     cfg = ordinary_config(config)
@@ -65,7 +67,8 @@ def run_config(
         channels_last=lockstep["channels_last"],
     )
     if frozen:
-        cfg.model.frozen = [list(frozen[index]) for index in indices]
+        layout = architecture_from_config(config.model).layout()
+        cfg.model.frozen = [layout.names_in(frozen[index]) for index in indices]
     data_seed = derive_seed("data", seed, stage_index)
     cfg.train_dataloader = _replayable(cfg.train_dataloader, data_seed)
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):

@@ -87,7 +87,11 @@ def _stage_model(config: Config, stage: Stage) -> StageModel:
     model = stage_model(config.model, input_size(config))
     if not stage.frozen:
         return model
-    members = [stage_model(config.model, input_size(config), names) for names in stage.frozen]
+    layout = architecture_from_config(config.model).layout()
+    members = [
+        stage_model(config.model, input_size(config), layout.names_in(parts))
+        for parts in stage.frozen
+    ]
     return replace(model, price=Price.constant([one.train_flops_per_sample for one in members]))
 
 

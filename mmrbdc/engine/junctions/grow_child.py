@@ -35,6 +35,7 @@ class Growth:
         resize_positions: Resize the position tables of parents of another image size, instead of
             refusing them.
         allow_equal: Accept parents with the same weights.
+        options: Of an operator that has some.
     """
 
     operator: str = DEFAULT_OPERATOR
@@ -42,6 +43,7 @@ class Growth:
     depth_operator: str | None = None
     resize_positions: bool = False
     allow_equal: bool = False
+    options: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ def grow_child(
         context=context,
         allow_equal=how.allow_equal,
         names=[parent.name for parent in parents],
+        options=how.options,
     )
     return GrownFile(child, tuple(fitted), how.operator, result)
 

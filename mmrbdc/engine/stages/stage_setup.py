@@ -15,7 +15,7 @@ from mmrbdc.engine.configs.run_config import run_config
 from mmrbdc.engine.configs.stage_view import stage_configs
 from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.families import Architecture, architecture_from_config
-from mmrbdc.plan import Plan, PlanRow, Protocol, make_plan
+from mmrbdc.plan import Grow, Plan, PlanRow, Protocol, make_plan
 from mmrbdc.registry import DATA_SAMPLERS
 from mmrbdc.runs.cost import costs_below
 from mmrbdc.runs.work_dir import is_finished, member_file
@@ -102,7 +102,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             warmup=protocol.warmup_of(index),
             seed=seed,
             indices=range(row.members),
-            grown=[operator] * row.members,
+            grown=_made(protocol, index, operator, row.members),
             frozen=protocol.stages[index].frozen,
             part=plan.part_of(index),
         )
@@ -120,6 +120,21 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             )
         )
     return setups
+
+
+def _made(
+    protocol: Protocol, index: int, operator: dict[str, Any] | None, members: int
+) -> list[dict[str, Any] | None]:
+    """How each member of a stage is made, with the options of its own."""
+    options = {
+        step.child: dict(step.options)
+        for step in protocol.steps
+        if isinstance(step, Grow) and step.stage == index and step.options
+    }
+    return [
+        dict(operator, options=options[i]) if operator and i in options else operator
+        for i in range(members)
+    ]
 
 
 def _operator(protocol: Protocol, index: int) -> dict[str, Any]:

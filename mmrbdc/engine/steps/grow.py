@@ -53,6 +53,7 @@ class GrowStep(RunnableStep[Grow]):
             seed=derive_seed("growth", self.protocol_run.seed, setup.index, child),
             depth_operator=self.protocol_run.protocol.depth_operator,
             resize_positions=True,
+            options=dict(self.spec.options),
         )
         context = None
         if get_operator(how.operator).work is not None:

@@ -3,8 +3,7 @@ other.
 
 The blocks of parent *i* follow those of parent *i* - 1. Of what lies outside of blocks, the front
 (patches, tokens, stem) comes from the first parent and the back (last norm, classifier) from the
-last, as ``Layout.back`` tells them apart. This is how models that were trained part by part are
-assembled (Deep Incubation, ICCV 2023, arXiv 2212.04129).
+last, as ``Layout.back`` tells them apart.
 
 The function is that of no parent: a block reads what another parent's block wrote.
 """
@@ -17,8 +16,9 @@ from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.maps.blocks import check_widths, copied, num_blocks, parent_sizes
 from mmrbdc.growth.parents.depth import renumbered
-from mmrbdc.growth.placement import Block, Placement, Rule
+from mmrbdc.growth.placement import Placement
 
 NAME = "concatenation"
 
@@ -53,27 +53,12 @@ def grow(
 
 def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
     """Say what :func:`grow` does with each tensor; raises as it does."""
-    return {
-        name: Placement(
-            Rule.COPIED, (Block(parent, tuple((0, size) for size in layout.shape(name))),)
-        )
-        for name, (parent, _) in _sources(layout, sizes).items()
-    }
-
-
-def parent_sizes(layout: Layout, parent: Mapping[str, Tensor], who: str) -> dict[str, int]:
-    """Infer a parent's space sizes, as :meth:`Layout.space_sizes`, from the blocks that it has."""
-    blocks = [
-        entry.block
-        for name, entry in layout.entries.items()
-        if entry.block is not None and name in parent
-    ]
-    return layout.first_blocks(max(blocks, default=-1) + 1).space_sizes(parent, who)
+    return {name: copied(layout, name, i) for name, (i, _) in _sources(layout, sizes).items()}
 
 
 def _sources(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, tuple[int, str]]:
     """Number of the parent that each tensor is of, and its name there."""
-    counts = [_num_blocks(layout, of_parent) for of_parent in sizes]
+    counts = [num_blocks(layout, of_parent) for of_parent in sizes]
     total = layout.num_blocks
     if len(sizes) < 2:
         raise GrowthError(f"{NAME} got {len(sizes)} parent; it lays two or more behind each other")
@@ -82,13 +67,7 @@ def _sources(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, tu
             f"the parents have {' + '.join(map(str, counts))} = {sum(counts)} blocks and the child "
             f"has {total}; choose a child as deep as all of them together"
         )
-    for i, of_parent in enumerate(sizes):
-        for name, size in of_parent.items():
-            if layout.spaces[name].size != size:
-                raise GrowthError(
-                    f"space '{name}' is {size} wide in parent {i} and {layout.spaces[name].size} "
-                    f"in the child, and {NAME} grows no width"
-                )
+    check_widths(layout, sizes, NAME)
     of_block = [(i, block) for i, count in enumerate(counts) for block in range(count)]
     found = {}
     for name, entry in layout.entries.items():
@@ -98,11 +77,3 @@ def _sources(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, tu
             parent, block = of_block[entry.block]
             found[name] = (parent, renumbered(name, entry.block, block))
     return found
-
-
-def _num_blocks(layout: Layout, sizes: Mapping[str, int]) -> int:
-    """How many blocks a parent has, by the spaces that it has."""
-    return sum(
-        all(axis.space is None or axis.space in sizes for entry in entries for axis in entry.axes)
-        for entries in layout.blocks()
-    )
