@@ -25,7 +25,7 @@ def get_family(name: str) -> Family[Any]:
     """Look a family up.
 
     Raises:
-        FamilyError: There is none of that name.
+        FamilyError: there is none of that name.
     """
     if name not in FAMILIES:
         raise FamilyError(f"unknown family '{name}'; there is {', '.join(sorted(FAMILIES))}")
@@ -38,7 +38,7 @@ def architecture_from_config(model_cfg: Mapping[str, Any]) -> Architecture:
     That of mmrbdc's ``TemplateClassifier`` is the plain model's.
 
     Raises:
-        FamilyError: Not a classifier, a backbone of no known family, or an option whose tensors the
+        FamilyError: not a classifier, a backbone of no known family, or an option whose tensors the
             family does not know.
     """
     kind = type_name(model_cfg, "model")
@@ -53,7 +53,7 @@ def architecture_from_backbone(backbone_cfg: Mapping[str, Any]) -> Architecture:
     Its ``head_fields`` mean nothing.
 
     Raises:
-        FamilyError: A backbone of no known family, or an option whose tensors the family does not
+        FamilyError: a backbone of no known family, or an option whose tensors the family does not
             know.
     """
     architecture = _of_backbone(backbone_cfg)
@@ -64,7 +64,7 @@ def architecture_from_dict(values: Mapping[str, Any]) -> Architecture:
     """The architecture that ``to_dict`` wrote, of whatever family.
 
     Raises:
-        FamilyError: An unknown family, or fields missing or unknown.
+        FamilyError: an unknown family, or fields missing or unknown.
     """
     return get_family(str(values.get("family"))).architecture.from_dict(values)
 

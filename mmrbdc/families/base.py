@@ -56,7 +56,7 @@ class Architecture(ABC):
         """Read the architecture off the config of an MMPretrain ``ImageClassifier``.
 
         Raises:
-            FamilyError: An option whose tensors the family does not know.
+            FamilyError: an option whose tensors the family does not know.
         """
 
     @abstractmethod
@@ -73,14 +73,14 @@ class Architecture(ABC):
         """The layer of a parameter of the backbone, for layer-wise decay of the learning rate.
 
         Args:
-            name: Without ``backbone.`` in front.
+            name: without ``backbone.`` in front.
 
         Returns:
             0 for the stem, 1 to ``num_layers`` for the layers, ``num_layers`` + 1 for what stands
             behind them.
 
         Raises:
-            FamilyError: The name belongs to none.
+            FamilyError: the name belongs to none.
         """
 
     @abstractmethod
@@ -105,7 +105,7 @@ class Architecture(ABC):
         """The same architecture with a fraction of its blocks.
 
         Raises:
-            FamilyError: A family whose depth cannot grow, or a number of blocks that is not whole.
+            FamilyError: a family whose depth cannot grow, or a number of blocks that is not whole.
         """
         if fraction == 1:
             return self
@@ -118,7 +118,7 @@ class Architecture(ABC):
         """The same architecture with a fraction of the inner width of its blocks.
 
         Raises:
-            FamilyError: A family without one, or a width that would not be a positive integer.
+            FamilyError: a family without one, or a width that would not be a positive integer.
         """
         if fraction == 1:
             return self
@@ -128,7 +128,7 @@ class Architecture(ABC):
         """The same architecture for square training images of another size.
 
         Raises:
-            FamilyError: A size that the architecture cannot take.
+            FamilyError: a size that the architecture cannot take.
         """
         return self
 
@@ -138,11 +138,11 @@ class Architecture(ABC):
         For files that do not say their architecture. Widths stay as they are.
 
         Args:
-            state_dict: Tensors of the family.
-            who: What messages call them.
+            state_dict: tensors of the family.
+            who: what messages call them.
 
         Raises:
-            FamilyError: A position table whose grid cannot be told from its length.
+            FamilyError: a position table whose grid cannot be told from its length.
         """
         return self
 
@@ -154,7 +154,7 @@ class Architecture(ABC):
         """The same architecture at a fraction of its width.
 
         Raises:
-            FamilyError: A width that would not be a positive integer.
+            FamilyError: a width that would not be a positive integer.
         """
         exact = Fraction(fraction).limit_denominator(4096)
         changed = {}
@@ -176,7 +176,7 @@ class Architecture(ABC):
                 these only. Everything else (neck, loss, augmentation) is kept.
 
         Raises:
-            FamilyError: It differs in more.
+            FamilyError: it differs in more.
         """
         own = self.from_config(model_cfg)
         changeable = (
@@ -208,14 +208,14 @@ class Architecture(ABC):
         """Check that an architecture differs from this one in its widths only.
 
         Args:
-            parent: The narrower architecture.
-            who: What messages call it.
-            inner: Accept a narrower inner width: the operator grows it.
-            depth: Accept a parent of fewer blocks: it will be deepened.
-            positions: Accept another image size: the position table will be resized.
+            parent: the narrower architecture.
+            who: what messages call it.
+            inner: accept a narrower inner width: the operator grows it.
+            depth: accept a parent of fewer blocks: it will be deepened.
+            positions: accept another image size: the position table will be resized.
 
         Raises:
-            FamilyError: Another family, or another field that differs.
+            FamilyError: another family, or another field that differs.
         """
         free = [
             *self.width_fields,
@@ -247,13 +247,13 @@ class Architecture(ABC):
         """Check that architectures can be the parents of this one.
 
         Args:
-            parents: One per parent.
-            names: What messages call them; their indices by default.
-            depth: Accept parents of fewer blocks: they will be deepened.
-            positions: Accept other image sizes: position tables will be resized.
+            parents: one per parent.
+            names: what messages call them; their indices by default.
+            depth: accept parents of fewer blocks: they will be deepened.
+            positions: accept other image sizes: position tables will be resized.
 
         Raises:
-            FamilyError: Another family, a field other than these that differs, or widths that do
+            FamilyError: another family, a field other than these that differs, or widths that do
                 not sum to this one's.
         """
         names = names or [f"parent {i}" for i in range(len(parents))]
@@ -265,7 +265,7 @@ class Architecture(ABC):
         """Check that the widths of parents, each checked already, sum to this one's.
 
         Raises:
-            FamilyError: They do not.
+            FamilyError: they do not.
         """
         for field in self.width_fields:
             widths = [getattr(parent, field) for parent in parents]
@@ -290,8 +290,8 @@ class Architecture(ABC):
         """In what another architecture differs, in words; empty when in nothing.
 
         Args:
-            other: What to compare with.
-            ignore: Fields that may differ.
+            other: what to compare with.
+            ignore: fields that may differ.
         """
         if other.family != self.family:
             return [f"family is {other.family} instead of {self.family}"]
@@ -314,7 +314,7 @@ class Architecture(ABC):
         """The architecture that ``to_dict`` wrote.
 
         Raises:
-            FamilyError: Another family, or fields missing or unknown.
+            FamilyError: another family, or fields missing or unknown.
         """
         given = {
             name: tuple(value) if isinstance(value, list) else value

@@ -15,9 +15,9 @@ class FittedParent:
     """A parent that can be grown.
 
     Attributes:
-        state_dict: Its tensors, at the child's depth and with the child's grid of positions.
-        architecture: What they are now; None where nothing was asked for and nothing is known.
-        changes: What was done, in words; empty when nothing was.
+        state_dict: its tensors, at the child's depth and with the child's grid of positions.
+        architecture: what they are now; None where nothing was asked for and nothing is known.
+        changes: what was done, in words; empty when nothing was.
     """
 
     state_dict: Mapping[str, Tensor]
@@ -37,15 +37,15 @@ def fit_parent(
     """Resize a parent's position table, then deepen it, where it is asked for and needed.
 
     Args:
-        state_dict: The parent's tensors.
-        parent: Its architecture, already checked; ``None`` to read depth and grid off the tensors.
-        child: What it will be grown into.
-        depth_operator: How to deepen it; ``None`` leaves its depth.
-        positions: Whether to resize its position table.
-        who: What messages call it.
+        state_dict: the parent's tensors.
+        parent: its architecture, already checked; ``None`` to read depth and grid off the tensors.
+        child: what it will be grown into.
+        depth_operator: how to deepen it; ``None`` leaves its depth.
+        positions: whether to resize its position table.
+        who: what messages call it.
 
     Raises:
-        GrowthError, FamilyError: Tensors that do not fit.
+        GrowthError, FamilyError: tensors that do not fit.
     """
     if depth_operator is None and not positions:
         return FittedParent(state_dict, parent)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmrbdc.config_parts import class_name
 from mmrbdc.families.errors import FamilyError
 
 
@@ -10,29 +11,27 @@ def type_name(cfg: Mapping[str, Any] | None, what: str) -> str:
     """The class name in a config's ``type``, without scope.
 
     Args:
-        cfg: A config dict; its type may be a name, a name with scope, or a class.
-        what: What messages call the config.
+        cfg: a config dict; its type may be a name, a name with scope, or a class.
+        what: what messages call the config.
 
     Raises:
-        FamilyError: There is no type.
+        FamilyError: there is no type.
     """
     if not isinstance(cfg, Mapping) or "type" not in cfg:
         raise FamilyError(f"{what} is {cfg!r}: expected a config dict with a 'type'")
-    kind = cfg["type"]
-    name: str = kind if isinstance(kind, str) else kind.__name__
-    return name.rpartition(".")[2]
+    return class_name(cfg["type"])
 
 
 def refuse_options(cfg: Mapping[str, Any], allowed: Mapping[str, Sequence[Any]], what: str) -> None:
     """Refuse options that change tensors in a way the family does not know.
 
     Args:
-        cfg: A config dict.
-        allowed: Option names and the values that are known; absent options are fine.
-        what: What messages call the config.
+        cfg: a config dict.
+        allowed: option names and the values that are known; absent options are fine.
+        what: what messages call the config.
 
     Raises:
-        FamilyError: An option has another value.
+        FamilyError: an option has another value.
     """
     for option, values in allowed.items():
         if option in cfg and cfg[option] not in values:
@@ -46,7 +45,7 @@ def check_head(head: Mapping[str, Any], channels: int) -> None:
     """Refuse a head that reads another number of channels than the backbone puts out.
 
     Raises:
-        FamilyError: Both numbers and how to set the head's.
+        FamilyError: both numbers and how to set the head's.
     """
     given = head.get("in_channels", channels)
     if given != channels:

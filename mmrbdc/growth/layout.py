@@ -165,7 +165,7 @@ class Layout:
                 ``'block 0'``, ``'block 1'`` and so on.
 
         Raises:
-            GrowthError: A part that there is not.
+            GrowthError: a part that there is not.
         """
         found: dict[str, list[str]] = {"front": [], "back": []}
         for name, entry in self.entries.items():

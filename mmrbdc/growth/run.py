@@ -74,7 +74,7 @@ class Operator:
         inner: whether it grows the inner widths of blocks and leaves the width as it is.
         parent_weights: what the parents' state dicts hold: ``plain`` weights under the child's
             names, or ``templates``, see ``mmrbdc.growth.maps.templates``.
-        options: Names of the whole numbers that ``grow`` and ``describe`` take beside these, for an
+        options: names of the whole numbers that ``grow`` and ``describe`` take beside these, for an
             operator that makes each child of a stage otherwise.
     """
 
@@ -272,7 +272,7 @@ def check_options(operator: Operator, options: Mapping[str, int] | None) -> dict
     """Return an operator's options.
 
     Raises:
-        GrowthError: Some are missing, or others are given.
+        GrowthError: some are missing, or others are given.
     """
     given = dict(options or {})
     if given.keys() != set(operator.options):

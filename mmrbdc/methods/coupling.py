@@ -12,7 +12,7 @@ class Coupling(Method):
     """Members of equal width in equal groups, each group one child.
 
     Attributes:
-        by: Name of the growth operator; the method's own where none is given.
+        by: name of the growth operator; the method's own where none is given.
     """
 
     by: str = ""

@@ -13,11 +13,11 @@ class Method:
 
     Attributes:
         name: ``protocol.method``; of work dirs, ledgers and published files too.
-        about: One line that a ranking says of it, without a full stop.
-        label: What readers call it; the name where none is given.
-        rank: Place in tables and legends: the paper's method 0, others 1, training from scratch 2.
-        colour: In charts; ``None`` for the next that is free.
-        baseline: Whether a ranking compares every other method with it.
+        about: one line that a ranking says of it, without a full stop.
+        label: what readers call it; the name where none is given.
+        rank: place in tables and legends: the paper's method 0, others 1, training from scratch 2.
+        colour: in charts; ``None`` for the next that is free.
+        baseline: whether a ranking compares every other method with it.
     """
 
     name: str
@@ -90,8 +90,8 @@ class Method:
         asked again, with the outcomes that were left.
 
         Args:
-            stages: Of the protocol.
-            outcomes: Of all finished steps, in the order in which they ran.
+            stages: of the protocol.
+            outcomes: of all finished steps, in the order in which they ran.
         """
         return next((step for step in self.steps(stages) if step not in outcomes), None)
 
@@ -99,7 +99,7 @@ class Method:
         """Refuse stages that the method does not take.
 
         Raises:
-            PlanError: What is wrong, and what to write instead.
+            PlanError: what is wrong, and what to write instead.
         """
         self._check_count(stages)
         self._check_last(stages[-1])

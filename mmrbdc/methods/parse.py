@@ -41,11 +41,11 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
     """Read and check ``protocol`` and ``stages`` of a config.
 
     Args:
-        cfg: An MMEngine config or a plain dict.
-        name: What the run is called; usually the stem of the config's file name.
+        cfg: an MMEngine config or a plain dict.
+        name: what the run is called; usually the stem of the config's file name.
 
     Raises:
-        PlanError: Something is missing, unknown or inconsistent.
+        PlanError: something is missing, unknown or inconsistent.
     """
     for key in ("protocol", "stages"):
         if key not in cfg:

@@ -24,7 +24,7 @@ def register_method(method: Method) -> None:
     """Add a method from outside of this package; configs name its module in ``custom_imports``.
 
     Raises:
-        PlanError: There is one of that name.
+        PlanError: there is one of that name.
     """
     if find_method(method.name) is not None:
         raise PlanError(f"there is a method {method.name!r} already; give yours another name")
@@ -60,7 +60,7 @@ def get_method(name: str) -> Method:
     """Look a method up.
 
     Raises:
-        PlanError: There is none of that name.
+        PlanError: there is none of that name.
     """
     method = find_method(name)
     if method is None:

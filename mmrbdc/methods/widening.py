@@ -12,7 +12,7 @@ class Widening(Method):
     """As many children as members, each wider than its one parent.
 
     Attributes:
-        inner: Whether the operator grows the inner widths of blocks and leaves the width as it is.
+        inner: whether the operator grows the inner widths of blocks and leaves the width as it is.
     """
 
     inner: bool = False

@@ -18,14 +18,14 @@ class StageModel:
     """What the plan needs to know of one model.
 
     Args:
-        label: Short description for people, such as 'deit 12x192, 3 heads'.
-        width: Its width in channels, as it appears in directory names.
-        params: Number of parameters.
+        label: short description for people, such as 'deit 12x192, 3 heads'.
+        width: its width in channels, as it appears in directory names.
+        params: number of parameters.
         forward_flops: FLOPs of one forward pass per image.
         train_flops_per_sample: FLOPs of forward and backward per image.
-        img_size: Height and width of an image in pixels, for people; None where nobody asks.
+        img_size: height and width of an image in pixels, for people; None where nobody asks.
         growth_flops: FLOPs that growing one member takes before its first step.
-        price: What training costs where members differ in it, or it changes on the way; None where
+        price: what training costs where members differ in it, or it changes on the way; None where
             every member costs ``train_flops_per_sample`` throughout.
     """
 
@@ -42,7 +42,7 @@ class StageModel:
         """The price of so many of them.
 
         Raises:
-            PlanError: There is one for another number of members.
+            PlanError: there is one for another number of members.
         """
         price = self.price or Price.constant([self.train_flops_per_sample] * members)
         if price.members != members:
@@ -55,25 +55,25 @@ class PlanRow:
     """One stage of a plan, or the reference.
 
     Args:
-        name: Directory of the stage.
-        label: The model, for people.
-        members: How many of them.
-        width: Width of one member in channels.
-        fraction: Its width as a fraction of the target's, such as '1/4'.
-        params: Parameters of one member.
-        forward_flops: Forward FLOPs per image of one member.
-        train_flops_per_sample: Training FLOPs per image of one member.
-        epochs: Length; the exact quotient of ``iters`` and the iterations of an epoch.
-        iters: Length in iterations.
-        samples: Samples that each member processes.
-        flops: Training FLOPs of all members together, ``growth_flops`` included.
+        name: directory of the stage.
+        label: the model, for people.
+        members: how many of them.
+        width: width of one member in channels.
+        fraction: its width as a fraction of the target's, such as '1/4'.
+        params: parameters of one member.
+        forward_flops: forward FLOPs per image of one member.
+        train_flops_per_sample: training FLOPs per image of one member.
+        epochs: length; the exact quotient of ``iters`` and the iterations of an epoch.
+        iters: length in iterations.
+        samples: samples that each member processes.
+        flops: training FLOPs of all members together, ``growth_flops`` included.
         share: ``flops`` as a share of the reference's.
-        depth: Blocks of one member as a fraction of the target's, such as '1/2'.
-        img_size: Height and width of its images in pixels.
-        inner: Inner width of its blocks as a fraction of the target's, such as '1/2'.
-        growth_flops: One-off FLOPs of growing the members.
-        price: Training FLOPs of a sample, member by member.
-        may_skip: Whether what the method finds on the way may leave the stage out.
+        depth: blocks of one member as a fraction of the target's, such as '1/2'.
+        img_size: height and width of its images in pixels.
+        inner: inner width of its blocks as a fraction of the target's, such as '1/2'.
+        growth_flops: one-off FLOPs of growing the members.
+        price: training FLOPs of a sample, member by member.
+        may_skip: whether what the method finds on the way may leave the stage out.
     """
 
     name: str
@@ -114,10 +114,10 @@ class Plan:
     """A protocol with its price.
 
     Args:
-        protocol: What was planned.
-        feed: The data arithmetic that it was planned with.
-        rows: One per stage, in order.
-        reference: Training the target from scratch.
+        protocol: what was planned.
+        feed: the data arithmetic that it was planned with.
+        rows: one per stage, in order.
+        reference: training the target from scratch.
     """
 
     protocol: Protocol
@@ -193,12 +193,12 @@ def make_plan(
     """Price every stage of ``protocol``, and the training from scratch that it is compared with.
 
     Args:
-        protocol: The stages and the length of the reference.
-        stage_models: One member of each stage, in order.
-        samples: Samples in one epoch, over all processes.
-        batch_size: Samples in one iteration, over all processes.
-        drop_last: Whether the loader leaves out an incomplete last batch.
-        reference_model: The target as training from scratch would see it.
+        protocol: the stages and the length of the reference.
+        stage_models: one member of each stage, in order.
+        samples: samples in one epoch, over all processes.
+        batch_size: samples in one iteration, over all processes.
+        drop_last: whether the loader leaves out an incomplete last batch.
+        reference_model: the target as training from scratch would see it.
     """
     if len(stage_models) != len(protocol.stages):
         raise PlanError(f"{len(stage_models)} models for {len(protocol.stages)} stages")

@@ -11,9 +11,9 @@ class Feed:
     """How training data arrive: the arithmetic between epochs, iterations and samples.
 
     Args:
-        samples: Samples in one epoch, over all processes.
-        batch_size: Samples in one iteration, over all processes.
-        drop_last: Whether an incomplete last batch is left out.
+        samples: samples in one epoch, over all processes.
+        batch_size: samples in one iteration, over all processes.
+        drop_last: whether an incomplete last batch is left out.
     """
 
     samples: int

@@ -18,8 +18,8 @@ def forward_flops(module: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> int
     (a DeiT-T would seem to cost 2.150 GFLOPs instead of 2.507).
 
     Args:
-        module: Best built on the ``meta`` device, where counting costs no memory and no time.
-        inputs: On the module's device, batch first.
+        module: best built on the ``meta`` device, where counting costs no memory and no time.
+        inputs: on the module's device, batch first.
     """
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         _call(module, inputs)
@@ -35,8 +35,8 @@ def training_flops_per_sample(module: nn.Module, inputs: Tensor | tuple[Tensor, 
     gradient reaches it. With nothing frozen this is exactly three forward passes.
 
     Args:
-        module: Its parameters' ``requires_grad`` say what is trained.
-        inputs: As for :func:`forward_flops`; any batch size.
+        module: its parameters' ``requires_grad`` say what is trained.
+        inputs: as for :func:`forward_flops`; any batch size.
     """
     return both_flops(module, inputs)[1]
 

@@ -17,7 +17,7 @@ class Price:
             until the next.
 
     Raises:
-        PlanError: No first iteration, iterations that do not rise, or figures of another number of
+        PlanError: no first iteration, iterations that do not rise, or figures of another number of
             members.
     """
 

@@ -31,21 +31,21 @@ def solve_lengths(
     cheapest stage.
 
     Args:
-        protocol: Stages and reference; the lengths of its stages do not matter.
-        stage_models: One member of each stage, in order.
-        samples: Samples in one epoch, over all processes.
-        batch_size: Samples in one iteration, over all processes.
-        drop_last: Whether the loader leaves out an incomplete last batch.
-        reference_model: The target as training from scratch would see it.
-        budget: Share of the FLOPs of training the target from scratch, such as 0.7.
-        ratio: Epochs of a stage over epochs of the next, wider one; or the relative lengths of all
+        protocol: stages and reference; the lengths of its stages do not matter.
+        stage_models: one member of each stage, in order.
+        samples: samples in one epoch, over all processes.
+        batch_size: samples in one iteration, over all processes.
+        drop_last: whether the loader leaves out an incomplete last batch.
+        reference_model: the target as training from scratch would see it.
+        budget: share of the FLOPs of training the target from scratch, such as 0.7.
+        ratio: epochs of a stage over epochs of the next, wider one; or the relative lengths of all
             stages, such as ``(3, 1, 1)``.
 
     Returns:
         Epochs per stage, with as few decimals as still name the exact iteration.
 
     Raises:
-        PlanError: Budget or ratio is not above 0, there are not as many relative lengths as stages,
+        PlanError: budget or ratio is not above 0, there are not as many relative lengths as stages,
             or a stage would get no iteration.
     """
     given = [ratio] if isinstance(ratio, int | float) else list(ratio)

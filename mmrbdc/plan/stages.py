@@ -30,16 +30,16 @@ class Stage:
     """One phase of a protocol: ``members`` models of equal width, trained for equally long.
 
     Args:
-        members: How many models.
-        width: Their width as a fraction of the target's.
-        epochs: Length in epochs, not necessarily whole; None where ``iters`` is given.
-        iters: Length in iterations; None where ``epochs`` is given.
+        members: how many models.
+        width: their width as a fraction of the target's.
+        epochs: length in epochs, not necessarily whole; None where ``iters`` is given.
+        iters: length in iterations; None where ``epochs`` is given.
         overrides: Config overrides of this stage, in the form of ``Config.merge_from_dict``.
-        depth: Their number of blocks as a fraction of the target's.
-        img_size: Height and width of their images in pixels; None for the config's.
-        inner: The inner width of their blocks as a fraction of that of the target at this width.
-        warmup: Epochs of its warm-up; None for the protocol's.
-        frozen: Parts that each member keeps as they are, see ``Layout.names_in``; empty where all
+        depth: their number of blocks as a fraction of the target's.
+        img_size: height and width of their images in pixels; None for the config's.
+        inner: the inner width of their blocks as a fraction of that of the target at this width.
+        warmup: epochs of its warm-up; None for the protocol's.
+        frozen: parts that each member keeps as they are, see ``Layout.names_in``; empty where all
             members train everything. The method says it.
     """
 
@@ -60,21 +60,21 @@ class Protocol:
     """A pretraining run from the first stage's members to the one final model.
 
     Args:
-        name: What the run and its final weights are called.
-        method: Name of the training system, see ``mmrbdc.methods``.
-        family: Name of the architecture family, see ``mmrbdc.families``.
-        operators: Name of the growth operator of every junction.
-        parents: Which weights of a member are grown: 'raw' or 'ema'.
-        stages: From the narrowest to the target.
-        reference_epochs: Length of the training from scratch that costs are compared with.
-        train_samples: Samples in one epoch; None where only the data set knows.
-        depth_operator: How depth grows at junctions where it does: 'stack' or 'adjacent'.
-        warmup: Epochs of warm-up after a junction; None for the recipe's.
+        name: what the run and its final weights are called.
+        method: name of the training system, see ``mmrbdc.methods``.
+        family: name of the architecture family, see ``mmrbdc.families``.
+        operators: name of the growth operator of every junction.
+        parents: which weights of a member are grown: 'raw' or 'ema'.
+        stages: from the narrowest to the target.
+        reference_epochs: length of the training from scratch that costs are compared with.
+        train_samples: samples in one epoch; None where only the data set knows.
+        depth_operator: how depth grows at junctions where it does: 'stack' or 'adjacent'.
+        warmup: epochs of warm-up after a junction; None for the recipe's.
         schedule: 'stage' where every stage has the whole schedule of the recipe; 'epochs' or
             'flops' where the run has it once, and a stage the part at its share of the run's epochs
             or FLOPs.
-        steps: All that the method may take, in order.
-        may_skip: Numbers of stages that the method may leave out.
+        steps: all that the method may take, in order.
+        may_skip: numbers of stages that the method may leave out.
     """
 
     name: str
@@ -110,11 +110,11 @@ def check_image_sizes(stages: Sequence[Stage], target: tuple[int, int]) -> None:
     """Check that images never become smaller and that the last stage sees the target's.
 
     Args:
-        stages: All stages; those without an image size have the target's.
-        target: Height and width of the config's images in pixels.
+        stages: all stages; those without an image size have the target's.
+        target: height and width of the config's images in pixels.
 
     Raises:
-        PlanError: They fall, the last stage has others, or the config's images are not square.
+        PlanError: they fall, the last stage has others, or the config's images are not square.
     """
     if all(stage.img_size is None for stage in stages):
         return

@@ -13,8 +13,8 @@ class Member:
     """One model of a protocol.
 
     Attributes:
-        stage: Number of its stage, from 0.
-        index: Its number in the stage, from 0.
+        stage: number of its stage, from 0.
+        index: its number in the stage, from 0.
     """
 
     stage: int
@@ -26,11 +26,11 @@ class Grow:
     """Grow one member of a stage, into a file.
 
     Attributes:
-        stage: The child's stage.
-        child: Its number in the stage.
-        parents: In the order in which they are placed; all of one earlier stage.
-        operator: Name of the growth operator.
-        options: Of an operator that makes each child otherwise, as (name, whole number).
+        stage: the child's stage.
+        child: its number in the stage.
+        parents: in the order in which they are placed; all of one earlier stage.
+        operator: name of the growth operator.
+        options: of an operator that makes each child otherwise, as (name, whole number).
     """
 
     stage: int
@@ -45,8 +45,8 @@ class Score:
     """Score a junction: a stage's members before their first step, and their parents.
 
     Attributes:
-        stage: The children's stage.
-        parents: Of each child.
+        stage: the children's stage.
+        parents: of each child.
     """
 
     stage: int
@@ -58,8 +58,8 @@ class Train:
     """Train members of a stage in lockstep.
 
     Attributes:
-        stage: Their stage.
-        members: Their numbers in the stage.
+        stage: their stage.
+        members: their numbers in the stage.
     """
 
     stage: int
@@ -71,8 +71,8 @@ class Publish:
     """Publish a trained member as the protocol's final model.
 
     Attributes:
-        stage: Its stage.
-        member: Its number in the stage.
+        stage: its stage.
+        member: its number in the stage.
     """
 
     stage: int
@@ -87,8 +87,8 @@ class Outcome:
     """What a finished step says to its method.
 
     Attributes:
-        flops: Training FLOPs that it spent.
-        top1: Validation accuracy in percent: of the children before their first step, or of the
+        flops: training FLOPs that it spent.
+        top1: validation accuracy in percent: of the children before their first step, or of the
             members after their last; ``None`` where it was not measured, empty for other steps.
     """
 

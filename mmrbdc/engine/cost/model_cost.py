@@ -26,9 +26,9 @@ def training_flops_at(
 
     Args:
         model_cfg: Config of an MMPretrain ``ImageClassifier``.
-        image_size: Height and width of an image in pixels.
-        sizes: Of all its spaces, by name.
-        trained: Names of the tensors whose gradients are asked for; the others are frozen.
+        image_size: height and width of an image in pixels.
+        sizes: of all its spaces, by name.
+        trained: names of the tensors whose gradients are asked for; the others are frozen.
     """
     model = build_on_meta(model_cfg)
     layout = architecture_from_config(model_cfg).layout().resized(sizes)
@@ -59,8 +59,8 @@ def stage_model(
 
     Args:
         model_cfg: Config of an MMPretrain ``ImageClassifier``.
-        image_size: Height and width of an image in pixels.
-        frozen: Names of the modules or parameters that it keeps as they are.
+        image_size: height and width of an image in pixels.
+        frozen: names of the modules or parameters that it keeps as they are.
     """
     key = repr((model_cfg, image_size, tuple(frozen)))
     if key not in _known:

@@ -27,18 +27,18 @@ def plan_inputs(
     """Gather the arguments that ``make_plan`` and ``solve_lengths`` share from a staged config.
 
     Args:
-        cfg: The staged config, ``options`` already merged.
-        protocol: Its protocol.
-        samples: Samples in one epoch over all processes; default ``protocol.train_samples``.
-        batch_size: Samples in one iteration over all processes; default
+        cfg: the staged config, ``options`` already merged.
+        protocol: its protocol.
+        samples: samples in one epoch over all processes; default ``protocol.train_samples``.
+        batch_size: samples in one iteration over all processes; default
             ``auto_scale_lr.base_batch_size``, or else that of the train loader.
-        options: Command-line overrides, see :func:`stage_config`.
+        options: command-line overrides, see :func:`stage_config`.
 
     Returns:
         ``stage_models``, ``reference_model``, ``samples``, ``batch_size`` and ``drop_last``.
 
     Raises:
-        PlanError: Samples or input size are unknown, image sizes fall, or a stage changes the
+        PlanError: samples or input size are unknown, image sizes fall, or a stage changes the
             batch size.
     """
     samples = samples if samples is not None else protocol.train_samples

@@ -1,1 +1,1 @@
-"""MMEngine's hooks of ours, one a file."""
+"""MMEngine's hooks of ours, one per file."""

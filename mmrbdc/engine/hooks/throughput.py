@@ -1,4 +1,4 @@
-"""How many images a second a test takes."""
+"""How many images per second a test takes."""
 
 import platform
 import time
@@ -17,7 +17,7 @@ _WARM_UP = 3
 
 @HOOKS.register_module()
 class ThroughputHook(Hook):
-    """Measure images a second of a test: preprocessing, model and post-processing on the device.
+    """Measure images per second of a test: preprocessing, model and post-processing on the device.
 
     Loading data and scoring are not in it, nor are the first three batches where there are more.
     Only comparable on equal hardware and at an equal batch size.
@@ -47,7 +47,7 @@ class ThroughputHook(Hook):
         del runner.model.test_step
 
     def measured(self, batch_size: int) -> dict[str, Any]:
-        """Images a second over all processes, with what they depend on."""
+        """Images per second over all processes, with what they depend on."""
         kept = self._batches[_WARM_UP:] or self._batches
         seconds = sum(seconds for _, seconds in kept)
         images = sum(images for images, _ in kept)

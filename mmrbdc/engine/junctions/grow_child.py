@@ -28,14 +28,14 @@ class Growth:
     """How children are made of their parents.
 
     Attributes:
-        operator: Name of the growth operator.
-        seed: Of operators that draw.
-        depth_operator: How to deepen parents that have fewer blocks than the child, ``'stack'`` or
+        operator: name of the growth operator.
+        seed: of operators that draw.
+        depth_operator: how to deepen parents that have fewer blocks than the child, ``'stack'`` or
             ``'adjacent'``; ``None`` refuses them.
-        resize_positions: Resize the position tables of parents of another image size, instead of
+        resize_positions: resize the position tables of parents of another image size, instead of
             refusing them.
-        allow_equal: Accept parents with the same weights.
-        options: Of an operator that has some.
+        allow_equal: accept parents with the same weights.
+        options: of an operator that has some.
     """
 
     operator: str = DEFAULT_OPERATOR
@@ -51,11 +51,11 @@ class Parent:
     """A parent's file and what is known of it.
 
     Attributes:
-        checkpoint: Its weights.
-        architecture: Its architecture; ``None`` when neither a config nor the file says it.
-        source: Where the architecture is from, in words.
-        record: What it was trained on, as far as its file or its config says.
-        changes: What was done to it before it was grown, in words.
+        checkpoint: its weights.
+        architecture: its architecture; ``None`` when neither a config nor the file says it.
+        source: where the architecture is from, in words.
+        record: what it was trained on, as far as its file or its config says.
+        changes: what was done to it before it was grown, in words.
     """
 
     checkpoint: Checkpoint
@@ -75,12 +75,12 @@ class GrownFile:
     """A child that was grown from files.
 
     Attributes:
-        architecture: The child's.
-        parents: In the order in which they are placed.
-        operator: Name of the growth operator.
-        result: The child's weights and the report.
-        record: What its parents were trained on, where they agree.
-        remarks: What a reader should know of that, one sentence each.
+        architecture: the child's.
+        parents: in the order in which they are placed.
+        operator: name of the growth operator.
+        result: the child's weights and the report.
+        record: what its parents were trained on, where they agree.
+        remarks: what a reader should know of that, one sentence each.
     """
 
     architecture: Architecture
@@ -163,13 +163,13 @@ def grow_child(
     """Fit parents to a child, check them, and grow it.
 
     Args:
-        child: Its architecture.
-        parents: In the order in which they are placed.
-        how: Operator and what else decides.
-        context: For operators that grow with data.
+        child: its architecture.
+        parents: in the order in which they are placed.
+        how: operator and what else decides.
+        context: for operators that grow with data.
 
     Raises:
-        FamilyError, GrowthError, WeightsError: Parents that do not fit the child or each other.
+        FamilyError, GrowthError, WeightsError: parents that do not fit the child or each other.
     """
     _check_one_kind(parents)
     relation = get_operator(how.operator).parents

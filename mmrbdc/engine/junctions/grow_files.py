@@ -33,22 +33,22 @@ def grow_files(
     """Grow checkpoint files into a child.
 
     Args:
-        config: The child's config, see ``load_model_config``.
-        parents: Checkpoint files, in the order in which they are placed; of any library that
+        config: the child's config, see ``load_model_config``.
+        parents: checkpoint files, in the order in which they are placed; of any library that
             ``mmrbdc.weights.libraries`` knows.
-        parent_configs: Configs of the parents: none, one for all, or one each.
-        operator: Name of the growth operator.
-        weights: Which weights to take from files that hold both.
-        allow_equal: Accept parents with the same weights.
-        seed: Of operators that draw.
-        depth_operator: How to deepen parents of fewer blocks; ``None`` refuses them.
-        resize_positions: Resize the position tables of parents of another image size.
-        different_data: Accept parents whose files record another preprocessing or other classes;
+        parent_configs: configs of the parents: none, one for all, or one each.
+        operator: name of the growth operator.
+        weights: which weights to take from files that hold both.
+        allow_equal: accept parents with the same weights.
+        seed: of operators that draw.
+        depth_operator: how to deepen parents of fewer blocks; ``None`` refuses them.
+        resize_positions: resize the position tables of parents of another image size.
+        different_data: accept parents whose files record another preprocessing or other classes;
             the child's records neither then.
 
     Raises:
-        ValueError: A config, a file or a set of parents that does not fit; nothing is written.
-        OSError: A config file that is not there.
+        ValueError: a config, a file or a set of parents that does not fit; nothing is written.
+        OSError: a config file that is not there.
     """
     if len(parent_configs) not in (0, 1, len(parents)):
         raise ValueError(
@@ -99,12 +99,12 @@ def check_targets(
     """Check, before any work is done, that files can be written.
 
     Args:
-        targets: Files to write.
-        parents: Files that must not be overwritten whatever ``force`` says.
-        force: Accept files that exist.
+        targets: files to write.
+        parents: files that must not be overwritten whatever ``force`` says.
+        force: accept files that exist.
 
     Raises:
-        ValueError: A target is a parent, another target, a folder, or exists.
+        ValueError: a target is a parent, another target, a folder, or exists.
     """
     taken = {Path(path).resolve(): f"the parent {path}" for path in parents}
     for target in map(Path, targets):

@@ -31,11 +31,11 @@ class TrainingContext:
     of the data; the others must wait for its result.
 
     Args:
-        config: The staged config as the child's stage sees it, or an ordinary one of MMPretrain.
-        seed: Of the shuffling and of the initial weights.
+        config: the staged config as the child's stage sees it, or an ordinary one of MMPretrain.
+        seed: of the shuffling and of the initial weights.
 
     Attributes:
-        flops: Of all losses and their gradients so far.
+        flops: of all losses and their gradients so far.
     """
 
     def __init__(self, config: Config, seed: int) -> None:

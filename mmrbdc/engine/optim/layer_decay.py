@@ -11,13 +11,13 @@ the rule by which BEiT (arXiv 2106.08254) and ViTDet (arXiv 2203.16527) are fine
 """
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from mmrbdc.config_parts import check_keys
 from mmrbdc.engine.optim.siblings import at_level, merged_groups
 from mmrbdc.models.backbones import own_backbones
 from mmrbdc.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -73,11 +73,11 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _validate_cfg(self) -> None:
         """Raise for what MMEngine would pass over, beside what it checks itself."""
-        _check_keys("paramwise_cfg", self.paramwise_cfg, _KEYS)
+        check_keys(self.paramwise_cfg, _KEYS, "paramwise_cfg", LayerDecayError)
         scaled = [key for key in _DECAY_MULTS if key in self.paramwise_cfg]
         for key, options in self.paramwise_cfg.get("custom_keys", {}).items():
             where = f"custom_keys[{key!r}]"
-            _check_keys(f"paramwise_cfg.{where}", options, _CUSTOM_KEYS)
+            check_keys(options, _CUSTOM_KEYS, f"paramwise_cfg.{where}", LayerDecayError)
             scaled += [where] * ("decay_mult" in options)
         rate = self.paramwise_cfg.get("decay_rate")
         if not isinstance(rate, int | float) or not 0 < rate <= 1:
@@ -179,14 +179,6 @@ def parameter_layers(model: nn.Module) -> tuple[dict[str, int], int]:
             "constructor out of optim_wrapper"
         )
     return layers, top
-
-
-def _check_keys(where: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise LayerDecayError(
-            f"{where} has unknown keys {', '.join(unknown)}: layer decay takes {', '.join(known)}"
-        )
 
 
 def _line(layer: int, scale: float, groups: list[dict]) -> str:

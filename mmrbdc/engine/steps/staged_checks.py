@@ -4,6 +4,7 @@ import itertools
 
 from mmengine.config import Config
 
+from mmrbdc.config_parts import as_list, class_name
 from mmrbdc.engine.checks.first_step import check_topk
 from mmrbdc.engine.checks.loop_parts import check_loops
 from mmrbdc.engine.checks.metric_trial import check_metrics
@@ -42,9 +43,8 @@ def _needs_images(target: Architecture, protocol: Protocol) -> bool:
 
 
 def _check_evaluator(cfg: Config) -> None:
-    metrics = cfg.get("val_evaluator") or []
-    metrics = [metrics] if isinstance(metrics, dict) else metrics
-    kinds = [str(metric["type"]).rpartition(".")[-1] for metric in metrics]
+    metrics = as_list(cfg.get("val_evaluator"))
+    kinds = [class_name(metric["type"]) for metric in metrics]
     if metrics and "Accuracy" not in kinds:
         raise PlanError(
             f"val_evaluator is {', '.join(kinds)}; junctions and curves need top-1 accuracy: add "

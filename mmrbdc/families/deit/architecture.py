@@ -30,22 +30,22 @@ class DeiTArchitecture(Architecture):
     """A ViT of constant head size: width means more heads.
 
     Attributes:
-        depth: Number of layers.
-        embed_dims: Width of the residual stream.
-        num_heads: Attention heads of a layer.
-        feedforward_channels: Hidden units of a layer.
-        patch_size: Height and width of a patch.
-        img_size: Height and width of the training image, which fix the size of the position table.
-        in_channels: Colours.
-        num_classes: Classes.
-        head: Class name of the classifier head.
-        distilled: Whether there is a distillation token.
-        with_cls_token: Whether there is a class token.
-        qkv_bias: Whether queries, keys and values have a bias.
-        layer_scale: Whether both branches of a layer end in a learned scale.
-        pre_norm: Whether a norm (and no patch bias) stands in front of the first layer.
-        final_norm: Whether a norm stands behind the last layer.
-        pooled_norm: Whether a norm stands behind the pooled patch tokens (``avg_featmap``).
+        depth: number of layers.
+        embed_dims: width of the residual stream.
+        num_heads: attention heads of a layer.
+        feedforward_channels: hidden units of a layer.
+        patch_size: height and width of a patch.
+        img_size: height and width of the training image, which fix the size of the position table.
+        in_channels: colours.
+        num_classes: classes.
+        head: class name of the classifier head.
+        distilled: whether there is a distillation token.
+        with_cls_token: whether there is a class token.
+        qkv_bias: whether queries, keys and values have a bias.
+        layer_scale: whether both branches of a layer end in a learned scale.
+        pre_norm: whether a norm (and no patch bias) stands in front of the first layer.
+        final_norm: whether a norm stands behind the last layer.
+        pooled_norm: whether a norm stands behind the pooled patch tokens (``avg_featmap``).
     """
 
     family: ClassVar[str] = "deit"
@@ -106,7 +106,7 @@ class DeiTArchitecture(Architecture):
         """Read the architecture off the config of an MMPretrain ``ImageClassifier``.
 
         Raises:
-            FamilyError: An option whose tensors the family does not know.
+            FamilyError: an option whose tensors the family does not know.
         """
         backbone, head = model_cfg["backbone"], model_cfg.get("head")
         kind = type_name(backbone, "backbone")
@@ -190,7 +190,7 @@ class DeiTArchitecture(Architecture):
         for layer i, ``num_layers`` + 1 for the norms behind them.
 
         Raises:
-            FamilyError: A name that belongs to none.
+            FamilyError: a name that belongs to none.
         """
         first, *rest = name.split(".")
         if first in _EMBEDDING:
@@ -245,7 +245,7 @@ class DeiTArchitecture(Architecture):
         """The same architecture with a fraction of its layers.
 
         Raises:
-            FamilyError: A number of layers that is not whole.
+            FamilyError: a number of layers that is not whole.
         """
         depth = self.depth * fraction
         if depth.denominator != 1 or depth <= 0:
@@ -259,7 +259,7 @@ class DeiTArchitecture(Architecture):
         """The same architecture with a fraction of the hidden units of its layers.
 
         Raises:
-            FamilyError: A number of hidden units that is not whole.
+            FamilyError: a number of hidden units that is not whole.
         """
         hidden = self.feedforward_channels * fraction
         if hidden.denominator != 1:
@@ -273,7 +273,7 @@ class DeiTArchitecture(Architecture):
         """The same architecture for square training images of another size.
 
         Raises:
-            FamilyError: A size that is not a multiple of the patches'.
+            FamilyError: a size that is not a multiple of the patches'.
         """
         if any(pixels % patch for patch in self.patch_size):
             raise FamilyError(
@@ -289,11 +289,11 @@ class DeiTArchitecture(Architecture):
         proportions.
 
         Args:
-            state_dict: Tensors of the family.
-            who: What messages call them.
+            state_dict: tensors of the family.
+            who: what messages call them.
 
         Raises:
-            FamilyError: No such grid has the length of the table.
+            FamilyError: no such grid has the length of the table.
         """
         depth = 0
         while f"backbone.layers.{depth}.ln1.weight" in state_dict:

@@ -26,11 +26,11 @@ def read_arch(arch: str | Mapping[str, int], what: str) -> dict[str, int]:
     """A size by MMPretrain's name, or as a dict.
 
     Args:
-        arch: The option ``arch`` of the backbone.
-        what: What messages call the config.
+        arch: the option ``arch`` of the backbone.
+        what: what messages call the config.
 
     Raises:
-        FamilyError: An unknown name, or a dict that lacks something.
+        FamilyError: an unknown name, or a dict that lacks something.
     """
     if isinstance(arch, str):
         if arch.lower() not in ARCHS:

@@ -31,16 +31,16 @@ class ResNetArchitecture(Architecture):
 
     Attributes:
         depth: 18, 34, 50, 101 or 152.
-        base_channels: Inner width of the first stage; each stage doubles it.
-        stem_channels: Width of the stem.
-        num_stages: Stages, 1 to 4.
-        strides: Stride of the first block of each stage.
-        expansion: Outer over inner width of a block.
-        deep_stem: Three 3x3 convolutions (V1c, V1d) instead of one 7x7.
-        avg_down: Pooling in the shortcut (V1d).
-        style: Which convolution of a bottleneck has the stride.
-        in_channels: Colours.
-        num_classes: Classes.
+        base_channels: inner width of the first stage; each stage doubles it.
+        stem_channels: width of the stem.
+        num_stages: stages, 1 to 4.
+        strides: stride of the first block of each stage.
+        expansion: outer over inner width of a block.
+        deep_stem: three 3x3 convolutions (V1c, V1d) instead of one 7x7.
+        avg_down: pooling in the shortcut (V1d).
+        style: which convolution of a bottleneck has the stride.
+        in_channels: colours.
+        num_classes: classes.
     """
 
     family: ClassVar[str] = "resnet"
@@ -101,7 +101,7 @@ class ResNetArchitecture(Architecture):
         """Read the architecture off the config of an MMPretrain ``ImageClassifier``.
 
         Raises:
-            FamilyError: An option whose tensors the family does not know.
+            FamilyError: an option whose tensors the family does not know.
         """
         backbone, neck, head = (model_cfg.get(part) for part in ("backbone", "neck", "head"))
         kind = type_name(backbone, "backbone")
@@ -180,7 +180,7 @@ class ResNetArchitecture(Architecture):
         """The layer of a parameter of the backbone: 0 for the stem, ``i`` for stage ``i``.
 
         Raises:
-            FamilyError: The backbone's names have no such beginning.
+            FamilyError: the backbone's names have no such beginning.
         """
         stage = re.match(r"layer([1-4])\.", name)
         if stage:
@@ -244,7 +244,7 @@ class ResNetArchitecture(Architecture):
         """The same architecture with a fraction of the channels inside of its blocks.
 
         Raises:
-            FamilyError: A number of channels, or an outer over an inner width, that is not whole;
+            FamilyError: a number of channels, or an outer over an inner width, that is not whole;
                 a ResNet of basic blocks, whose inner width is the outer one in MMPretrain.
         """
         if fraction != 1 and self.depth not in BOTTLENECK_DEPTHS:

@@ -31,7 +31,7 @@ def check_widths(layout: Layout, sizes: Sequence[Mapping[str, int]], operator: s
     """Refuse parents of another width than the child's.
 
     Raises:
-        GrowthError: Space, parent and both widths.
+        GrowthError: space, parent and both widths.
     """
     for i, of_parent in enumerate(sizes):
         for name, size in of_parent.items():

@@ -32,16 +32,16 @@ def grow(
     """Assemble the modules of hybrids.
 
     Args:
-        parents: One state dict per module, in order; hybrids of equal depth.
-        layout: The target's.
-        generator: Not used: the rule is deterministic.
-        context: Not used: the rule needs no data.
+        parents: one state dict per module, in order; hybrids of equal depth.
+        layout: the target's.
+        generator: not used: the rule is deterministic.
+        context: not used: the rule needs no data.
 
     Returns:
         New tensors with the parents' dtype and device.
 
     Raises:
-        GrowthError: One parent, other widths or depths, or two that do not share their meta model.
+        GrowthError: one parent, other widths or depths, or two that do not share their meta model.
     """
     sizes = [parent_sizes(layout, parent, f"parent {i}") for i, parent in enumerate(parents)]
     sources = _sources(layout, sizes)
@@ -105,11 +105,11 @@ def _meta_name(layout: Layout, name: str, module: int, modules: int, depth: int)
     """Where a hybrid keeps a tensor of the meta model; ``None`` where it trained another.
 
     Args:
-        layout: The target's.
-        name: The tensor's name in the meta model.
-        module: Number of the hybrid.
-        modules: How many there are.
-        depth: Blocks of a hybrid.
+        layout: the target's.
+        name: the tensor's name in the meta model.
+        module: number of the hybrid.
+        modules: how many there are.
+        depth: blocks of a hybrid.
     """
     block = layout.entries[name].block
     if block is None:

@@ -37,18 +37,18 @@ def grow(
     """Put a fresh module into the meta model.
 
     Args:
-        parents: The meta model's state dict, of one block per module.
-        layout: The hybrid's.
-        generator: Not used: the context draws.
-        context: Gives the fresh tensors.
-        module: Number of the module, from 0.
-        modules: How many there are.
+        parents: the meta model's state dict, of one block per module.
+        layout: the hybrid's.
+        generator: not used: the context draws.
+        context: gives the fresh tensors.
+        module: number of the module, from 0.
+        modules: how many there are.
 
     Returns:
         New tensors with the meta model's dtype.
 
     Raises:
-        GrowthError: Several parents, other widths, or numbers of blocks that do not fit.
+        GrowthError: several parents, other widths, or numbers of blocks that do not fit.
     """
     sizes = [parent_sizes(layout, parent, f"parent {i}") for i, parent in enumerate(parents)]
     sources = _sources(layout, sizes, module, modules)
@@ -80,12 +80,12 @@ def module_blocks(hybrid_blocks: int, module: int, modules: int) -> range:
     """Which blocks of a hybrid are the module's.
 
     Args:
-        hybrid_blocks: How many it has: those of a module, and one for each other module.
-        module: Number of the module, from 0.
-        modules: How many there are.
+        hybrid_blocks: how many it has: those of a module, and one for each other module.
+        module: number of the module, from 0.
+        modules: how many there are.
 
     Raises:
-        GrowthError: No module of that number, or no block is left for it.
+        GrowthError: no module of that number, or no block is left for it.
     """
     own = hybrid_blocks - (modules - 1)
     if modules < 2 or not 0 <= module < modules or own < 1:

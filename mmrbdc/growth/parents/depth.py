@@ -37,11 +37,11 @@ def block_sources(operator: str, parent_depth: int, depth: int) -> list[int]:
 
     Args:
         operator: ``stack`` or ``adjacent``.
-        parent_depth: Blocks of the parent.
-        depth: Blocks of the deeper model, at least as many.
+        parent_depth: blocks of the parent.
+        depth: blocks of the deeper model, at least as many.
 
     Raises:
-        GrowthError: An unknown operator, or a depth that falls.
+        GrowthError: an unknown operator, or a depth that falls.
     """
     if operator not in DEPTH_OPERATORS:
         raise GrowthError(
@@ -67,17 +67,17 @@ def deepen(
     """Make a deeper model's state dict out of a shallower one's.
 
     Args:
-        state_dict: The parent's tensors; not changed, and no memory is shared with them.
-        layout: Layout at the parent's depth. Widths may be others than the tensors'.
-        deeper: Layout of the same architecture at the depth to reach.
+        state_dict: the parent's tensors; not changed, and no memory is shared with them.
+        layout: layout at the parent's depth. Widths may be others than the tensors'.
+        deeper: layout of the same architecture at the depth to reach.
         operator: ``stack`` or ``adjacent``.
-        who: What messages call the parent.
+        who: what messages call the parent.
 
     Returns:
         Tensors under the names of ``deeper``, in its order.
 
     Raises:
-        GrowthError: A parent that does not fit ``layout``, layouts that differ in more than how
+        GrowthError: a parent that does not fit ``layout``, layouts that differ in more than how
             many equal blocks they have, an unknown operator, or a depth that falls.
     """
     layout.space_sizes(state_dict, who)
@@ -89,12 +89,12 @@ def source_names(layout: Layout, deeper: Layout, operator: str) -> dict[str, str
     """Which of the parent's tensors each tensor of the deeper model copies, by name.
 
     Args:
-        layout: Layout at the parent's depth.
-        deeper: Layout of the same architecture at the depth to reach.
+        layout: layout at the parent's depth.
+        deeper: layout of the same architecture at the depth to reach.
         operator: ``stack`` or ``adjacent``.
 
     Raises:
-        GrowthError: As for :func:`deepen`.
+        GrowthError: as for :func:`deepen`.
     """
     ours, theirs = _by_block(layout), _by_block(deeper)
     outside, outside_deeper = ours.pop(None, []), theirs.pop(None, [])

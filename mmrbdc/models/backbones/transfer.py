@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import update_init_info
 from torch import Tensor, nn
 
+from mmrbdc.config_parts import type_name
 from mmrbdc.families import Architecture
 from mmrbdc.registry import MODELS, WEIGHT_INITIALIZERS
 from mmrbdc.shipped import command
@@ -250,15 +251,14 @@ def _grouped(names: Sequence[str]) -> str:
 
 def is_transferred(cfg: Any) -> bool:
     """Whether an init_cfg is one of :class:`Transferred`."""
-    kind = cfg.get("type") if isinstance(cfg, Mapping) else None
-    return kind is Transferred or (isinstance(kind, str) and kind.split(".")[-1] == "Transferred")
+    return isinstance(cfg, Mapping) and type_name(cfg) == Transferred.__name__
 
 
 def check_transferred_files(model_cfg: Mapping[str, Any]) -> None:
     """Look for the checkpoints that a detector's backbones will load, before anything is built.
 
     Raises:
-        WeightsError: One does not exist; says how to make it.
+        WeightsError: one does not exist; says how to make it.
     """
     for value in model_cfg.values():
         if not isinstance(value, Mapping):

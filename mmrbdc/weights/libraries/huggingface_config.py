@@ -60,7 +60,7 @@ def class_record(config: Mapping[str, Any]) -> tuple[DataRecord, int | None]:
     """Read ``config.json``: its class names, where they are more than numbers, and how many.
 
     Raises:
-        KeyError, TypeError, ValueError: It is not what transformers write.
+        KeyError, TypeError, ValueError: it is not what transformers write.
     """
     labels = config.get("id2label")
     if not labels:
@@ -75,7 +75,7 @@ def pixel_record(config: Mapping[str, Any]) -> DataRecord:
     class's defaults.
 
     Raises:
-        KeyError, TypeError, ValueError: It is not what transformers write.
+        KeyError, TypeError, ValueError: it is not what transformers write.
     """
     factor = float(config.get("rescale_factor", _RESCALE)) if config.get("do_rescale", True) else 1
     mean, std = [0.0] * 3, [1.0] * 3

@@ -36,7 +36,7 @@ def timm_record(config: Mapping[str, Any]) -> tuple[DataRecord, int | None]:
     """Read ``config.json``: the record, and the number of classes that it says, if it does.
 
     Raises:
-        KeyError, TypeError, ValueError: It is not what timm writes.
+        KeyError, TypeError, ValueError: it is not what timm writes.
     """
     own = config.get("pretrained_cfg", config)
     pixels = None
