@@ -91,7 +91,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _ratio(text: str) -> float | list[float]:
     """A number, or numbers with colons between them."""
-    numbers = [float(part) for part in text.split(":")]
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number nor relative lengths such as 3:1:1"
+        ) from None
     return numbers if len(numbers) > 1 else numbers[0]
 
 

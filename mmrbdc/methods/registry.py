@@ -43,6 +43,8 @@ def find_method(name: str) -> Method | None:
     if name not in OPERATORS or name in _WITHOUT_A_METHOD:
         return None
     operator = get_operator(name)
+    if operator.parents == "behind":
+        return None
     text = sys.modules[operator.grow.__module__].__doc__ or "not described"
     about = text.strip().splitlines()[0].rstrip(".")
     if operator.parents == "sum":
@@ -52,7 +54,7 @@ def find_method(name: str) -> Method | None:
 
 def method_names() -> list[str]:
     """All names that ``protocol.method`` may be."""
-    own = [name for name in OPERATORS if name not in METHODS and name not in _WITHOUT_A_METHOD]
+    own = [name for name in OPERATORS if name not in METHODS and find_method(name) is not None]
     return [*METHODS, *own]
 
 
@@ -63,6 +65,11 @@ def get_method(name: str) -> Method:
         PlanError: there is none of that name.
     """
     method = find_method(name)
+    if method is None and name in OPERATORS and name not in _WITHOUT_A_METHOD:
+        raise PlanError(
+            f"protocol.method is {name!r}, an operator that lays parents behind each other in "
+            "depth; which members they are, a method of your own must say (docs/add_a_method.md)"
+        )
     if method is None:
         raise PlanError(
             f"protocol.method is {name!r}; it must be one of "

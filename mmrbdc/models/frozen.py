@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> list[nn.Module]:
+def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> None:
     """Keep parts of a model from training: no gradients are asked for.
 
     Call it before the model is wrapped for several processes, and before its optimizer is built.
@@ -15,10 +15,6 @@ def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> li
         model: what they are parts of; changed in place.
         names: of modules or parameters, such as ``'backbone.layers.0'``.
         who: what messages call the model.
-
-    Returns:
-        The BatchNorms that are frozen. They belong in evaluation mode, which nothing but the caller
-        keeps them in, or their statistics would move. Dropout and drop-path draw as in training.
 
     Raises:
         ValueError: a name that the model does not have, or nothing is left to train.
@@ -36,8 +32,16 @@ def freeze(model: nn.Module, names: Sequence[str], who: str = "the model") -> li
             parameter.requires_grad_(False)
     if names and not any(parameter.requires_grad for parameter in parameters.values()):
         raise ValueError(f"{who} has nothing left to train: {', '.join(names)} are all of it")
+
+
+def frozen_norms(model: nn.Module) -> list[nn.Module]:
+    """The BatchNorms of a model whose weights are frozen.
+
+    They belong in evaluation mode, or their statistics would move; dropout and drop-path draw as
+    elsewhere. MMEngine may replace norms after a model is built: look when they are needed.
+    """
     return [
         norm
-        for norm in modules.values()
+        for norm in model.modules()
         if isinstance(norm, _BatchNorm) and norm.affine and not norm.weight.requires_grad
     ]

@@ -12,7 +12,7 @@ from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.structures import DataSample
 
 from mmrbdc.models.channels_last import check_channels_last, set_memory_format
-from mmrbdc.models.frozen import freeze
+from mmrbdc.models.frozen import freeze, frozen_norms
 from mmrbdc.models.stacked import check_stackable, stacked_losses
 from mmrbdc.registry import MODELS
 from mmrbdc.seeding import seed_all
@@ -181,11 +181,8 @@ class Siblings(BaseModel):
             if init_cfg is not None:
                 config["init_cfg"] = init_cfg
             self.members.append(MODELS.build(config))
-        self._kept = [
-            norm
-            for index, own, names in zip(self.indices, self.members, frozen, strict=True)
-            for norm in freeze(own, names, f"member {index}")
-        ]
+        for index, own, names in zip(self.indices, self.members, frozen, strict=True):
+            freeze(own, names, f"member {index}")
         if compute == "stacked":
             check_stackable(self.members[0])
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -196,7 +193,7 @@ class Siblings(BaseModel):
     def train(self, mode: bool = True) -> "Siblings":
         """Set the mode of all but frozen BatchNorms, which stay in evaluation mode."""
         super().train(mode)
-        for norm in self._kept:
+        for norm in frozen_norms(self):
             norm.eval()
         return self
 

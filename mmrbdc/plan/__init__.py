@@ -1,6 +1,6 @@
 """Stages, budgets and FLOPs: what a protocol costs before anything runs."""
 
-from mmrbdc.plan.cost import Plan, PlanRow, StageModel, make_plan
+from mmrbdc.plan.cost import Plan, PlanRow, SchedulePart, StageModel, make_plan
 from mmrbdc.plan.errors import PlanError
 from mmrbdc.plan.feed import Feed
 from mmrbdc.plan.flops import both_flops, forward_flops, training_flops, training_flops_per_sample
@@ -23,6 +23,7 @@ __all__ = [
     "Price",
     "Protocol",
     "Publish",
+    "SchedulePart",
     "Score",
     "Stage",
     "StageModel",

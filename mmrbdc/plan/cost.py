@@ -110,6 +110,21 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
+class SchedulePart:
+    """A stage's part of one schedule over the whole run.
+
+    Args:
+        begin: where the stage begins in it, 0 to 1.
+        iters: its length, in iterations as long as this stage's.
+        first_iters: its length, in iterations as long as the first stage's.
+    """
+
+    begin: float
+    iters: int
+    first_iters: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A protocol with its price.
 
@@ -135,16 +150,17 @@ class Plan:
         """The total without the stages that may be left out."""
         return sum(row.flops for row in self.rows if not row.may_skip)
 
-    def part_of(self, stage: int) -> tuple[float, float]:
-        """Where a stage begins and ends in the run's one schedule, 0 to 1; all of it where every
-        stage has one of its own.
-        """
+    def part_of(self, stage: int) -> SchedulePart | None:
+        """A stage's part of the run's one schedule; ``None`` where every stage has its own."""
         if self.protocol.schedule == "stage":
-            return 0.0, 1.0
+            return None
         by_epochs = self.protocol.schedule == "epochs"
         lengths = [row.iters if by_epochs else row.flops - row.growth_flops for row in self.rows]
         ends = list(itertools.accumulate(lengths, initial=0))
-        return ends[stage] / ends[-1], ends[stage + 1] / ends[-1]
+        iters = [
+            row.iters * ends[-1] / length for row, length in zip(self.rows, lengths, strict=True)
+        ]
+        return SchedulePart(ends[stage] / ends[-1], round(iters[stage]), round(iters[0]))
 
     def price_of(self, step: Step) -> int:
         """Training FLOPs of one step, as far as it is known before it runs."""

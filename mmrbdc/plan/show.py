@@ -84,10 +84,11 @@ def stage_lines(protocol: Protocol) -> list[str]:
         kept = f"  # and keep: {', '.join(stage.overrides)}" if stage.overrides else ""
         inner = "" if stage.inner == 1 else f"inner='{stage.inner}', "
         depth = "" if stage.depth == 1 else f"depth='{stage.depth}', "
+        warmup = "" if stage.warmup is None else f", warmup={stage.warmup:g}"
         pixels = "" if stage.img_size is None else f"img_size={stage.img_size}, "
         lines.append(
             f"    dict(members={stage.members}, width='{stage.width}', {inner}{depth}{pixels}"
-            f"epochs={stage.epochs:.12g}),{kept}"
+            f"epochs={stage.epochs:.12g}{warmup}),{kept}"
         )
     return [*lines, "]"]
 

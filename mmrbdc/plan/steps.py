@@ -109,4 +109,6 @@ def step_record(step: Step, flops: int) -> dict[str, Any]:
     if isinstance(step, Grow):
         record["parents"] = [[parent.stage, parent.index] for parent in step.parents]
         record["operator"] = step.operator
+        if step.options:
+            record["options"] = dict(step.options)
     return record

@@ -10,6 +10,7 @@ from mmrbdc.weights import write_json
 
 COST_FILE = "cost.json"
 STEPS = ("grow", "score", "train")
+WRITTEN_BY = f"{command('train')}, which makes it again with --resume once it is removed"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Cost:
         path = folder / COST_FILE
         if not path.is_file():
             return None
-        record = read_record(path, command("train"))
+        record = read_record(path, WRITTEN_BY)
         if record.text("step") not in STEPS:
             raise record.error(f"'step' is {record.text('step')!r}, not one of {', '.join(STEPS)}")
         return cls(
@@ -72,8 +73,13 @@ def costs_below(folder: Path, fingerprint: str) -> list[Cost]:
         folder: the stage's.
         fingerprint: of its configuration; what another left there does not count.
     """
+    return [cost for cost in costs_in(folder) if cost.fingerprint == fingerprint]
+
+
+def costs_in(folder: Path) -> list[Cost]:
+    """Read the costs of all steps that left some in a folder or below it, of whatever run."""
     found = [Cost.read(path.parent) for path in sorted(folder.glob(f"**/{COST_FILE}"))]
-    return [cost for cost in found if cost is not None and cost.fingerprint == fingerprint]
+    return [cost for cost in found if cost is not None]
 
 
 def flops_of(costs: Iterable[Cost]) -> float:

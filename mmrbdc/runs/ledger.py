@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mmrbdc.runs.cost import Cost, flops_of
 from mmrbdc.weights import write_json
@@ -10,7 +11,7 @@ from mmrbdc.weights import write_json
 
 @dataclass(frozen=True)
 class StageSpent:
-    """What a stage spent.
+    """What a stage spent; one that was grown and not trained has no samples.
 
     Attributes:
         name: its folder.
@@ -30,9 +31,9 @@ class StageSpent:
 
     @classmethod
     def of(cls, name: str, members: int, costs: Sequence[Cost]) -> "StageSpent | None":
-        """Sum the costs of a stage; ``None`` before any of its members has been trained."""
+        """Sum the costs of a stage; ``None`` before it spent anything."""
         trained = [cost for cost in costs if cost.step == "train"]
-        if not trained:
+        if not costs:
             return None
         return cls(
             name=name,
@@ -64,11 +65,14 @@ class Ledger:
         """Seconds of all stages."""
         return sum(stage.wall_s for stage in self.stages)
 
-    def write(self, path: Path) -> None:
-        """Write it as ``ledger.json``, whole or not at all."""
-        content = dict(
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``ledger.json``."""
+        return dict(
             unit="FLOPs; one multiply-add is 2",
             total_flops=self.total_flops,
             stages=[asdict(stage) for stage in self.stages],
         )
-        write_json(path, content)
+
+    def write(self, path: Path) -> None:
+        """Write it as ``ledger.json``, whole or not at all."""
+        write_json(path, self.to_dict())

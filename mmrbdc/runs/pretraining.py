@@ -135,6 +135,7 @@ def val_top1(meta: Record) -> float | None:
 
 def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRun, ...]:
     planned = plan.records("stages")
+    spent = [stage for stage in spent if stage.integer("samples")]  # or it was only grown
     in_ledger = [stage.text("name") for stage in spent]
     planned = [
         stage

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from mmrbdc.weights import WeightsError, read_meta
 
+FORMAT = 2
+"""Of a work dir's files, in its ``plan.json``; 2 has a ``cost.json`` for every step."""
+
 
 def member_file(stage_dir: Path, index: int) -> Path:
     """Where a stage's member ``index`` is kept."""

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from mmrbdc.plan import PlanError
+from mmrbdc.runs.work_dir import FORMAT
 from mmrbdc.studies.jobs import Job, run_jobs
 from mmrbdc.studies.study_config import Grid, PlannedVariant, runs_of
 from mmrbdc.weights import write_json, write_text
@@ -153,8 +154,10 @@ def _job(variant: PlannedVariant, seed: int, folder: Path, root: Path) -> Job:
 
 
 def _copy_first_stage(owner: Job, own: Path) -> None:
-    """Begin with the first stage of another run, if that is finished."""
-    for stage in owner.folder.glob("stage0_*") if owner.done else ():
+    """Begin with the first stage of another run, if that is finished, by this version."""
+    plan = owner.folder / "plan.json"
+    ours = plan.is_file() and json.loads(plan.read_text()).get("format") == FORMAT
+    for stage in owner.folder.glob("stage0_*") if owner.done and ours else ():
         if not (own / stage.name).exists():
             part = own / f".{stage.name}"
             shutil.rmtree(part, ignore_errors=True)

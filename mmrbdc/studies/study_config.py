@@ -82,7 +82,10 @@ class PlannedVariant:
             return self.name
         protocol = parse_protocol(self.config, name=self.label)
         kind = get_operator(protocol.operators[0]).parent_weights
-        return repr((plain(self.config.stages[0]), kind, protocol.parents))
+        first = protocol.stages[0]
+        schedule = () if protocol.schedule == "stage" else plain(self.config.stages)
+        own = (plain(self.config.stages[0]), kind, protocol.parents)
+        return repr((*own, first.frozen, protocol.schedule, schedule))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.model import revert_sync_batchnorm
 
 from mmrbdc.methods import METHODS, Method, register_method
 from mmrbdc.models.siblings import Siblings
@@ -166,3 +167,12 @@ def test_frozen_statistics_stay_and_drop_path_draws():
         ]
         assert moved == [not kept, True]
     assert all(p.requires_grad for p in siblings.members[0].parameters())
+
+
+def test_norms_that_mmengine_replaces_stay_frozen():
+    siblings = Siblings(MODELS["resnet"], seeds=[1, 2], frozen=[[], ["backbone.layer1"]])
+    converted = revert_sync_batchnorm(
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(siblings)
+    ).train()
+    one, two = (member.backbone.layer1[0].bn1.training for member in converted.members)
+    assert (one, two) == (True, False)

@@ -57,12 +57,22 @@ def test_one_schedule_over_the_flops(images, tmp_path):
     """The narrow stage takes less of the schedule than of the epochs; it goes on where it ended."""
     cfg = protocol(images, tmp_path / "tiny", TWO, schedule="flops")
     plan = stages_of(cfg)[0]
-    begin, end = plan.part_of(1)
-    assert (begin, end) == (plan.rows[0].flops / plan.total_flops, 1.0)
-    assert begin < 8 / 30
+    part = plan.part_of(1)
+    assert part.begin == plan.rows[0].flops / plan.total_flops < 8 / 30
+    assert part.iters == round(22 / (1 - part.begin))
+    assert part.first_iters == round(8 / part.begin)
     parts = rates(cfg)
     steps = [abs(a - b) for a, b in pairwise(parts[5:])]
     assert parts[-1] < 0.1 * max(parts) and max(steps) < 0.3 * max(parts)
+
+
+def test_a_cheap_first_stage_does_not_warm_up_twice(images, tmp_path):
+    """A stage of a sixth of the price, shorter than the warm-up would be at the next one's."""
+    stages = [dict(members=1, width="1/4", iters=6), dict(members=1, width=1, iters=30)]
+    cfg = protocol(images, tmp_path / "tiny", stages, "net2net", schedule="flops")
+    found = rates(cfg)
+    peak = found.index(max(found))
+    assert peak < 6 and all(a >= b for a, b in pairwise(found[peak:]))
 
 
 def test_a_resumed_run_does_not_step_again(images, tmp_path):

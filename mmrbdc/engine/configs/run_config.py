@@ -12,12 +12,12 @@ from mmrbdc.config_parts import as_list
 from mmrbdc.datasets.loading.rules import use_listed_datasets
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.configs.lockstep import lockstep_options
-from mmrbdc.engine.configs.schedule import fit_schedulers
+from mmrbdc.engine.configs.schedule import SHORTEST_WARMUP, fit_schedulers, usual_warmup
 from mmrbdc.engine.configs.stage_loop import stage_loop
 from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.engine.inputs.real_batch import count_accumulated
 from mmrbdc.families import architecture_from_config
-from mmrbdc.plan import PlanError, PlanRow
+from mmrbdc.plan import PlanError, PlanRow, SchedulePart
 from mmrbdc.seeding import derive_seed
 
 
@@ -32,7 +32,7 @@ def run_config(
     indices: Sequence[int],
     grown: Sequence[dict | None],
     frozen: Sequence[Sequence[str]] = (),
-    part: tuple[float, float] = (0.0, 1.0),
+    part: SchedulePart | None = None,
 ) -> Config:
     """The config of a stage's run, without what depends on where it runs.
 
@@ -49,7 +49,7 @@ def run_config(
         grown: initialiser of each of them, or ``None``.
         frozen: parts that each member of the stage keeps as they are, see ``Layout.names_in``;
             empty where all train everything.
-        part: where the stage begins and ends in the schedule, 0 to 1.
+        part: the stage's part of one schedule over the whole run; ``None`` for one of its own.
     """
     cfg = ordinary_config(config)
     lockstep = lockstep_options(config)
@@ -82,18 +82,20 @@ def run_config(
         raise PlanError(
             "train_cfg.max_epochs is missing: the length that param_scheduler is written for"
         )
-    begin, end = part
-    whole = round(row.iters / (end - begin))
+    iters = row.iters
+    warmup_iters = None if warmup is None else round(warmup * iters_per_epoch)
+    schedulers = as_list(cfg.get("param_scheduler"))
+    if part is not None:
+        iters = part.iters
+        first = usual_warmup(schedulers, recipe_epochs, part.first_iters, iters_per_epoch)
+        warmup_iters = round(first * part.iters / part.first_iters)
+        warmup_iters = warmup_iters if warmup_iters >= SHORTEST_WARMUP else 0
     with told_as_config_error("param_scheduler"):
         cfg.param_scheduler = fit_schedulers(
-            as_list(cfg.get("param_scheduler")),
-            recipe_epochs,
-            whole,
-            iters_per_epoch,
-            warmup_iters=None if warmup is None else round(warmup * iters_per_epoch),
+            schedulers, recipe_epochs, iters, iters_per_epoch, warmup_iters=warmup_iters
         )
-    if begin:
-        start = dict(type="mmrbdc.ScheduleStartHook", iters=round(begin * whole))
+    if part is not None and part.begin:
+        start = dict(type="mmrbdc.ScheduleStartHook", iters=round(part.begin * part.iters))
         cfg.custom_hooks = [*as_list(cfg.get("custom_hooks")), start]
     cfg.train_cfg = stage_loop(cfg.train_cfg, row.iters)
     if cfg.get("val_evaluator") and len(indices) > 1:

@@ -61,16 +61,9 @@ def fit_schedulers(
                 f"the recipe (train_cfg.max_epochs={recipe_epochs}), stages fit them to their own "
                 f"length"
             )
-    warmups = [
-        s["end"]
-        for s in schedulers
-        if s.get("begin", 0) == 0 and 0 < s.get("end", recipe_epochs) < recipe_epochs
-    ]
-    warmup = max(warmups, default=0)
+    warmup = _warmup_epochs(schedulers, recipe_epochs)
     if warmup_iters is None:
-        stage_warmup = round(min(warmup * iters_per_epoch, MAX_WARMUP_SHARE * stage_iters))
-        if stage_warmup < SHORTEST_WARMUP:
-            stage_warmup = 0
+        stage_warmup = usual_warmup(schedulers, recipe_epochs, stage_iters, iters_per_epoch)
     else:
         _check_warmup(warmup_iters, stage_iters, has_warmup=bool(warmup))
         stage_warmup = warmup_iters
@@ -109,6 +102,31 @@ def fit_schedulers(
         if scheduler["end"] > scheduler["begin"]:
             fitted.append(scheduler)
     return fitted
+
+
+def usual_warmup(
+    schedulers: Sequence[dict], recipe_epochs: float, stage_iters: int, iters_per_epoch: int
+) -> int:
+    """Iterations of a stage's warm-up where nobody says another length; 0 for none.
+
+    Args:
+        schedulers: as of :func:`fit_schedulers`.
+        recipe_epochs: the length they were written for.
+        stage_iters: length of the stage, iterations.
+        iters_per_epoch: iterations an epoch.
+    """
+    warmup = _warmup_epochs(schedulers, recipe_epochs)
+    iters = round(min(warmup * iters_per_epoch, MAX_WARMUP_SHARE * stage_iters))
+    return iters if iters >= SHORTEST_WARMUP else 0
+
+
+def _warmup_epochs(schedulers: Sequence[dict], recipe_epochs: float) -> float:
+    warmups = [
+        s["end"]
+        for s in schedulers
+        if s.get("begin", 0) == 0 and 0 < s.get("end", recipe_epochs) < recipe_epochs
+    ]
+    return max(warmups, default=0)
 
 
 def _check_warmup(warmup_iters: int, stage_iters: int, *, has_warmup: bool) -> None:

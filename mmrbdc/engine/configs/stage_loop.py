@@ -63,6 +63,10 @@ def stage_loop(train_cfg: Mapping[str, Any], iters: int) -> dict[str, Any]:
     return dict(
         type=LOOP,
         max_iters=iters,
-        val_begin=train_cfg.get("val_begin", 1),
-        val_interval=train_cfg.get("val_interval", 1),
+        val_begin=_or_one(train_cfg.get("val_begin")),
+        val_interval=_or_one(train_cfg.get("val_interval")),
     )
+
+
+def _or_one(value: int | None) -> int:
+    return 1 if value is None else value

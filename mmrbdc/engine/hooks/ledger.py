@@ -69,6 +69,12 @@ class LedgerHook(Hook):
         """Go on from the checkpoint's count."""
         resumed = runner.iter > 0  # a new run may meet the message hub of one before it
         hub, nothing = runner.message_hub, [0] * self.price.members
+        if resumed and hub.get_info("ledger_flops") is None:
+            raise ValueError(
+                f"the checkpoint that {runner.work_dir} goes on from does not say what its members "
+                "spent, as those of another version of mmrbdc: finish the run with that one, or "
+                "choose another --work-dir"
+            )
         self.samples = hub.get_info("ledger_samples", 0) if resumed else 0
         self.trained = list(hub.get_info("ledger_flops", nothing)) if resumed else nothing
         path = self._curve_path(runner)

@@ -1,8 +1,14 @@
 """Distributed start-up on a CPU, which MMEngine 0.10 lacks, and one answer for all processes."""
 
+import pickle
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import torch
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, init_dist, is_distributed
+from mmengine.dist import broadcast_object_list, init_dist, is_distributed, is_main_process
+
+Found = TypeVar("Found")
 
 
 def prepare_distributed(cfg: Config) -> None:
@@ -37,11 +43,31 @@ def prepare_distributed(cfg: Config) -> None:
         torch.distributed.init_process_group(**env["dist_cfg"])
 
 
-def as_main_says(answer: bool) -> bool:
-    """What the main process found, in all of them: files may change between one look and another.
+def as_main_says(find: Callable[[], Found]) -> Found:
+    """Let the main process find something out, and give all of them its answer, or its error.
 
-    Every process calls it.
+    Files may change between one process's look and another's. Every process calls it.
+
+    Args:
+        find: what the main process does; its answer can be pickled.
     """
-    answers = [answer]
-    broadcast_object_list(answers)
-    return answers[0]
+    answer: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            answer = [find(), None]
+        except Exception as error:
+            if not is_distributed():
+                raise
+            answer = [None, error if _can_be_sent(error) else RuntimeError(str(error))]
+    broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise answer[1]
+    return cast(Found, answer[0])
+
+
+def _can_be_sent(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # pickling can fail in any way
+        return False
+    return True

@@ -2,13 +2,15 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmrbdc.engine.junctions.grow_child import GrownFile, Growth
 from mmrbdc.engine.stages.stage_setup import StageSetup
-from mmrbdc.runs.cost import Cost
-from mmrbdc.weights import DataRecord, write_json
+from mmrbdc.runs.cost import WRITTEN_BY, Cost
+from mmrbdc.runs.records import read_record
+from mmrbdc.weights import DataRecord, WeightsError, read_meta, write_json
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,35 @@ def child_folder(setup: StageSetup, index: int) -> Path:
     return setup.folder / "grown" / str(index)
 
 
-def is_grown(setup: StageSetup, index: int) -> bool:
-    """Whether the child was grown for this very configuration and is all there."""
+def is_grown(setup: StageSetup, index: int, parents: Sequence[Path], how: Growth) -> bool:
+    """Whether a child was grown for this very configuration and is all there.
+
+    Args:
+        setup: its stage.
+        index: its number.
+        parents: files of its parents.
+        how: it should have been grown.
+    """
     folder = child_folder(setup, index)
-    cost = Cost.read(folder)
-    files = (folder / "child.pth", folder / "growth.json")
-    return cost is not None and cost.fingerprint == setup.hash and all(p.is_file() for p in files)
+    cost, record = Cost.read(folder), folder / "growth.json"
+    if cost is None or cost.fingerprint != setup.hash or not record.is_file():
+        return False
+    found = read_record(record, WRITTEN_BY)
+    wanted = json.loads(json.dumps(asdict(how)))
+    if found.value("growth") != wanted or _paths(setup, parents) != [
+        parent.text("path") for parent in found.records("parents")
+    ]:
+        return False
+    try:
+        read_meta(folder / "child.pth")
+    except WeightsError:  # it is not there, or damaged
+        return False
+    return True
+
+
+def _paths(setup: StageSetup, files: Sequence[Path]) -> list[str]:
+    """Files as records name them, from the work dir on."""
+    return [os.path.relpath(path, setup.folder.parent) for path in files]
 
 
 def save_child(grown: GrownFile, setup: StageSetup, index: int, how: Growth) -> None:
@@ -62,7 +87,7 @@ def save_child(grown: GrownFile, setup: StageSetup, index: int, how: Growth) -> 
     grown.save(folder / "child.pth")
     parents = [
         dict(
-            path=os.path.relpath(parent.checkpoint.path, setup.folder.parent),
+            path=_paths(setup, [parent.checkpoint.path])[0],
             sha256=parent.checkpoint.sha256,
             train_flops=parent.checkpoint.meta["train_flops"],
             changes=list(parent.changes),
@@ -78,7 +103,7 @@ def read_child(setup: StageSetup, index: int) -> GrownChild:
     folder = child_folder(setup, index)
     cost = Cost.read(folder)
     assert cost is not None
-    parents = json.loads((folder / "growth.json").read_text())["parents"]
+    parents = read_record(folder / "growth.json", WRITTEN_BY).fields["parents"]
     return GrownChild(
         folder / "child.pth",
         cost.flops,

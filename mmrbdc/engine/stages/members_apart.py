@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrbdc.engine.stages.stage_setup import StageSetup
-from mmrbdc.plan import Grow, PlanError, Publish, Step, Train
+from mmrbdc.plan import Grow, PlanError, Protocol, Publish, Step, Train
 from mmrbdc.runs.cost import Cost
 from mmrbdc.weights import write_json
 
@@ -19,17 +19,22 @@ def run_folder(setup: StageSetup, indices: Sequence[int]) -> Path:
 
 
 def check_part(
-    stages: Sequence[StageSetup], stage: int | None, members: Sequence[int] | None
+    protocol: Protocol,
+    stages: Sequence[StageSetup],
+    stage: int | None,
+    members: Sequence[int] | None,
 ) -> None:
     """Check what a job is asked to train.
 
     Args:
+        protocol: that is trained.
         stages: of the protocol.
         stage: number of the stage, from 0; ``None`` for all.
         members: their numbers; ``None`` for all.
 
     Raises:
-        PlanError: members without a stage, no such stage or member.
+        PlanError: members without a stage, no such stage or member, or members of a method that
+            needs to see all of a stage.
     """
     if stage is None:
         if members is not None:
@@ -37,6 +42,11 @@ def check_part(
         return
     if not 0 <= stage < len(stages):
         raise PlanError(f"--stage {stage}: the protocol has stages 0 to {len(stages) - 1}")
+    if members is not None and protocol.may_skip:
+        raise PlanError(
+            f"--member: method {protocol.method!r} decides by what a whole stage scores, which a "
+            "job of some members does not measure; leave --member out"
+        )
     setup = stages[stage]
     unknown = sorted(set(members or []) - set(setup.members))
     if unknown:
@@ -56,8 +66,9 @@ def check_before(step: Step, setup: StageSetup, stage: int) -> None:
     Raises:
         PlanError: members are missing, and how to train them.
     """
-    missing = setup.missing() if isinstance(step, Train) and step.stage < stage else []
-    if missing:
+    if not isinstance(step, Train) or step.stage >= stage:
+        return
+    if missing := [index for index in setup.missing() if index in step.members]:
         raise PlanError(
             f"--stage {stage}: {setup.row.name} is not finished, missing members: "
             f"{', '.join(map(str, missing))}; train them first (--stage {setup.index})"
@@ -74,13 +85,15 @@ def part_of(step: Step, stage: int, members: Sequence[int] | None) -> Step | Non
     if members is None:
         return step
     if isinstance(step, Train):
-        return Train(stage, tuple(i for i in step.members if i in members))
+        own = tuple(i for i in step.members if i in members)
+        return Train(stage, own) if own else None
     return step if isinstance(step, Grow) and step.child in members else None
 
 
-def curves_to_merge(setup: StageSetup) -> bool:
+def curves_to_merge(setup: StageSetup, flops_before: float) -> bool:
     """Whether all members were trained apart and their curves are not collected yet."""
-    return not (setup.folder / "curve.json").is_file() and bool(_curves(setup))
+    merged, path = _merged(setup, flops_before), setup.folder / "curve.json"
+    return bool(merged) and (not path.is_file() or json.loads(path.read_text()) != merged)
 
 
 def merge_curves(setup: StageSetup, flops_before: float) -> None:
@@ -94,9 +107,16 @@ def merge_curves(setup: StageSetup, flops_before: float) -> None:
         setup: a finished stage.
         flops_before: training FLOPs of the stages before it.
     """
-    if not curves_to_merge(setup):
-        return
+    if curves_to_merge(setup, flops_before):
+        write_json(setup.folder / "curve.json", _merged(setup, flops_before))
+
+
+def _merged(setup: StageSetup, flops_before: float) -> list[dict[str, Any]]:
+    """The points of the whole stage; none where there is nothing to collect."""
+    whole = Cost.read(setup.folder)
     curves = _curves(setup)
+    if not curves or (whole is not None and whole.fingerprint == setup.hash):
+        return []
     merged = []
     for iteration in sorted(set.intersection(*(set(curve) for _, curve in curves))):
         points = [(members, curve[iteration]) for members, curve in curves]
@@ -114,7 +134,7 @@ def merge_curves(setup: StageSetup, flops_before: float) -> None:
                 members=[scores[index] for index in setup.members],
             )
         )
-    write_json(setup.folder / "curve.json", merged)
+    return merged
 
 
 def _curves(setup: StageSetup) -> list[tuple[tuple[int, ...], dict[int, dict[str, Any]]]]:

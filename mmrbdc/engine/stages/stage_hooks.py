@@ -64,7 +64,7 @@ def protocol_hooks(
             flops_before=flops_before + sum(growing),
             flops=float(sum(price.spent(plan.feed, setup.row.iters))),
             flops_after=float(sum(row.flops for row in plan.rows[setup.index + 1 :])),
-            interval=cfg.get("default_hooks", {}).get("logger", {}).get("interval", 50),
+            interval=(cfg.get("default_hooks", {}).get("logger") or {}).get("interval", 50),
         ),
         dict(type="mmrbdc.PreemptionHook"),
     ]

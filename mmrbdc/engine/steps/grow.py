@@ -3,10 +3,9 @@
 import time
 from pathlib import Path
 
-from mmengine.dist import is_main_process
-
 from mmrbdc.engine.junctions.grow_child import Growth, grow_child, identify
 from mmrbdc.engine.junctions.growth_context import TrainingContext
+from mmrbdc.engine.process.distributed import as_main_says
 from mmrbdc.engine.stages.grown_child import child_folder, is_grown, save_child
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.growth import get_operator
@@ -30,8 +29,8 @@ class GrowStep(RunnableStep[Grow]):
         return [folder / name for name in ("child.pth", "growth.json", COST_FILE)]
 
     def done(self) -> bool:
-        """Whether the child waits in its file."""
-        return is_grown(self.setup, self.spec.child)
+        """Whether the child waits in its file, made as the method asks."""
+        return is_grown(self.setup, self.spec.child, self.inputs, self._how)
 
     def outcome(self) -> Outcome:
         """What it spent."""
@@ -44,17 +43,22 @@ class GrowStep(RunnableStep[Grow]):
         Raises:
             FamilyError, GrowthError, WeightsError: parents that cannot be read or do not fit.
         """
-        if not is_main_process():
-            return
-        setup, child, log = self.setup, self.spec.child, self.protocol_run.logger
-        begun = time.monotonic()
-        how = Growth(
+        as_main_says(self._grow)
+
+    @property
+    def _how(self) -> Growth:
+        return Growth(
             operator=self.spec.operator,
-            seed=derive_seed("growth", self.protocol_run.seed, setup.index, child),
+            seed=derive_seed("growth", self.protocol_run.seed, self.setup.index, self.spec.child),
             depth_operator=self.protocol_run.protocol.depth_operator,
             resize_positions=True,
             options=dict(self.spec.options),
         )
+
+    def _grow(self) -> None:
+        setup, child, log = self.setup, self.spec.child, self.protocol_run.logger
+        begun = time.monotonic()
+        how = self._how
         context = None
         if get_operator(how.operator).work is not None:
             context = TrainingContext(setup.config, how.seed)

@@ -43,6 +43,19 @@ def make_step(run: ProtocolRun, step: Step, outcomes: Mapping[Step, Outcome]) ->
         raise refused(f"which is no step: known are {known}")
     if step in outcomes:
         raise refused("which is finished")
+    grown = {Member(one.stage, one.child) for one in outcomes if isinstance(one, Grow)}
+    if isinstance(step, Grow):
+        if Member(step.stage, step.child) in grown:
+            raise refused("which is grown; a child is grown once, another one is another member")
+        if len({p.stage for p in step.parents}) != 1 or step.parents[0].stage >= step.stage:
+            raise refused("whose parents are not all of one earlier stage")
+    if isinstance(step, Score):
+        if any(isinstance(one, Score) and one.stage == step.stage for one in outcomes):
+            raise refused("whose junction is scored; it is scored once")
+        if not 0 <= step.stage < len(run.stages) or not all(step.parents):
+            raise refused("without parents for every child")
+        if len(step.parents) != run.stages[step.stage].row.members:
+            raise refused("which has other children than the stage has members")
     for member in [*_made(step), *_needed(step)]:
         if not 0 <= member.stage < len(run.stages):
             raise refused(f"but the protocol has stages 0 to {len(run.stages) - 1}")
@@ -56,6 +69,11 @@ def make_step(run: ProtocolRun, step: Step, outcomes: Mapping[Step, Outcome]) ->
         raise refused(
             f"but no step before it trains member {missing[0].index} of stages[{missing[0].stage}]"
         )
+    begun = _made(step) if step.stage and isinstance(step, Score | Train) else []
+    if wanted := [member for member in begun if member not in grown]:
+        raise refused(
+            f"but no step before it grows member {wanted[0].index} of stages[{step.stage}]"
+        )
     return KINDS[type(step)](run, step)
 
 
@@ -64,7 +82,7 @@ def _made(step: Step) -> list[Member]:
     if isinstance(step, Train):
         return [Member(step.stage, i) for i in step.members]
     if isinstance(step, Score):
-        return [Member(step.stage, len(step.parents) - 1)]
+        return [Member(step.stage, i) for i in range(len(step.parents))]
     return [Member(step.stage, step.child if isinstance(step, Grow) else step.member)]
 
 

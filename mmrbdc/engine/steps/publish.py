@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 
-from mmrbdc.engine.configs.plain_model import copy_plain_config
+from mmrbdc.engine.configs.plain_model import FILE_NAME, copy_plain_config
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.plan import Member, Outcome, Publish
 from mmrbdc.versions import versions
@@ -29,15 +29,16 @@ class PublishStep(RunnableStep[Publish]):
         """The final model's files and the ledger."""
         folder, name = self.protocol_run.work_dir, self.protocol_run.name
         files = [folder / f"{name}{suffix}" for suffix in (".pth", ".safetensors", ".json")]
-        return [*files, folder / "ledger.json"]
+        return [*files, folder / "ledger.json", folder / FILE_NAME]
 
     def done(self) -> bool:
         """Whether this very model is published, with the ledger as it is now."""
         if not all(path.is_file() for path in self.outputs):
             return False
-        meta = self._side_car()
-        spent = self.protocol_run.ledger().total_flops
-        return (meta.get("config_hash"), meta.get("train_flops")) == (self.setup.hash, spent)
+        ledger, own = self.protocol_run.ledger(), self._read(self.outputs[2])
+        found = tuple(own.get(key) for key in ("config_hash", "member", "train_flops"))
+        wanted = (self.setup.hash, self.spec.member, ledger.total_flops)
+        return found == wanted and self._read(self.outputs[3]) == ledger.to_dict()
 
     def outcome(self) -> Outcome:
         """Nothing that a method asks for."""
@@ -45,7 +46,7 @@ class PublishStep(RunnableStep[Publish]):
 
     def tell_done(self) -> None:
         """Say what it cost and scores."""
-        meta = self._side_car()
+        meta = self._read(self.outputs[2])
         self._tell(meta["train_flops"], meta["accuracy"].get("val/top1"), "it is in")
 
     def run(self) -> None:
@@ -55,7 +56,7 @@ class PublishStep(RunnableStep[Publish]):
         run, stem = self.protocol_run, self.protocol_run.work_dir / self.protocol_run.name
         final = read_checkpoint(self.inputs[0])
         ledger = run.ledger()
-        taken = [stage.name for stage in ledger.stages]
+        taken = [stage.name for stage in ledger.stages if stage.samples]
         ledger.write(run.work_dir / "ledger.json")
         meta = dict(
             final.meta,
@@ -76,17 +77,18 @@ class PublishStep(RunnableStep[Publish]):
             seed=run.seed,
             versions=versions(),
         )
-        publish(stem, final.state_dict, meta)
         copy_plain_config(self.setup.folder, run.work_dir)
+        publish(stem, final.state_dict, meta)
         self._tell(ledger.total_flops, final.meta["accuracy"].get("val/top1"), "wrote")
 
-    def _side_car(self) -> dict[str, Any]:
-        """What the published model says of itself; empty where that cannot be read."""
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any]:
+        """What a file of ours holds; empty where that cannot be read."""
         try:
-            meta = json.loads(self.outputs[2].read_text())
+            content = json.loads(path.read_text())
         except ValueError:
             return {}
-        return meta if isinstance(meta, dict) else {}
+        return content if isinstance(content, dict) else {}
 
     def _tell(self, spent: float, top1: float | None, verb: str) -> None:
         run = self.protocol_run

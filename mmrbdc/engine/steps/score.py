@@ -9,9 +9,8 @@ from mmrbdc.engine.junctions.scores import score_junction
 from mmrbdc.engine.stages.grown_child import child_folder, read_child
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.plan import Outcome, Score
-from mmrbdc.runs.cost import Cost
+from mmrbdc.runs.cost import WRITTEN_BY, Cost
 from mmrbdc.runs.junction import Junction, is_scored, read_junction, write_junction
-from mmrbdc.shipped import command
 
 
 class ScoreStep(RunnableStep[Score]):
@@ -31,14 +30,14 @@ class ScoreStep(RunnableStep[Score]):
 
     def done(self) -> bool:
         """Whether these children have been scored."""
-        return is_scored(self.outputs[0], command("train"), self.setup.hash)
+        return is_scored(self.outputs[0], WRITTEN_BY, self.setup.hash)
 
     def outcome(self) -> Outcome:
         """The children's accuracies."""
         if not self.done():
             return Outcome(top1=(None,) * len(self.setup.members))
         members = len(self.setup.members)
-        found = read_junction(self.outputs[0], command("train"), members)
+        found = read_junction(self.outputs[0], WRITTEN_BY, members)
         return Outcome(top1=tuple(one.child for one in found.children))
 
     def run(self) -> None:

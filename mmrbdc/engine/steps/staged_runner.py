@@ -86,18 +86,20 @@ class StagedRunner:
         while (step := method.next_step(stages, outcomes)) is not None:
             if stage is not None and (step.stage > stage or isinstance(step, Publish)):
                 return
+            whole = make_step(self.protocol_run, step, outcomes)
             part = step if stage is None else part_of(step, stage, members)
-            runnable = make_step(self.protocol_run, part or step, outcomes)
-            if part is not None:
-                self._run_unless_done(runnable)
+            if part == step:
+                self._run_unless_done(whole)
+            elif part is not None:
+                self._run_unless_done(make_step(self.protocol_run, part, outcomes))
             elif stage is not None:
-                check_before(step, runnable.setup, stage)
-            outcomes[step] = runnable.outcome()
+                check_before(step, whole.setup, stage)
+            outcomes[step] = as_main_says(whole.outcome)
 
     @staticmethod
     def _run_unless_done(step: RunnableStep) -> None:
         stop_if_requested()
-        if as_main_says(step.done()):
+        if as_main_says(step.done):
             step.tell_done()
             return
         step.check_inputs()

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from mmrbdc.engine.process.distributed import as_main_says
 from mmrbdc.engine.stages.stage_setup import StageSetup
 from mmrbdc.engine.steps.protocol_run import ProtocolRun
 from mmrbdc.plan import Outcome, PlanError, Step
@@ -67,7 +68,8 @@ class RunnableStep(ABC, Generic[Kind]):
         Raises:
             PlanError: which one, and how to make it.
         """
-        missing = [path for path in self.inputs if not path.is_file()]
+        paths = self.inputs
+        missing = as_main_says(lambda: [path for path in paths if not path.is_file()])
         if missing:
             raise PlanError(
                 f"{missing[0]} is not there, which {self.setup.row.name} begins with; it was "

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
+from mmrbdc.config_parts import as_list
 from mmrbdc.engine.checks.first_step import check_first_step
 from mmrbdc.engine.configs.plain_model import write_plain_config
 from mmrbdc.engine.configs.run_config import dump
@@ -13,6 +14,7 @@ from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint
 from mmrbdc.engine.hooks.reading import ReadingHook
 from mmrbdc.engine.inputs.data_record import parents_trained_otherwise
 from mmrbdc.engine.process.close_run import close_run
+from mmrbdc.engine.process.distributed import as_main_says
 from mmrbdc.engine.process.lock import lock_folder
 from mmrbdc.engine.stages.grown_child import GrownChild, child_folder, read_child
 from mmrbdc.engine.stages.members_apart import curves_to_merge, merge_curves, run_folder
@@ -21,6 +23,7 @@ from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.engine.training.resumed_run import end_logged
 from mmrbdc.engine.training.runner import StageRunner
 from mmrbdc.plan import Outcome, PlanError, Train
+from mmrbdc.runs.cost import costs_below, flops_of
 from mmrbdc.weights import read_meta
 from mmrbdc.wording import counted
 
@@ -47,12 +50,21 @@ class TrainStep(RunnableStep[Train]):
 
     def done(self) -> bool:
         """Whether all members are finished, and their curves collected."""
-        return not self._missing() and not curves_to_merge(self.setup)
+        run = self.protocol_run
+        return not self._missing() and not curves_to_merge(self.setup, run.spent_before(self.setup))
 
     def outcome(self) -> Outcome:
-        """The members' accuracies."""
-        metas = [read_meta(path) for path in self.outputs if path.is_file()]
-        return Outcome(top1=tuple(meta["accuracy"].get("val/top1") for meta in metas))
+        """What they spent, and each one's accuracy."""
+        files = [self.setup.member(index) for index in self.spec.members]
+        metas = [read_meta(path) if path.is_file() else {} for path in files]
+        top1 = tuple(meta.get("accuracy", {}).get("val/top1") for meta in metas)
+        own = set(self.spec.members)
+        spent = [
+            cost
+            for cost in costs_below(self.setup.folder, self.setup.hash)
+            if cost.step == "train" and own & set(cost.members)
+        ]
+        return Outcome(flops_of(spent), top1)
 
     def tell_done(self) -> None:
         """Say that they are finished."""
@@ -68,7 +80,7 @@ class TrainStep(RunnableStep[Train]):
         Raises:
             PlanError: an unfinished run is there and resuming was not asked for.
         """
-        run, missing = self.protocol_run, self._missing()
+        run, missing = self.protocol_run, as_main_says(self._missing)
         if missing:
             self._train(missing)
         if is_main_process():
@@ -85,7 +97,7 @@ class TrainStep(RunnableStep[Train]):
         run, setup = self.protocol_run, self.setup
         folder = run_folder(setup, indices)
         if folder != setup.folder:
-            lock_folder(folder)
+            as_main_says(lambda: lock_folder(folder))
         children = [read_child(setup, index) for index in indices] if self._grown else []
         cfg = self._config(folder, indices, children)
         newest = newest_readable_checkpoint(folder, run.logger)
@@ -123,7 +135,7 @@ class TrainStep(RunnableStep[Train]):
             run.logger.warning(line)
         spent = run.spent_before(setup)
         cfg.custom_hooks = [
-            *cfg.get("custom_hooks", []),
+            *as_list(cfg.get("custom_hooks")),
             *protocol_hooks(cfg, run.plan, setup, indices, children, spent),
         ]
         cfg.resume = False

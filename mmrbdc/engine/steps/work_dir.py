@@ -14,15 +14,17 @@ from mmrbdc.engine.configs.fingerprint import differences, listed
 from mmrbdc.engine.inputs.loading_errors import list_by_rules
 from mmrbdc.engine.inputs.real_batch import batch_warnings, data_warnings
 from mmrbdc.engine.inputs.train_files import KEY, changed_files, training_files
-from mmrbdc.engine.process.distributed import prepare_distributed
+from mmrbdc.engine.process.distributed import as_main_says, prepare_distributed
 from mmrbdc.engine.process.lock import lock_folder
 from mmrbdc.engine.stages.members_apart import check_part
 from mmrbdc.engine.steps.protocol_run import ProtocolRun
 from mmrbdc.plan import PlanError, plan_lines
+from mmrbdc.runs.cost import WRITTEN_BY, costs_in
+from mmrbdc.runs.records import read_record
+from mmrbdc.runs.work_dir import FORMAT
 from mmrbdc.weights import write_json
 
-FORMAT = 2
-"""Of a work dir's files; 2 has a ``cost.json`` for every step."""
+_MEMBERS = "stage*/members/*.pth"
 
 
 def begin(run: ProtocolRun, stage: int | None, members: Sequence[int] | None) -> None:
@@ -41,8 +43,8 @@ def begin(run: ProtocolRun, stage: int | None, members: Sequence[int] | None) ->
     remarks = check_config_data(run.cfg)
     for setup in run.stages:
         check_topk(setup.config, "val", "test")
-    check_part(run.stages, stage, members)
-    lock_folder(run.work_dir, shared=members is not None)
+    check_part(run.protocol, run.stages, stage, members)
+    as_main_says(lambda: lock_folder(run.work_dir, shared=members is not None))
     enter_work_dir(run, part=stage is not None)
     for line in [*plan_lines(run.plan), *list_by_rules(copy.deepcopy(run.cfg))]:
         run.logger.info(line)
@@ -78,7 +80,9 @@ def enter_work_dir(run: ProtocolRun, part: bool) -> None:
     if run.resume and not trained:
         run.logger.info(f"nothing to resume in {run.work_dir}: starting anew")
     if path.is_file() and trained:  # a run that left no weights is simply begun anew
-        _check(run, json.loads(path.read_text()), contents, files, part)
+        _check(run, read_record(path, WRITTEN_BY).fields, contents, files, part)
+    elif any(not costs_in(member.parents[1]) for member in run.work_dir.glob(_MEMBERS)):
+        raise _of_another_version(run)
     barrier()
     if is_main_process():
         plan = dict(run.plan.to_dict(), seed=run.seed, fingerprints=contents, **{KEY: files})
@@ -97,11 +101,7 @@ def _check(
     part: bool,
 ) -> None:
     if old.get("format") != FORMAT:
-        raise PlanError(
-            f"{run.work_dir} was written by another version of mmrbdc: finish it with that one, or "
-            "choose another --work-dir to start anew; a finished one can be tested, compared and "
-            "used as a backbone as it is"
-        )
+        raise _of_another_version(run)
     changed = differences(old["fingerprints"], json.loads(json.dumps(contents)), "stages")
     if changed:
         raise PlanError(
@@ -110,9 +110,18 @@ def _check(
         )
     if other := changed_files(old, files, run.work_dir):
         raise PlanError(other)
-    begun = any(setup.missing() for setup in run.stages)
+    sure = [setup for setup in run.stages if setup.index not in run.protocol.may_skip]
+    begun = any(setup.missing() for setup in sure)
     if begun and not run.resume and not part:
         raise PlanError(
             f"{run.work_dir} holds an unfinished run of this protocol; add --resume "
             "to go on, or choose another --work-dir"
         )
+
+
+def _of_another_version(run: ProtocolRun) -> PlanError:
+    return PlanError(
+        f"{run.work_dir} was written by another version of mmrbdc: finish it with that one, or "
+        "choose another --work-dir to start anew; a finished one can be tested, compared and "
+        "used as a backbone as it is"
+    )

@@ -1,16 +1,15 @@
 """A method whose steps depend on what it finds, and methods that ask for what no one can run."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from mmrbdc.engine.steps.grow import GrowStep
 from mmrbdc.methods import METHODS, Method, register_method
 from mmrbdc.plan import Grow, Member, PlanError, Publish, Score, Train, plan_lines
+from mmrbdc.registry import RUNNERS
 from mmrbdc.runs.pretraining import PretrainingRun
-from mmrbdc.weights import WeightsError, read_checkpoint
+from mmrbdc.weights import read_checkpoint
 from tests.engine.tiny_runs import load_json, staged, stages_of, train_protocol
 
 
@@ -82,6 +81,37 @@ def test_what_it_finds_decides(images, tmp_path, search, monkeypatch, enough, st
     assert run.train_flops == spent
 
 
+def test_a_finished_one_is_started_again_and_left_alone(images, tmp_path, search):
+    cfg = protocol(images, tmp_path / "tiny")
+    train_protocol(cfg)
+    before = (tmp_path / "tiny/tiny.pth").stat().st_mtime_ns
+    train_protocol(cfg)  # which skipped a stage, and is no unfinished run for that
+    assert (tmp_path / "tiny/tiny.pth").stat().st_mtime_ns == before
+    RUNNERS.build(cfg).train(2)
+
+
+def test_single_members_cannot_tell_it_enough(images, tmp_path, search):
+    with pytest.raises(PlanError, match="--member: method 'search' decides by what a whole stage"):
+        RUNNERS.build(protocol(images, tmp_path / "tiny")).train(0, [0])
+
+
+def test_an_outcome_says_what_was_spent_and_scored(images, tmp_path, search, monkeypatch):
+    seen = {}
+
+    def noted(self, stages, outcomes, own=Search.next_step):
+        seen.update(outcomes)
+        return own(self, stages, outcomes)
+
+    monkeypatch.setattr(search, "next_step", noted)
+    cfg = protocol(images, tmp_path / "tiny")
+    train_protocol(cfg)
+    plan = stages_of(cfg)[0]
+    first = seen[Train(0, (0,))]
+    assert first.flops == plan.rows[0].flops and 0 <= first.top1[0] <= 100
+    (scored,) = (outcome for step, outcome in seen.items() if isinstance(step, Score))
+    assert scored.flops == 0 and 0 <= scored.top1[0] <= 100
+
+
 def test_after_a_kill_it_reads_what_it_found(images, tmp_path, search, monkeypatch):
     """The first stage's accuracy is read, not measured again, and decides the same."""
     cfg = protocol(images, tmp_path / "tiny")
@@ -117,6 +147,11 @@ class Wrong(Method):
         (Train(5, (0,)), r"asks for Train\(.*the protocol has stages 0 to 1"),
         (Train(0, (2,)), r"stages\[0\] has members 0 to 1"),
         (Grow(1, 0, (Member(0, 1),), "keep"), r"trains member 1 of stages\[0\]"),
+        (Grow(1, 0, (), "keep"), "whose parents are not all of one earlier stage"),
+        (Grow(0, 0, (Member(0, 1),), "keep"), "whose parents are not all of one earlier stage"),
+        (Train(1, (0,)), r"no step before it grows member 0 of stages\[1\]"),
+        (Score(1, ((),)), "without parents for every child"),
+        (Score(1, ((Member(0, 0),),) * 2), "other children than the stage has members"),
         (Score(1, ((Member(0, 0),),)), r"trains member 0 of stages\[0\]"),
         (Publish(1), r"no step before it trains member 0 of stages\[1\]; mend its next_step"),
     ],
@@ -143,46 +178,3 @@ def test_the_same_step_twice(images, tmp_path, monkeypatch):
             train_protocol(cfg)
     finally:
         METHODS.pop("wrong")
-
-
-@pytest.fixture
-def done(images, tmp_path):
-    cfg = staged(images, tmp_path / "tiny")
-    cfg.stages = [dict(members=2, width="1/2", iters=1), dict(members=1, width=1, iters=1)]
-    train_protocol(cfg)
-    return cfg
-
-
-def test_inputs_that_vanished_are_named(done, monkeypatch):
-    setup = stages_of(done)[1][1]
-    for name in ("members/0.pth", "cost.json", "epoch_1.pth", "junction.json"):
-        (setup.folder / name).unlink()
-    monkeypatch.setattr(GrowStep, "done", lambda self: True)  # as when it vanishes after the look
-    (setup.folder / "grown/0/child.pth").unlink()
-    with pytest.raises(PlanError, match=r"grown/0/child.pth is not there.*--resume"):
-        train_protocol(done, resume=True)
-
-
-def test_a_work_dir_of_an_earlier_version_is_refused_and_left_alone(done):
-    folder = Path(done.work_dir)
-    plan = folder / "plan.json"
-    content = load_json(plan)
-    del content["format"]
-    plan.write_text(json.dumps(content))
-    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.suffix in (".pth", ".json")}
-    with pytest.raises(PlanError, match="another version of mmrbdc: finish it with that one, or"):
-        train_protocol(done, resume=True)
-    assert before == {
-        p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.suffix in (".pth", ".json")
-    }
-    (folder / "test.json").write_text('{"top1": 50.0, "split": "test"}')
-    assert PretrainingRun.read(folder).top1 == 50
-
-
-@pytest.mark.parametrize("wrong", ["{", '{"step": "dance"}', "[]"])
-def test_a_damaged_cost_is_named(done, wrong):
-    setup = stages_of(done)[1][0]
-    (setup.folder / "cost.json").write_text(wrong)
-    with pytest.raises(ValueError, match="cost.json") as error:
-        train_protocol(done, resume=True)
-    assert not isinstance(error.value, WeightsError)
