@@ -4,8 +4,9 @@ As many training FLOPs as configs/baselines/deit-micro_scratch_digits.py, all fo
 `python tools/plan.py configs/incubation/deit-micro_digits.py --budget 1 --ratio 3:1:1` solves for.
 
 Data: data/digits, made by `python tools/make_demo_data.py`.
-Expected: EXPECTED
-Hardware: 2 CPU cores, MINUTES.
+Expected: test top-1 60.1 ± 18.8 % (38.8, 74.6 and 66.8, seeds 0 to 2), where scratch has 94.8 ± 2.7:
+a budget of 24 epochs leaves 6 to each module and to the assembled model, too few for this method.
+Hardware: 1 CPU core, about 2 minutes beside other work.
 
     python tools/train.py configs/incubation/deit-micro_digits.py
 """
