@@ -6,11 +6,25 @@ from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
+from mmrbdc.growth.parents.depth import first_number, renumbered
 from mmrbdc.growth.placement import Block, Placement, Rule
 
 
 def parent_sizes(layout: Layout, parent: Mapping[str, Tensor], who: str) -> dict[str, int]:
-    """Infer a parent's space sizes, as :meth:`Layout.space_sizes`, from the blocks that it has."""
+    """Infer a parent's space sizes, as :meth:`Layout.space_sizes`, from the blocks that it has.
+
+    Raises:
+        GrowthError: it has more blocks than the child, or does not fit otherwise.
+    """
+    count = layout.num_blocks
+    for name in parent:
+        block = first_number(name)
+        behind = block is not None and block >= count and name not in layout.entries
+        if behind and renumbered(name, block, 0) in layout.entries:
+            raise GrowthError(
+                f"{who} has a block {block}, but the child's number of blocks is {count}; choose a "
+                "child as deep as all parents together"
+            )
     blocks = [
         entry.block
         for name, entry in layout.entries.items()

@@ -121,16 +121,20 @@ def _by_block(layout: Layout) -> dict[int | None, list[str]]:
     return names
 
 
+def first_number(name: str) -> int | None:
+    """The first number of a dotted name, which counts blocks; ``None`` where there is none."""
+    return next((int(part) for part in name.split(".") if part.isdigit()), None)
+
+
 def renumbered(name: str, source: int, block: int) -> str:
     """A tensor's name in another block: the block number is the first number of a dotted name."""
-    parts = name.split(".")
-    numbers = [i for i, part in enumerate(parts) if part.isdigit()]
-    if not numbers or int(parts[numbers[0]]) != source:
+    if first_number(name) != source:
         raise GrowthError(
             f"'{name}' belongs to block {source}, but its name does not say so; depth grows only "
             "in a family that numbers its blocks through, as transformers do"
         )
-    parts[numbers[0]] = str(block)
+    parts = name.split(".")
+    parts[parts.index(next(part for part in parts if part.isdigit()))] = str(block)
     return ".".join(parts)
 
 

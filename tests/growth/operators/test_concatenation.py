@@ -79,6 +79,9 @@ def refused(parents, layout: Layout) -> str:
 def test_what_does_not_fit_is_refused(models):
     assert "1 + 2 = 3 blocks and the child has 4" in refused(models, build(4, 0)[1])
     assert "1 + 2 = 3 blocks and the child has 2" in refused(models, build(2, 0)[1])
+    assert "parent 1 has a block 1, but the child's number of blocks is 1" in refused(
+        models, build(1, 0)[1]
+    )
     assert "got 1 parent; it lays two or more" in refused(models[:1], build(1, 0)[1])
     wide = build(3, 0)[1]
     wide = wide.resized({name: 2 * size for name, size in wide.sizes.items()})
