@@ -19,8 +19,9 @@ def parent_sizes(layout: Layout, parent: Mapping[str, Tensor], who: str) -> dict
     count = layout.num_blocks
     for name in parent:
         block = first_number(name)
-        behind = block is not None and block >= count and name not in layout.entries
-        if behind and renumbered(name, block, 0) in layout.entries:
+        if block is None or block < count or name in layout.entries:
+            continue
+        if renumbered(name, block, 0) in layout.entries:
             raise GrowthError(
                 f"{who} has a block {block}, but the child's number of blocks is {count}; choose a "
                 "child as deep as all parents together"
