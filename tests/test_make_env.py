@@ -1,5 +1,6 @@
 """make_env: damage is seen, other people's files are left, every trouble has its line."""
 
+import errno
 import fcntl
 import importlib.metadata
 import json
@@ -199,16 +200,25 @@ def test_a_machine_without_a_driver_decides_nothing(stack):
     assert make_env.decided(stack, Options(), machine) == Options()
 
 
-def test_an_error_of_the_system_is_one_line(stack, monkeypatch, capsys):
-    def full(*_):
-        raise OSError(28, "No space left on device", str(stack.log))
+@pytest.mark.parametrize(
+    ("number", "next_step"),
+    [
+        (errno.ENOSPC, "; the disk is full "),
+        (errno.EROFS, "; a folder that is named here cannot be written: make it writable, "),
+        (errno.EIO, ""),
+    ],
+)
+def test_an_error_of_the_system_is_one_line(stack, monkeypatch, capsys, number, next_step):
+    def fails(*_):
+        raise OSError(number, os.strerror(number), str(stack.log))
 
-    monkeypatch.setattr(make_env, "set_up", full)
+    monkeypatch.setattr(make_env, "set_up", fails)
     with pytest.raises(SystemExit) as caught:
         make_env.main([stack.name])
     told = capsys.readouterr().err.strip()
     assert caught.value.code == 1
-    assert told == f"error: {stack.log}: No space left on device"
+    assert told.startswith(f"error: {stack.log}: {os.strerror(number)}{next_step}")
+    assert "\n" not in told and (next_step or told.endswith(os.strerror(number)))
 
 
 # --- Python and pip

@@ -34,6 +34,7 @@ from plan import Plan, plan
 from stacks import Stack
 from steps import SetupError, Steps, clock, fail, output_of, say
 from target import Target, works
+from troubles import explain
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -234,8 +235,8 @@ def set_up(stack: Stack, options: Options) -> None:
             python = uv.fetch_python(machine.pythons, stack, steps)
         headers = {}
         if the_plan.fetch_headers:
-            folder = mmcv_wheel.wheel_folder() / f"headers-{python.short}"
-            headers = pythons.fetch_headers(python, folder)
+            folder = mmcv_wheel.writable_folder(stack.venv / "wheels")
+            headers = pythons.fetch_headers(python, folder / f"headers-{python.short}")
         if not kept:
             pythons.make_venv(python, stack.venv, steps)
         _, strangers = inspect(stack, files)
@@ -337,7 +338,9 @@ def main(argv: Sequence[str]) -> None:
     except SetupError as error:
         fail(error)
     except OSError as error:
-        fail(SetupError(f"{error.filename or 'the set-up'}: {error.strerror}"))
+        hint = explain(error.strerror or "")
+        told = f"{error.filename or 'the set-up'}: {error.strerror}{hint and '; '}{hint}"
+        fail(SetupError(told))
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)

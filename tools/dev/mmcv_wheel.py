@@ -38,7 +38,7 @@ def writable_folder(instead: Path) -> Path:
         why = "it cannot be written"
     except OSError as error:
         why = str(error.strerror)
-    say(f"      {folder}: {why}; mmcv's wheel stays in {instead} (MMRBDC_WHEELS names another)")
+    say(f"      {folder}: {why}; what is new goes to {instead} (MMRBDC_WHEELS names another)")
     instead.mkdir(parents=True, exist_ok=True)
     return instead
 

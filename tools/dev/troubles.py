@@ -48,7 +48,8 @@ TROUBLES = (
     ),
     (
         r"Read-only file system|Permission denied",
-        "a folder cannot be written; the output below names it",
+        "a folder that is named here cannot be written: make it writable, or take another place "
+        "(MMRBDC_WHEELS, TMPDIR, a clone on another disk)",
     ),
     (
         r"unsupported GNU version|host compiler targets unsupported",
