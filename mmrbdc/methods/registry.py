@@ -65,7 +65,7 @@ def get_method(name: str) -> Method:
         PlanError: there is none of that name.
     """
     method = find_method(name)
-    if method is None and name in OPERATORS and name not in _WITHOUT_A_METHOD:
+    if isinstance(name, str) and method is None and name in OPERATORS.keys() - _WITHOUT_A_METHOD:
         raise PlanError(
             f"protocol.method is {name!r}, an operator that lays parents behind each other in "
             "depth; which members they are, a method of your own must say (docs/add_a_method.md)"
