@@ -20,6 +20,7 @@ files has rooms of its own, each with a line in its ``__init__``.
 from contextlib import suppress
 
 from mmrbdc.ops import hush_mmcv_lite
+from mmrbdc.supported import hush_onedl
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ hush_mmcv_lite()
 
 # What is missing or broken says `python -m mmrbdc.check_env`, which imports this file first.
 with suppress(Exception):
+    hush_onedl()
     from mmengine.config.utils import MODULE2PACKAGE
 
     MODULE2PACKAGE.setdefault("mmrbdc", "mmrbdc.shipped")  # for `_base_ = 'mmrbdc::...'`

@@ -4,9 +4,12 @@
 tested versions are the pinned ones (``requirements/``); a test compares the two.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 PYTHONS = ((3, 10), (3, 14))
@@ -97,6 +100,29 @@ def stack_of(packages: Mapping[str, Any]) -> str:
     """
     installed = [name for found in packages.values() for name in found["distributions"]]
     return max(OPENMMLAB, key=lambda stack: len(members(stack).intersection(installed)))
+
+
+def hush_onedl() -> None:
+    """Leave out what the onedl forks print as they are imported, before they are: that OneDL's own
+    package, which they do without, is not there.
+
+    It is meant for debugging, but MMEngine prints whatever has no logger.
+    """
+    try:
+        version("onedl-mmpretrain")
+    except PackageNotFoundError:
+        return
+    import mmengine.logging
+
+    plain = mmengine.logging.print_log
+
+    @wraps(plain)
+    def print_log(msg: Any, logger: Any = None, level: int = logging.INFO) -> None:
+        told = logger is not None or level > logging.DEBUG
+        if told or not str(msg).startswith("Could not import OneDL"):
+            plain(msg, logger, level)
+
+    mmengine.logging.print_log = print_log
 
 
 def release(text: str) -> tuple[int, ...]:
