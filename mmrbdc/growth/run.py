@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -40,30 +40,15 @@ DEFAULT_OPERATOR = "block-diagonal"
 """The paper's rule."""
 
 
-class GrowFunction(Protocol):
-    """The signature of every growth operator.
-
-    ``context`` is for operators that need data, see :class:`Context`. Most ignore it.
-    """
-
-    def __call__(
-        self,
-        parents: Sequence[StateDict],
-        layout: Layout,
-        *,
-        generator: torch.Generator | None = None,
-        context: Any = None,
-    ) -> dict[str, Tensor]:
-        """Make the child's state dict; ``layout`` is the child's."""
-
-
 @dataclass(frozen=True)
 class Operator:
     """A growth operator and its account of itself.
 
     Attributes:
         name: what configs and command lines call it.
-        grow: makes the child's state dict.
+        grow: makes the child's state dict: ``grow(parents, layout, *, generator, context)``, where
+            ``layout`` is the child's, and its ``options`` behind. ``context`` is for operators that
+            need data, see :class:`Context`; most ignore it.
         describe: says, from the child's layout and the parents' space sizes, what ``grow`` does
             with each tensor.
         parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the

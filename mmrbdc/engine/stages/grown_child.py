@@ -1,6 +1,5 @@
 """A child that waits in its file, and the record of how it was grown."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -64,8 +63,7 @@ def is_grown(setup: StageSetup, index: int, parents: Sequence[Path], how: Growth
     if cost is None or cost.fingerprint != setup.hash or not record.is_file():
         return False
     found = read_record(record, WRITTEN_BY)
-    wanted = json.loads(json.dumps(asdict(how)))
-    if found.value("growth") != wanted or _paths(setup, parents) != [
+    if found.value("growth") != asdict(how) or _paths(setup, parents) != [
         parent.text("path") for parent in found.records("parents")
     ]:
         return False

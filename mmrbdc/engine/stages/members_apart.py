@@ -8,7 +8,6 @@ from typing import Any
 from mmrbdc.engine.stages.stage_setup import StageSetup
 from mmrbdc.plan import Grow, PlanError, Protocol, Publish, Step, Train
 from mmrbdc.runs.cost import Cost
-from mmrbdc.weights import write_json
 
 
 def run_folder(setup: StageSetup, indices: Sequence[int]) -> Path:
@@ -90,25 +89,22 @@ def part_of(step: Step, stage: int, members: Sequence[int] | None) -> Step | Non
     return step if isinstance(step, Grow) and step.child in members else None
 
 
-def curves_to_merge(setup: StageSetup, flops_before: float) -> bool:
-    """Whether all members were trained apart and their curves are not collected yet."""
-    merged, path = _merged(setup, flops_before), setup.folder / "curve.json"
-    return bool(merged) and (not path.is_file() or json.loads(path.read_text()) != merged)
+def uncollected_curve(setup: StageSetup, flops_before: float) -> list[dict[str, Any]]:
+    """The points of a stage whose members were trained apart, that its ``curve.json`` lacks.
 
-
-def merge_curves(setup: StageSetup, flops_before: float) -> None:
-    """Write the stage's ``curve.json`` from those of members that were trained apart.
-
-    Its points are the iterations at which every member was validated. ``top1`` is the mean of the
-    members' accuracies there, since nobody scored their ensemble. Does nothing where the stage ran
-    in lockstep, or where members were trained twice or not validated.
+    They are the iterations at which every member was validated. ``top1`` is the mean of the
+    members' accuracies there, since nobody scored their ensemble.
 
     Args:
-        setup: a finished stage.
+        setup: the stage.
         flops_before: training FLOPs of the stages before it.
+
+    Returns:
+        All points; none where the file has them, the stage ran in lockstep, or members were
+        trained twice or not validated.
     """
-    if curves_to_merge(setup, flops_before):
-        write_json(setup.folder / "curve.json", _merged(setup, flops_before))
+    merged, path = _merged(setup, flops_before), setup.folder / "curve.json"
+    return [] if path.is_file() and json.loads(path.read_text()) == merged else merged
 
 
 def _merged(setup: StageSetup, flops_before: float) -> list[dict[str, Any]]:

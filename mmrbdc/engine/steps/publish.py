@@ -37,7 +37,7 @@ class PublishStep(RunnableStep[Publish]):
             return False
         ledger, own = self.protocol_run.ledger(), self._read(self.outputs[2])
         found = tuple(own.get(key) for key in ("config_hash", "member", "train_flops"))
-        wanted = (self.setup.hash, self.spec.member, ledger.total_flops)
+        wanted = (self.fingerprint, self.spec.member, ledger.total_flops)
         return found == wanted and self._read(self.outputs[3]) == ledger.to_dict()
 
     def outcome(self) -> Outcome:

@@ -30,7 +30,7 @@ class ScoreStep(RunnableStep[Score]):
 
     def done(self) -> bool:
         """Whether these children have been scored."""
-        return is_scored(self.outputs[0], WRITTEN_BY, self.setup.hash)
+        return is_scored(self.outputs[0], WRITTEN_BY, self.fingerprint)
 
     def outcome(self) -> Outcome:
         """The children's accuracies."""

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
@@ -17,14 +18,14 @@ from mmrbdc.engine.process.close_run import close_run
 from mmrbdc.engine.process.distributed import as_main_says
 from mmrbdc.engine.process.lock import lock_folder
 from mmrbdc.engine.stages.grown_child import GrownChild, child_folder, read_child
-from mmrbdc.engine.stages.members_apart import curves_to_merge, merge_curves, run_folder
+from mmrbdc.engine.stages.members_apart import run_folder, uncollected_curve
 from mmrbdc.engine.stages.stage_hooks import protocol_hooks
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.engine.training.resumed_run import end_logged
 from mmrbdc.engine.training.runner import StageRunner
 from mmrbdc.plan import Outcome, PlanError, Train
 from mmrbdc.runs.cost import costs_below, flops_of
-from mmrbdc.weights import read_meta
+from mmrbdc.weights import read_meta, write_json
 from mmrbdc.wording import counted
 
 # MMEngine finds scopes, message hubs, logs and visualizers by a name and, at best, the second.
@@ -50,18 +51,16 @@ class TrainStep(RunnableStep[Train]):
 
     def done(self) -> bool:
         """Whether all members are finished, and their curves collected."""
-        run = self.protocol_run
-        return not self._missing() and not curves_to_merge(self.setup, run.spent_before(self.setup))
+        return not self._missing() and not self._uncollected()
 
     def outcome(self) -> Outcome:
         """What they spent, and each one's accuracy."""
-        files = [self.setup.member(index) for index in self.spec.members]
-        metas = [read_meta(path) if path.is_file() else {} for path in files]
+        metas = [read_meta(path) if path.is_file() else {} for path in self.outputs]
         top1 = tuple(meta.get("accuracy", {}).get("val/top1") for meta in metas)
         own = set(self.spec.members)
         spent = [
             cost
-            for cost in costs_below(self.setup.folder, self.setup.hash)
+            for cost in costs_below(self.setup.folder, self.fingerprint)
             if cost.step == "train" and own & set(cost.members)
         ]
         return Outcome(flops_of(spent), top1)
@@ -80,11 +79,10 @@ class TrainStep(RunnableStep[Train]):
         Raises:
             PlanError: an unfinished run is there and resuming was not asked for.
         """
-        run, missing = self.protocol_run, as_main_says(self._missing)
-        if missing:
+        if missing := as_main_says(self._missing):
             self._train(missing)
-        if is_main_process():
-            merge_curves(self.setup, run.spent_before(self.setup))
+        if is_main_process() and (curve := self._uncollected()):
+            write_json(self.setup.folder / "curve.json", curve)
 
     @property
     def _grown(self) -> bool:
@@ -92,6 +90,9 @@ class TrainStep(RunnableStep[Train]):
 
     def _missing(self) -> list[int]:
         return [index for index in self.setup.missing() if index in self.spec.members]
+
+    def _uncollected(self) -> list[dict[str, Any]]:
+        return uncollected_curve(self.setup, self.protocol_run.spent_before(self.setup))
 
     def _train(self, indices: list[int]) -> None:
         run, setup = self.protocol_run, self.setup

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
-from mmrbdc.growth.placement import Block, Placement, Rule
+from mmrbdc.growth.maps.blocks import copied
+from mmrbdc.growth.placement import Placement
 
 NAME = "keep"
 
@@ -45,10 +46,7 @@ def grow(
 def describe(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> dict[str, Placement]:
     """Say what :func:`grow` does with each tensor; raises as it does."""
     _check(layout, sizes)
-    return {
-        name: Placement(Rule.COPIED, (Block(0, tuple((0, size) for size in layout.shape(name))),))
-        for name in layout.entries
-    }
+    return {name: copied(layout, name, 0) for name in layout.entries}
 
 
 def _check(layout: Layout, sizes: Sequence[Mapping[str, int]]) -> None:
