@@ -16,7 +16,7 @@ OPERATORS = (
     "firefly, keep, concatenation, incubation, assembly, reinit, mixture-growth, "
     "mixture-growth-copy, mixture-growth-zero, mixture-growth-random"
 )
-DEPTH_OPERATORS = ("stack", "adjacent")
+DEPTH_OPERATORS = ("stack", "adjacent", "adjacent-last")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -58,7 +58,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--depth-operator",
         choices=DEPTH_OPERATORS,
         help="deepen parents that have fewer blocks than the child: the whole stack again, or each "
-        "block next to its copies; for models whose blocks are all alike",
+        "block next to its copies (adjacent-last: where some have one more, the last have); for "
+        "models whose blocks are all alike",
     )
     parser.add_argument(
         "--resize-positions",

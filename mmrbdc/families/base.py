@@ -281,7 +281,7 @@ class Architecture(ABC):
         steps = []
         if parent.family == self.family:
             if not depth and any(getattr(parent, f) < getattr(self, f) for f in self.depth_fields):
-                steps.append("--depth-operator stack or adjacent deepens it")
+                steps.append("--depth-operator stack, adjacent or adjacent-last deepens it")
             if not positions and self.grid != parent.grid:
                 steps.append("--resize-positions resizes its position table")
         return f", but {' and '.join(steps)}" if steps else ""

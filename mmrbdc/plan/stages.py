@@ -68,7 +68,8 @@ class Protocol:
         stages: from the narrowest to the target.
         reference_epochs: length of the training from scratch that costs are compared with.
         train_samples: samples in one epoch; None where only the data set knows.
-        depth_operator: how depth grows at junctions where it does: 'stack' or 'adjacent'.
+        depth_operator: how depth grows at junctions where it does: 'stack', 'adjacent' or
+            'adjacent-last'.
         warmup: epochs of warm-up after a junction; None for the recipe's.
         schedule: 'stage' where every stage has the whole schedule of the recipe; 'epochs' or
             'flops' where the run has it once, and a stage the part at its share of the run's epochs

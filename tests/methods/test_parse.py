@@ -170,7 +170,7 @@ def test_with_epochs_replaces_every_length():
         ),
         (cfg(stage=(0, {"img_size": 0})), r"stages\[0\].img_size is 0"),
         (cfg(stage=(0, {"img_size": [16, 16]})), "img_size is"),
-        (cfg(depth_operator="mirror"), "'mirror'.*'stack', 'adjacent'"),
+        (cfg(depth_operator="mirror"), "'mirror'.*'stack', 'adjacent', 'adjacent-last'"),
         (cfg(stage=(0, {"optim_wraper": {}})), "did you mean 'optim_wrapper'"),
         (cfg(stages=[{"width": 1, "epochs": 1}]), "no 'members'"),
         (cfg(stages=[{"members": 1, "epochs": 1}]), "no 'width'"),

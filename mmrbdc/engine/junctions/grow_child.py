@@ -30,8 +30,8 @@ class Growth:
     Attributes:
         operator: name of the growth operator.
         seed: of operators that draw.
-        depth_operator: how to deepen parents that have fewer blocks than the child, ``'stack'`` or
-            ``'adjacent'``; ``None`` refuses them.
+        depth_operator: how to deepen parents that have fewer blocks than the child, ``'stack'``,
+            ``'adjacent'`` or ``'adjacent-last'``; ``None`` refuses them.
         resize_positions: resize the position tables of parents of another image size, instead of
             refusing them.
         allow_equal: accept parents with the same weights.

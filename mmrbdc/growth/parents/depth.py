@@ -4,12 +4,15 @@ With *B* blocks in the parent and *N* in the deeper model, block *j* of the deep
 
 * ``stack``: block *j* mod *B*, the whole stack again behind itself. StackBERT (ICML 2019) for
   doubling; among the best depth operators in "Stacking Your Transformers" (arXiv 2405.15319);
-* ``adjacent``: block floor(*j* *B* / *N*), each block next to its copies. The index map of AutoProg
-  (CVPR 2022, arXiv 2203.14509), often called interpolation.
+* ``adjacent``: block floor(*j* *B* / *N*), each block next to its copies, often called
+  interpolation;
+* ``adjacent-last``: with *q* and *m* the quotient and the remainder of *N* / *B*, the first
+  *B* - *m* blocks *q* times and the last *m* once more, each block next to its copies. The index
+  map of AutoProg (CVPR 2022, arXiv 2203.14509).
 
 Norms are copied with their block; everything outside of blocks is kept.
 
-Neither keeps the function: a copied block adds its branch to the stream again. So depth grows
+None keeps the function: a copied block adds its branch to the stream again. So depth grows
 before parents are coupled, and a junction's scores show what it cost. Traps:
 
 * a copy gets the gradient of its own place, so copies part from the first step on; no noise is
@@ -18,17 +21,17 @@ before parents are coupled, and a junction's scores show what it cost. Traps:
 * AutoProg's paper takes *new* blocks from an average of the weights, its released code *all*
   blocks; here both come from the file that is given (the protocol's ``parents='raw' | 'ema'``);
 * where *B* does not divide *N*, some blocks are copied once more than others: ``adjacent`` spreads
-  these over the depth, AutoProg takes the last ones. For multiples the two maps are the same.
+  these over the depth, ``adjacent-last`` takes the last ones. For multiples the two are the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 
-DEPTH_OPERATORS = ("stack", "adjacent")
+DEPTH_OPERATORS = ("stack", "adjacent", "adjacent-last")
 """All depth operators by name."""
 
 
@@ -36,7 +39,7 @@ def block_sources(operator: str, parent_depth: int, depth: int) -> list[int]:
     """Which of the parent's blocks each block of the deeper model copies.
 
     Args:
-        operator: ``stack`` or ``adjacent``.
+        operator: one of ``DEPTH_OPERATORS``.
         parent_depth: blocks of the parent.
         depth: blocks of the deeper model, at least as many.
 
@@ -54,7 +57,20 @@ def block_sources(operator: str, parent_depth: int, depth: int) -> list[int]:
         )
     if operator == "stack":
         return [j % parent_depth for j in range(depth)]
-    return [j * parent_depth // depth for j in range(depth)]
+    if operator == "adjacent":
+        return [j * parent_depth // depth for j in range(depth)]
+    copies, more = divmod(depth, parent_depth)
+    once = parent_depth - more
+    return [b for b in range(parent_depth) for _ in range(copies + (b >= once))]
+
+
+def new_blocks(sources: Sequence[int]) -> list[int]:
+    """The blocks that growth adds where copies are adjacent: they copy what the one before does.
+
+    Args:
+        sources: which block of the parent each block copies, see :func:`block_sources`.
+    """
+    return [j for j in range(1, len(sources)) if sources[j] == sources[j - 1]]
 
 
 def deepen(
@@ -70,7 +86,7 @@ def deepen(
         state_dict: the parent's tensors; not changed, and no memory is shared with them.
         layout: layout at the parent's depth. Widths may be others than the tensors'.
         deeper: layout of the same architecture at the depth to reach.
-        operator: ``stack`` or ``adjacent``.
+        operator: one of ``DEPTH_OPERATORS``.
         who: what messages call the parent.
 
     Returns:
@@ -91,7 +107,7 @@ def source_names(layout: Layout, deeper: Layout, operator: str) -> dict[str, str
     Args:
         layout: layout at the parent's depth.
         deeper: layout of the same architecture at the depth to reach.
-        operator: ``stack`` or ``adjacent``.
+        operator: one of ``DEPTH_OPERATORS``.
 
     Raises:
         GrowthError: as for :func:`deepen`.

@@ -58,6 +58,7 @@ def holds(state, parent, sources):
         ("adjacent", 3, 6, [0, 0, 1, 1, 2, 2]),
         ("stack", 2, 5, [0, 1, 0, 1, 0]),
         ("adjacent", 2, 5, [0, 0, 0, 1, 1]),
+        ("adjacent-last", 2, 5, [0, 0, 1, 1, 1]),
         ("stack", 1, 3, [0, 0, 0]),
         ("adjacent", 12, 12, [*range(12)]),
     ],
@@ -77,7 +78,7 @@ def test_every_block_is_used_about_as_often(operator, parent, child):
     counts = [sources.count(block) for block in range(parent)]
     assert len(sources) == child and sum(counts) == child
     assert max(counts) - min(counts) <= 1 and min(counts) >= 1
-    if operator == "adjacent":
+    if operator.startswith("adjacent"):
         assert all(0 <= later - sooner <= 1 for sooner, later in pairwise(sources))
 
 
@@ -132,7 +133,12 @@ def test_the_width_is_the_tensors_own():
 @pytest.mark.parametrize(
     ("shallow", "deep", "operator", "words"),
     [
-        (layout(2), layout(4), "mirror", "unknown depth operator 'mirror'.*stack, adjacent"),
+        (
+            layout(2),
+            layout(4),
+            "mirror",
+            "unknown depth operator 'mirror'.*stack, adjacent, adjacent-last",
+        ),
         (layout(4), layout(2), "stack", "from 4 to 2 blocks"),
         (layout(0), layout(2), "stack", "from 0 to 2 blocks"),
         (layout(2), layout(4, fused={2: 2}), "stack", r"layers.2.qkv.*role or axes differ"),
