@@ -4,6 +4,7 @@ The rooms, lowest floor first; imports go down, never up:
 
 * ``growth``: how weights grow, pure functions on state dicts (needs torch, nothing else)
 * ``families``: what is known of one architecture at any width
+* ``search``: sub-nets to choose from between stages, and the rule that chooses (pure numbers)
 * ``plan``: stages, budgets and FLOPs, before anything runs
 * ``methods``: training systems, one per file: rules, steps, words for people
 * ``weights``: files in and out, strict and safe

@@ -15,6 +15,7 @@ ROOT = Path(mmrbdc.__file__).parent
 FLOORS = (
     "growth",
     "families",
+    "search",
     "plan",
     "methods",
     "weights",
