@@ -13,7 +13,7 @@ from mmrbdc.commands.arguments import CommandParser, check_writable
 # Written out, since the growth operators import torch, and --help should not; a test compares.
 OPERATORS = (
     "block-diagonal, averaging, self-coupling, net2net, net2net-noise, tiling, aki, gradmax, "
-    "firefly, keep, concatenation, incubation, assembly, reinit, mixture-growth, "
+    "firefly, keep, concatenation, incubation, extraction, assembly, reinit, mixture-growth, "
     "mixture-growth-copy, mixture-growth-zero, mixture-growth-random"
 )
 DEPTH_OPERATORS = ("stack", "adjacent", "adjacent-last")

@@ -1,7 +1,8 @@
 """MMEngine's side: the staged runner, its hooks, loop, initialiser and optimizer wrapper.
 
 Lowest room first: ``process``, ``inputs``, ``configs``, ``cost``, ``evaluation``, ``hooks``,
-``optim`` and ``checks``, ``training``, ``stages`` and ``junctions``, ``steps``; ``launch`` on top.
+``optim`` and ``checks``, ``training``, ``junctions``, ``search``, ``stages``, ``steps``; ``launch``
+on top.
 ``evaluation.coco_metric`` is not imported here: it needs MMDetection, and planning and pretraining
 do not.
 """
@@ -25,6 +26,7 @@ from mmrbdc.engine.junctions.grown import Grown
 from mmrbdc.engine.optim.amp import BFloat16OptimWrapper
 from mmrbdc.engine.optim.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
 from mmrbdc.engine.optim.siblings import MergedGroupsConstructor, SiblingsOptimWrapper
+from mmrbdc.engine.search.moving_average import MovingAverageHook
 from mmrbdc.engine.stages.loop import StageLoop
 from mmrbdc.engine.steps.staged_runner import StagedRunner
 
@@ -42,6 +44,7 @@ __all__ = [
     "MemberAccuracy",
     "MemberExportHook",
     "MergedGroupsConstructor",
+    "MovingAverageHook",
     "PreemptionHook",
     "ProgressHook",
     "ReadingHook",

@@ -204,6 +204,7 @@ class Architecture(ABC):
         inner: bool = False,
         depth: bool = False,
         positions: bool = False,
+        deeper: bool = False,
     ) -> None:
         """Check that an architecture differs from this one in its widths only.
 
@@ -213,6 +214,7 @@ class Architecture(ABC):
             inner: accept a narrower inner width: the operator grows it.
             depth: accept a parent of fewer blocks: it will be deepened.
             positions: accept another image size: the position table will be resized.
+            deeper: accept a parent of more blocks: some of them will be taken.
 
         Raises:
             FamilyError: another family, or another field that differs.
@@ -220,7 +222,7 @@ class Architecture(ABC):
         free = [
             *self.width_fields,
             *(self.inner_fields if inner else ()),
-            *(self.depth_fields if depth else ()),
+            *(self.depth_fields if depth or deeper else ()),
             *(self.image_fields if positions else ()),
         ]
         found = self.differences(parent, ignore=free)
@@ -230,7 +232,9 @@ class Architecture(ABC):
                 f"{'; '.join(found)}; parents may differ from their child in width only"
                 f"{self._next_step(parent, depth, positions)}"
             )
-        if any(getattr(parent, field) > getattr(self, field) for field in self.depth_fields):
+        if not deeper and any(
+            getattr(parent, field) > getattr(self, field) for field in self.depth_fields
+        ):
             raise FamilyError(
                 f"{who} ({parent.label}) cannot be a parent of {self.label}: it is deeper, and "
                 "depth only grows; choose a child that is at least as deep"

@@ -8,6 +8,7 @@ classes, tokens). A *layout* says this for each tensor of a state dict.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import commonpath
 from typing import Literal
 
 from torch import Tensor
@@ -179,6 +180,15 @@ class Layout:
         if unknown:
             raise GrowthError(f"there is no part '{unknown[0]}'; there is {', '.join(found)}")
         return [name for part in parts for name in found[part]]
+
+    def block_modules(self) -> list[str]:
+        """Names of the modules that the blocks are, in order."""
+        found: dict[int, list[str]] = {}
+        for name, entry in self.entries.items():
+            if entry.block is not None:
+                found.setdefault(entry.block, []).append(name)
+        paths = [[name.replace(".", "/") for name in found[block]] for block in sorted(found)]
+        return [commonpath(names).replace("/", ".") for names in paths]
 
     @property
     def num_blocks(self) -> int:

@@ -16,13 +16,10 @@ from mmrbdc.growth.maps.blocks import parent_sizes
 from mmrbdc.growth.maps.templates import has_templates, template_layout
 from mmrbdc.growth.operators import (
     aki,
-    assembly,
     averaging,
     block_diagonal,
-    concatenation,
     firefly,
     gradmax,
-    incubation,
     keep,
     mixture_growth,
     net2net,
@@ -30,6 +27,7 @@ from mmrbdc.growth.operators import (
     self_coupling,
     tiling,
 )
+from mmrbdc.growth.operators.blocks import assembly, concatenation, extraction, incubation
 from mmrbdc.growth.placement import Placement
 from mmrbdc.growth.report import GrowthReport, make_report
 from mmrbdc.shipped import command
@@ -53,7 +51,7 @@ class Operator:
             with each tensor.
         parents: ``one`` to widen, any wider child; ``sum``: two or more whose widths sum to the
             child's; ``behind``: of its width and fewer blocks, which the operator lays behind each
-            other.
+            other; ``deeper``: of its width and more blocks.
         work: of an operator that needs a context: what it costs, from the child's layout, the
             parent's space sizes and the images of an epoch.
         inner: whether it grows the inner widths of blocks and leaves the width as it is.
@@ -66,7 +64,7 @@ class Operator:
     name: str
     grow: Callable[..., dict[str, Tensor]]
     describe: Callable[..., dict[str, Placement]]
-    parents: Literal["one", "sum", "behind"]
+    parents: Literal["one", "sum", "behind", "deeper"]
     work: Callable[[Layout, Mapping[str, int], int], list[Work]] | None = None
     inner: bool = False
     parent_weights: Literal["plain", "templates"] = "plain"
@@ -92,6 +90,8 @@ class Operator:
                 )
             if self.parents == "behind":
                 return parent_sizes(layout, parent, who)
+            if self.parents == "deeper":
+                parent = extraction.within(layout, parent)
             return layout.space_sizes(parent, who)
         if not has_templates(parent):
             raise GrowthError(
@@ -124,6 +124,13 @@ OPERATORS: dict[str, Operator] = {
             "behind",
             incubation.work,
             options=incubation.OPTIONS,
+        ),
+        Operator(
+            extraction.NAME,
+            extraction.grow,
+            extraction.describe,
+            "deeper",
+            options=extraction.OPTIONS,
         ),
         Operator(assembly.NAME, assembly.grow, assembly.describe, "behind"),
         Operator(reinit.NAME, reinit.grow, reinit.describe, "one", reinit.work),

@@ -8,6 +8,7 @@ else knows one by its name. ``docs/add_a_method.md`` adds one.
 from mmrbdc.methods.method import Method
 from mmrbdc.methods.parse import parse_protocol
 from mmrbdc.methods.registry import METHODS, find_method, get_method, method_names, register_method
+from mmrbdc.methods.settle import settled
 
 __all__ = [
     "METHODS",
@@ -17,4 +18,5 @@ __all__ = [
     "method_names",
     "parse_protocol",
     "register_method",
+    "settled",
 ]

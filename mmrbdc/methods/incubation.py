@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mmrbdc.growth.operators.incubation import module_blocks
+from mmrbdc.growth.operators.blocks.incubation import module_blocks
 from mmrbdc.methods.method import Method
 from mmrbdc.plan import Grow, Member, PlanError, Publish, Score, Stage, Step, Train
 

@@ -3,8 +3,21 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mmrbdc.plan import Grow, Member, Outcome, PlanError, Publish, Score, Stage, Step, Train
+from mmrbdc.plan import (
+    Grow,
+    Member,
+    Outcome,
+    PlanError,
+    Progression,
+    Publish,
+    Score,
+    Stage,
+    Step,
+    Train,
+)
+from mmrbdc.search import SubNet
 
 
 @dataclass(frozen=True)
@@ -18,6 +31,8 @@ class Method:
         rank: place in tables and legends: the paper's method 0, others 1, training from scratch 2.
         colour: in charts; ``None`` for the next that is free.
         baseline: whether a ranking compares every other method with it.
+        depth_operator: how depth grows where a protocol does not say it.
+        resizes: whether ``protocol.resize`` may choose what makes images smaller.
     """
 
     name: str
@@ -26,6 +41,8 @@ class Method:
     rank: int = 1
     colour: str | None = None
     baseline: bool = False
+    depth_operator: str = "stack"
+    resizes: bool = False
 
     @property
     def title(self) -> str:
@@ -36,6 +53,29 @@ class Method:
     def from_scratch(self) -> bool:
         """Whether it is training from random weights: one stage, no junction."""
         return False
+
+    def progression(self, settings: Any, cfg: Mapping[str, Any]) -> Progression | None:
+        """How a method makes its own stages, from what ``protocol.progression`` says; ``None`` for
+        a method whose stages a config lists.
+
+        Args:
+            settings: what the config says there; ``None`` for nothing.
+            cfg: the config.
+        """
+        return None
+
+    def stages(
+        self, progression: Progression, chosen: Mapping[int, SubNet], *, largest: bool = True
+    ) -> tuple[Stage, ...]:
+        """The stages of a method that makes its own, as far as they are decided.
+
+        Args:
+            progression: what the config says.
+            chosen: what each finished search has found, by the number of its stage.
+            largest: whether an undecided search is taken to find its largest candidate, or its
+                smallest.
+        """
+        raise NotImplementedError(f"method {self.name!r} makes no stages of its own")
 
     def operator(self, narrow: Stage, wide: Stage) -> str:
         """Name of the growth operator between two stages."""

@@ -9,7 +9,8 @@ from mmrbdc.families import get_family
 from mmrbdc.growth import DEPTH_OPERATORS
 from mmrbdc.methods.method import Method
 from mmrbdc.methods.registry import get_method
-from mmrbdc.plan import PlanError, Protocol, Stage, without_removed
+from mmrbdc.plan import PlanError, Progression, Protocol, Stage, without_removed
+from mmrbdc.plan.stages import RESIZES
 from mmrbdc.plan.values import (
     check_keys,
     count,
@@ -31,6 +32,8 @@ PROTOCOL_KEYS = (
     "parents",
     "warmup",
     "schedule",
+    "resize",
+    "progression",
     "reference_epochs",
     "train_samples",
 )
@@ -47,11 +50,10 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
     Raises:
         PlanError: something is missing, unknown or inconsistent.
     """
-    for key in ("protocol", "stages"):
-        if key not in cfg:
-            raise PlanError(
-                f"the config has no {key!r}, so it is not a staged one; configs/rbdc has examples"
-            )
+    if "protocol" not in cfg:
+        raise PlanError(
+            "the config has no 'protocol', so it is not a staged one; configs/rbdc has examples"
+        )
     settings = plain(cfg["protocol"])
     if not isinstance(settings, dict):
         raise PlanError(f"protocol must be a dict, got {settings!r}")
@@ -65,14 +67,18 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
     method = get_method(settings["method"])
     get_family(settings["family"])
     samples = settings.get("train_samples")
-    stages = plain(cfg["stages"])
-    if not isinstance(stages, list) or not stages:
-        raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
-    parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
-    method.check(parsed)
-    parsed = tuple(
-        replace(stage, frozen=_frozen(method, parsed, i)) for i, stage in enumerate(parsed)
+    progression = _progression(method, settings, cfg)
+    parsed = (
+        method.stages(progression, {}) if progression is not None else _listed_stages(method, cfg)
     )
+    resize = one_of(settings.get("resize", "pipeline"), RESIZES, "protocol.resize")
+    if "resize" in settings and not method.resizes:
+        raise PlanError(
+            f"protocol.resize is {resize!r}, but method {method.name!r} does not leave that open; "
+            "leave it out"
+        )
+    if resize != "pipeline":
+        parsed = tuple(replace(stage, resize=resize) for stage in parsed)
     operators = tuple(method.operator(*pair) for pair in itertools.pairwise(parsed))
     if stated is not None and set(operators) - {stated}:
         raise PlanError(
@@ -92,15 +98,64 @@ def parse_protocol(cfg: Mapping[str, Any], *, name: str = "protocol") -> Protoco
         ),
         train_samples=None if samples is None else count(samples, "protocol.train_samples"),
         depth_operator=one_of(
-            settings.get("depth_operator", "stack"), DEPTH_OPERATORS, "protocol.depth_operator"
+            settings.get("depth_operator", method.depth_operator),
+            DEPTH_OPERATORS,
+            "protocol.depth_operator",
         ),
         warmup=None
         if settings.get("warmup") is None
         else not_negative(settings["warmup"], "protocol.warmup"),
-        schedule=_schedule(settings, parsed),
+        schedule=_schedule(settings, parsed) if progression is None else progression.schedule,
         steps=method.steps(parsed),
         may_skip=method.may_skip(parsed),
+        progression=progression,
     )
+
+
+def _listed_stages(method: Method, cfg: Mapping[str, Any]) -> tuple[Stage, ...]:
+    if "stages" not in cfg:
+        raise PlanError(
+            "the config has no 'stages', so it is not a staged one; configs/rbdc has examples"
+        )
+    stages = plain(cfg["stages"])
+    if not isinstance(stages, list) or not stages:
+        raise PlanError(f"stages must be a list of at least one dict, got {stages!r}")
+    parsed = tuple(_parse_stage(stage, i, cfg) for i, stage in enumerate(stages))
+    method.check(parsed)
+    return tuple(
+        replace(stage, frozen=_frozen(method, parsed, i)) for i, stage in enumerate(parsed)
+    )
+
+
+def _progression(
+    method: Method, settings: Mapping[str, Any], cfg: Mapping[str, Any]
+) -> Progression | None:
+    """How the method makes its own stages; ``None`` where the config lists them."""
+    progression = method.progression(settings.get("progression"), cfg)
+    if progression is None:
+        if "progression" in settings:
+            raise PlanError(
+                f"protocol.progression is set, but the stages of method {method.name!r} are those "
+                "that the config lists; leave it out"
+            )
+        return None
+    if cfg.get("stages") is not None:
+        raise PlanError(
+            f"the config lists stages, but method {method.name!r} makes its own from "
+            "protocol.progression; leave stages out"
+        )
+    fixed = {
+        "parents": "which weights are grown is progression.mogrow",
+        "warmup": "the run has one schedule, whose warm-up is the recipe's",
+        "schedule": f"the run has one schedule, by {progression.schedule}",
+        "depth_operator": f"its depth grows by {method.depth_operator!r}",
+    }
+    for key, why in fixed.items():
+        if settings.get(key) is not None:
+            raise PlanError(
+                f"protocol.{key} is set, but with method {method.name!r} {why}; leave it out"
+            )
+    return progression
 
 
 def _schedule(settings: Mapping[str, Any], stages: tuple[Stage, ...]) -> str:

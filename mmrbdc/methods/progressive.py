@@ -39,5 +39,6 @@ METHODS = (
         "progressive",
         "one model of the full width that sees small images first, or has few layers first: the "
         "control for methods whose narrow stages do",
+        resizes=True,
     ),
 )

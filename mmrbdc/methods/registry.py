@@ -3,7 +3,7 @@
 import sys
 
 from mmrbdc.growth.run import OPERATORS, get_operator
-from mmrbdc.methods import coupling, incubation, mixture, progressive, scratch, widening
+from mmrbdc.methods import autoprog, coupling, incubation, mixture, progressive, scratch, widening
 from mmrbdc.methods.coupling import Coupling
 from mmrbdc.methods.method import Method
 from mmrbdc.methods.widening import Widening
@@ -11,7 +11,7 @@ from mmrbdc.plan import PlanError
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for module in (coupling, scratch, widening, mixture, progressive, incubation)
+    for module in (coupling, scratch, widening, mixture, progressive, incubation, autoprog)
     for method in module.METHODS
 }
 """Name -> method."""
@@ -43,7 +43,7 @@ def find_method(name: str) -> Method | None:
     if name not in OPERATORS or name in _WITHOUT_A_METHOD:
         return None
     operator = get_operator(name)
-    if operator.parents == "behind":
+    if operator.parents in ("behind", "deeper"):
         return None
     text = sys.modules[operator.grow.__module__].__doc__ or "not described"
     about = text.strip().splitlines()[0].rstrip(".")

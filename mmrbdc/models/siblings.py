@@ -1,7 +1,7 @@
 """The members of one stage, trained in lockstep on one stream of decoded batches."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -10,6 +10,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import BaseDataPreprocessor, BaseModel, BaseModule
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.structures import DataSample
+from torch.nn import functional
 
 from mmrbdc.models.channels_last import check_channels_last, set_memory_format
 from mmrbdc.models.frozen import freeze, frozen_norms
@@ -27,6 +28,15 @@ def _seed_draw(kind: str, *seeds: int) -> None:
     seed_all(kind, *seeds, iteration, get_rank())
 
 
+def resized(images: torch.Tensor, size: int | None) -> torch.Tensor:
+    """Images (N, C, H, W) of that height and width, resized bilinearly and without antialiasing;
+    as they are where they have it, or it is ``None``.
+    """
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    return functional.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+
+
 @MODELS.register_module()
 class SiblingsDataPreprocessor(BaseDataPreprocessor):
     """Normalise a batch once, then mix it once per member.
@@ -38,6 +48,12 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         batch_augments: arguments of MMPretrain's ``RandomBatchAugment`` (``augments``, ``probs``),
             or ``None``. They need one-hot labels, which ``base`` is told to make.
         channels_last: give out images in torch's channels-last memory format.
+        image_size: height and width in pixels to which images are resized behind the
+            normalisation, bilinearly and without antialiasing as AutoProg's released code does;
+            ``None`` leaves them as they are.
+
+    Attributes:
+        training_size: says another size for every iteration of training; ``None`` for none.
     """
 
     def __init__(
@@ -46,6 +62,7 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         seeds: Sequence[int],
         batch_augments: dict | None = None,
         channels_last: bool = False,
+        image_size: int | None = None,
     ):
         super().__init__()
         base = dict(base)
@@ -56,6 +73,8 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         self.base = MODELS.build(base)
         self.seeds = list(seeds)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.image_size = image_size
+        self.training_size: Callable[[], int] | None = None
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Return ``inputs`` (N, 3, H, W) and ``data_samples`` (N); in training, lists by member."""
@@ -71,7 +90,9 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
 
     def _normalise(self, data: dict, training: bool) -> dict:
         data = self.base(data, training=training)
-        return dict(data, inputs=data["inputs"].contiguous(memory_format=self.memory_format))
+        size = self.training_size() if training and self.training_size else self.image_size
+        inputs = resized(data["inputs"], size)
+        return dict(data, inputs=inputs.contiguous(memory_format=self.memory_format))
 
     # Inductor draws otherwise, and torch 2.11's fails on Mixup's permutation.
     @torch.compiler.disable
@@ -120,6 +141,8 @@ class Siblings(BaseModel):
         frozen: names of the modules or parameters that each member keeps as they are, one list per
             member; default none. BatchNorms in them keep their statistics; drop-path draws as
             elsewhere. Not with ``'stacked'``.
+        image_size: height and width in pixels to which the preprocessor resizes all images;
+            ``None`` leaves them as they are.
 
     Raises:
         ValueError: arguments that do not fit each other, or a part that a member does not have.
@@ -134,6 +157,7 @@ class Siblings(BaseModel):
         compute: str = "loop",
         channels_last: bool = False,
         frozen: Sequence[Sequence[str]] | None = None,
+        image_size: int | None = None,
     ) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ValueError(
@@ -172,6 +196,7 @@ class Siblings(BaseModel):
                 seeds=self.seeds,
                 batch_augments=augments,
                 channels_last=channels_last,
+                image_size=image_size,
             )
         )
         self.members = torch.nn.ModuleList()

@@ -8,46 +8,11 @@ from typing import Any
 
 from mmrbdc.plan.errors import PlanError
 from mmrbdc.plan.feed import Feed
+from mmrbdc.plan.fit import fitted
 from mmrbdc.plan.price import Price
+from mmrbdc.plan.stage_model import StageModel, flops_in, stage_iters
 from mmrbdc.plan.stages import Protocol, Stage
 from mmrbdc.plan.steps import Grow, Step, Train, step_record
-
-
-@dataclass(frozen=True)
-class StageModel:
-    """What the plan needs to know of one model.
-
-    Args:
-        label: short description for people, such as 'deit 12x192, 3 heads'.
-        width: its width in channels, as it appears in directory names.
-        params: number of parameters.
-        forward_flops: FLOPs of one forward pass per image.
-        train_flops_per_sample: FLOPs of forward and backward per image.
-        img_size: height and width of an image in pixels, for people; None where nobody asks.
-        growth_flops: FLOPs that growing one member takes before its first step.
-        price: what training costs where members differ in it, or it changes on the way; None where
-            every member costs ``train_flops_per_sample`` throughout.
-    """
-
-    label: str
-    width: int
-    params: int
-    forward_flops: int
-    train_flops_per_sample: int
-    img_size: tuple[int, int] | None = None
-    growth_flops: int = 0
-    price: Price | None = None
-
-    def price_of(self, members: int) -> Price:
-        """The price of so many of them.
-
-        Raises:
-            PlanError: there is one for another number of members.
-        """
-        price = self.price or Price.constant([self.train_flops_per_sample] * members)
-        if price.members != members:
-            raise PlanError(f"{self.label} has prices for {price.members} members, not {members}")
-        return price
 
 
 @dataclass(frozen=True)
@@ -74,6 +39,10 @@ class PlanRow:
         growth_flops: one-off FLOPs of growing the members.
         price: training FLOPs of a sample, member by member.
         may_skip: whether what the method finds on the way may leave the stage out.
+        judging_flops: FLOPs that a search takes for judging its candidates.
+        skipped: whether what was found has left the stage out; it costs nothing then.
+        searching: sub-nets that it tries, as (blocks, pixels).
+        candidate_flops: training FLOPs of an image of each of them.
     """
 
     name: str
@@ -95,13 +64,27 @@ class PlanRow:
     growth_flops: int = 0
     price: Price | None = None
     may_skip: bool = False
+    judging_flops: int = 0
+    skipped: bool = False
+    searching: tuple[tuple[int, int], ...] = ()
+    candidate_flops: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain json types; the price only where members differ in it, or it changes."""
+        """Plain json types; the price only where members differ in it, or it changes, and what
+        belongs to searches only where there is one.
+        """
         values = asdict(self)
         price = values.pop("price")
+        for key in ("judging_flops", "skipped", "searching", "candidate_flops"):
+            if not values[key]:
+                del values[key]
         uniform = self.price in (None, Price.constant([self.train_flops_per_sample] * self.members))
         return values if uniform else {**values, "price": price}
+
+    @property
+    def trained_flops(self) -> int:
+        """``flops`` without what growing and judging take."""
+        return self.flops - self.growth_flops - self.judging_flops
 
     def price_of(self, indices: Sequence[int]) -> Price:
         """The price of some of the members."""
@@ -143,30 +126,33 @@ class Plan:
     @property
     def total_flops(self) -> int:
         """Training FLOPs of every member of every stage."""
-        return sum(row.flops for row in self.rows)
+        return sum(row.flops for row in self.rows if not row.skipped)
 
     @property
     def least_flops(self) -> int:
         """The total without the stages that may be left out."""
-        return sum(row.flops for row in self.rows if not row.may_skip)
+        return sum(row.flops for row in self.rows if not row.may_skip and not row.skipped)
 
     def part_of(self, stage: int) -> SchedulePart | None:
         """A stage's part of the run's one schedule; ``None`` where every stage has its own."""
         if self.protocol.schedule == "stage":
             return None
         by_epochs = self.protocol.schedule == "epochs"
-        lengths = [row.iters if by_epochs else row.flops - row.growth_flops for row in self.rows]
-        ends = list(itertools.accumulate(lengths, initial=0))
-        iters = [
-            row.iters * ends[-1] / length for row, length in zip(self.rows, lengths, strict=True)
+        lengths = [row.iters if by_epochs else row.trained_flops for row in self.rows]
+        taken = [
+            0 if row.skipped else length for row, length in zip(self.rows, lengths, strict=True)
         ]
-        return SchedulePart(ends[stage] / ends[-1], round(iters[stage]), round(iters[0]))
+        ends = list(itertools.accumulate(taken, initial=0))
+        whole = self.protocol.limit or ends[-1]
+        iters = [row.iters * whole / length for row, length in zip(self.rows, lengths, strict=True)]
+        return SchedulePart(ends[stage] / whole, round(iters[stage]), round(iters[0]))
 
     def price_of(self, step: Step) -> int:
         """Training FLOPs of one step, as far as it is known before it runs."""
         row = self.rows[step.stage]
         if isinstance(step, Train):
-            return sum(row.price_of(step.members).spent(self.feed, row.iters))
+            trained = sum(row.price_of(step.members).spent(self.feed, row.iters))
+            return trained + row.judging_flops
         return row.growth_flops // row.members if isinstance(step, Grow) else 0
 
     @property
@@ -221,9 +207,10 @@ def make_plan(
     feed = Feed(samples, batch_size, drop_last)
     scratch = Stage(1, Fraction(1), epochs=protocol.reference_epochs)
     reference_flops = flops_in(scratch, reference_model, feed, stage_iters(scratch, feed))
+    protocol = fitted(protocol, stage_models, feed, reference_model)
     rows = tuple(
         replace(
-            _row(f"stage{i}_{stage.members}x{model.width}", stage, model, feed, reference_flops),
+            _row(_name(i, stage, model), stage, model, feed, reference_flops),
             may_skip=i in protocol.may_skip,
         )
         for i, (stage, model) in enumerate(zip(protocol.stages, stage_models, strict=True))
@@ -232,18 +219,8 @@ def make_plan(
     return Plan(protocol, feed, rows, reference)
 
 
-def stage_iters(stage: Stage, feed: Feed) -> int:
-    """Length of a stage in iterations, whichever way it was given."""
-    if stage.iters is not None:
-        return stage.iters
-    assert stage.epochs is not None
-    return feed.iters(stage.epochs)
-
-
-def flops_in(stage: Stage, model: StageModel, feed: Feed, iters: int) -> int:
-    """Training FLOPs of all members of a stage in ``iters`` iterations, their growth included."""
-    trained = sum(model.price_of(stage.members).spent(feed, iters))
-    return trained + stage.members * model.growth_flops
+def _name(i: int, stage: Stage, model: StageModel) -> str:
+    return f"stage{i}{'_search' * bool(stage.search)}_{stage.members}x{model.width}"
 
 
 def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops: int) -> PlanRow:
@@ -268,4 +245,10 @@ def _row(name: str, stage: Stage, model: StageModel, feed: Feed, reference_flops
         inner=str(stage.inner),
         growth_flops=stage.members * model.growth_flops,
         price=model.price_of(stage.members),
+        judging_flops=model.judging_flops,
+        candidate_flops=model.candidate_flops,
+        skipped=stage.skipped,
+        searching=tuple((one.depth, one.img_size) for one in stage.search.candidates)
+        if stage.search
+        else (),
     )

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from mmrbdc.plan.cost import StageModel, flops_in
 from mmrbdc.plan.errors import PlanError
 from mmrbdc.plan.feed import Feed
+from mmrbdc.plan.stage_model import StageModel, flops_in
 from mmrbdc.plan.stages import Protocol, Stage
 
 DEFAULT_RATIO = 1.5

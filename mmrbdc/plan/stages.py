@@ -22,7 +22,10 @@ from fractions import Fraction
 from typing import Any
 
 from mmrbdc.plan.errors import PlanError
+from mmrbdc.plan.progression import Progression, Ramp, Search
 from mmrbdc.plan.steps import Step
+
+RESIZES = ("pipeline", "preprocessor")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ class Stage:
         warmup: epochs of its warm-up; None for the protocol's.
         frozen: parts that each member keeps as they are, see ``Layout.names_in``; empty where all
             members train everything. The method says it.
+        resize: what brings its images to ``img_size``: the ``'pipeline'``, whose crops become
+            smaller and whose model has a smaller table of positions; or the ``'preprocessor'``,
+            which resizes the target's images behind all augmentation of single images, while the
+            model keeps the target's table and resizes it in its forward pass.
+        search: what a searching stage tries; ``None`` for other stages. The method says it.
+        skipped: whether what was found has left the stage out.
+        ramp: its regularisation; ``None`` for the recipe's.
     """
 
     members: int
@@ -53,6 +63,10 @@ class Stage:
     inner: Fraction = Fraction(1)
     warmup: float | None = None
     frozen: tuple[tuple[str, ...], ...] = ()
+    resize: str = "pipeline"
+    search: Search | None = None
+    skipped: bool = False
+    ramp: Ramp | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,10 @@ class Protocol:
             or FLOPs.
         steps: all that the method may take, in order.
         may_skip: numbers of stages that the method may leave out.
+        progression: of a method that makes its own stages; ``None`` for others.
+        limit: FLOPs or iterations that the run's one schedule counts to; ``None`` for what all
+            stages sum to.
+        average: decay of the moving average that a growing model keeps; ``None`` for none.
     """
 
     name: str
@@ -91,6 +109,9 @@ class Protocol:
     schedule: str = "stage"
     steps: tuple[Step, ...] = ()
     may_skip: frozenset[int] = frozenset()
+    progression: Progression | None = None
+    limit: float | None = None
+    average: float | None = None
 
     def warmup_of(self, stage: int) -> float | None:
         """Epochs of a stage's warm-up; None for the recipe's."""

@@ -7,6 +7,8 @@ its number there.
 from dataclasses import dataclass
 from typing import Any
 
+from mmrbdc.search import SubNet
+
 
 @dataclass(frozen=True)
 class Member:
@@ -90,10 +92,12 @@ class Outcome:
         flops: training FLOPs that it spent.
         top1: validation accuracy in percent: of the children before their first step, or of the
             members after their last; ``None`` where it was not measured, empty for other steps.
+        chosen: what a searching stage has found; ``None`` for other steps.
     """
 
     flops: float = 0.0
     top1: tuple[float | None, ...] = ()
+    chosen: SubNet | None = None
 
 
 def step_record(step: Step, flops: int) -> dict[str, Any]:

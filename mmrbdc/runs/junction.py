@@ -16,11 +16,14 @@ class ChildScores:
         parents: of each parent.
         ensemble: of the mean of the parents' logits.
         child: of the grown model.
+        at_parents_size: of the grown model on images of its parents' size; ``None`` where that is
+            its own, or it cannot see them.
     """
 
     parents: tuple[float, ...]
     ensemble: float
     child: float
+    at_parents_size: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ def write_junction(path: Path, config_hash: str, junction: Junction) -> None:
         dict(parents=list(one.parents), ensemble=one.ensemble, child=one.child)
         for one in junction.children
     ]
+    for written, one in zip(children, junction.children, strict=True):
+        if one.at_parents_size is not None:
+            written["at_parents_size"] = one.at_parents_size
     write_json(path, dict(config_hash=config_hash, flops=junction.flops, children=children))
 
 
@@ -72,6 +78,7 @@ def read_junction(path: Path, made_by: str, members: int, parents: Sequence[int]
             child.numbers("parents", 0, 100),
             child.number("ensemble", 0, 100),
             child.number("child", 0, 100),
+            child.number("at_parents_size", 0, 100) if child.has("at_parents_size") else None,
         )
         for child in children
     )

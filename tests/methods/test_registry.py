@@ -26,10 +26,12 @@ def registries(monkeypatch):
 
 def test_every_operator_that_is_shipped_is_used_by_a_method():
     """Most by the one of its name; concatenation waits for methods that assemble in depth."""
-    assert METHODS.keys() == {"rbdc", "scratch", "progressive", "deep-incubation", *OPERATORS} - {
+    own = {"autoprog", "autoprog-manual", "deep-incubation", "progressive", "rbdc", "scratch"}
+    assert METHODS.keys() == own | OPERATORS.keys() - {
         "assembly",
         "block-diagonal",
         "concatenation",
+        "extraction",
         "incubation",
         "keep",
     }
@@ -40,6 +42,7 @@ def test_every_operator_that_is_shipped_is_used_by_a_method():
     [
         "block-diagonal",
         "concatenation",
+        "extraction",
         "incubation",
         "assembly",
         "keep",

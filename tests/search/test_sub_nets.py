@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from mmrbdc.growth.parents.depth import block_sources
+from mmrbdc.growth import GrowthError
+from mmrbdc.growth.parents.depth import block_sources, kept_blocks
 from mmrbdc.search.candidates import SubNet
 from mmrbdc.search.errors import SearchError
-from mmrbdc.search.sub_nets import draw, kept_blocks
+from mmrbdc.search.sub_nets import draw
 
 KEPT = [  # current depth, candidates, depth; blocks to keep, blocks run there if they are others
     (6, (6, 10, 12), 6, [0, 2, 4, 6, 8, 10], None),
@@ -80,7 +81,7 @@ def test_a_sub_net_has_its_depth_every_source_and_the_blocks_of_the_shallower_on
 )
 def test_a_depth_that_there_is_not(current, supernet, depth):
     words = f"{depth} blocks in a supernet of {supernet} grown from {current}"
-    with pytest.raises(SearchError, match=words):
+    with pytest.raises(GrowthError, match=words):
         kept_blocks(current, supernet, depth)
 
 

@@ -44,10 +44,11 @@ def _check_growth(target: Architecture, protocol: Protocol) -> None:
                 "stages' depth out"
             )
         parent, child = layouts(target, narrow, wide)
-        if operator.parents == "behind":
+        if operator.parents in ("behind", "deeper"):
+            least = wide if operator.parents == "deeper" else narrow
             parent, child = (
                 one.first_blocks(target.at_depth(stage.depth).layout().num_blocks)
-                for one, stage in ((parent, narrow), (child, wide))
+                for one, stage in ((parent, least), (child, wide))
             )
         operator.describe(child, [parent.sizes] * len(step.parents), **dict(step.options))
 

@@ -42,6 +42,9 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
         content["default_hooks"] = defaults
     if run.get("auto_scale_lr", {}).get("enable"):
         content["auto_scale_lr"] = run.auto_scale_lr.to_dict()
+    for key in ("search", "moving_average"):
+        if run.get(key):
+            content[key] = run[key].to_dict()
     if run.get("compile"):
         content["compile"] = run.compile
     return json.loads(json.dumps(content, default=str, sort_keys=True))

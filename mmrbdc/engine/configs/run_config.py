@@ -11,13 +11,14 @@ from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.config_parts import as_list
 from mmrbdc.datasets.loading.rules import use_listed_datasets
 from mmrbdc.datasets.preprocessing import inner_dataset
+from mmrbdc.engine.configs.changes.supernet import be_supernet
 from mmrbdc.engine.configs.lockstep import lockstep_options
 from mmrbdc.engine.configs.schedule import SHORTEST_WARMUP, fit_schedulers, usual_warmup
 from mmrbdc.engine.configs.stage_loop import stage_loop
 from mmrbdc.engine.configs.staged_keys import STAGED_KEYS
 from mmrbdc.engine.inputs.real_batch import count_accumulated
 from mmrbdc.families import architecture_from_config
-from mmrbdc.plan import PlanError, PlanRow, SchedulePart
+from mmrbdc.plan import PlanError, PlanRow, SchedulePart, Search
 from mmrbdc.seeding import derive_seed
 
 
@@ -33,6 +34,9 @@ def run_config(
     grown: Sequence[dict | None],
     frozen: Sequence[Sequence[str]] = (),
     part: SchedulePart | None = None,
+    image_size: int | None = None,
+    search: Search | None = None,
+    average: float | None = None,
 ) -> Config:
     """The config of a stage's run, without what depends on where it runs.
 
@@ -50,6 +54,9 @@ def run_config(
         frozen: parts that each member of the stage keeps as they are, see ``Layout.names_in``;
             empty where all train everything.
         part: the stage's part of one schedule over the whole run; ``None`` for one of its own.
+        image_size: pixels to which the preprocessor resizes images; ``None`` for the pipeline's.
+        search: what a searching stage tries; ``None`` for other stages.
+        average: decay of the moving average that the stage keeps; ``None`` for none.
     """
     cfg = ordinary_config(config)
     lockstep = lockstep_options(config)
@@ -66,9 +73,15 @@ def run_config(
         compute=lockstep["compute"],
         channels_last=lockstep["channels_last"],
     )
+    if image_size is not None:
+        cfg.model.image_size = image_size
+    layout = architecture_from_config(config.model).layout()
     if frozen:
-        layout = architecture_from_config(config.model).layout()
         cfg.model.frozen = [layout.names_in(frozen[index]) for index in indices]
+    if search is not None:
+        be_supernet(cfg, search, layout, seed)
+    if average is not None:
+        cfg.moving_average = dict(decay=average)
     data_seed = derive_seed("data", seed, stage_index)
     cfg.train_dataloader = _replayable(cfg.train_dataloader, data_seed)
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):

@@ -5,8 +5,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmrbdc.engine.configs.changes.regularisation import ease_regularisation
+from mmrbdc.engine.configs.changes.template_members import train_templates
 from mmrbdc.engine.configs.stage_loop import check_train_cfg
-from mmrbdc.engine.configs.template_members import train_templates
 from mmrbdc.engine.inputs.image_size import input_size, set_image_size
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import get_operator
@@ -54,7 +55,7 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
     check_train_cfg(config.get("train_cfg") or {})
     member = architecture_from_config(config.model).scaled(stage.width)
     member = member.at_inner(stage.inner).at_depth(stage.depth)
-    if stage.img_size is not None:
+    if stage.img_size is not None and stage.resize == "pipeline":
         member = member.at_image_size(stage.img_size)
         (height, width), target = input_size(config), input_size(cfg)
         if (height, width) != target:
@@ -64,4 +65,18 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
             )
         set_image_size(config, stage.img_size)
     config.model = member.classifier_config(config.model)
+    if stage.ramp is not None:
+        ease_regularisation(config, stage.ramp)
     return config
+
+
+def stage_image_size(config: Config, stage: Stage) -> tuple[int, int]:
+    """Height and width in pixels of the images that a stage's members see.
+
+    Args:
+        config: as :func:`stage_config` returns it.
+        stage: whose image size may be made by the preprocessor, behind the pipeline.
+    """
+    if stage.img_size is not None and stage.resize == "preprocessor":
+        return stage.img_size, stage.img_size
+    return input_size(config)

@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from mmengine.config import Config
 
 from mmrbdc.datasets.preprocessing import inner_dataset
-from mmrbdc.engine.configs.stage_view import stage_configs
+from mmrbdc.engine.configs.stage_view import stage_config, stage_configs, stage_image_size
 from mmrbdc.engine.cost.model_cost import stage_model, training_flops_at
 from mmrbdc.engine.inputs.image_size import input_size
 from mmrbdc.families import architecture_from_config
 from mmrbdc.growth import get_operator
-from mmrbdc.plan import PlanError, Price, Protocol, Stage, StageModel, check_image_sizes
+from mmrbdc.plan import Feed, PlanError, Price, Protocol, Stage, StageModel, check_image_sizes
+from mmrbdc.plan.stage_model import stage_iters
+from mmrbdc.search import SubNet, draw
 
 
 def plan_inputs(
@@ -47,7 +50,8 @@ def plan_inputs(
             "the number of training samples is unknown; set protocol.train_samples in the config, "
             "or give --samples"
         )
-    check_image_sizes(protocol.stages, input_size(cfg))
+    trained = [stage for stage in protocol.stages if stage.search is None]
+    check_image_sizes(trained, input_size(cfg))
     reference = stage_model(cfg.model, input_size(cfg))
     configs = stage_configs(cfg, protocol, options)
     loader = cfg.train_dataloader
@@ -69,6 +73,11 @@ def plan_inputs(
     models = [
         _stage_model(config, stage) for config, stage in zip(configs, protocol.stages, strict=True)
     ]
+    feed = Feed(samples, batch_size, loader.get("drop_last", False))
+    seed = cfg.get("randomness", {}).get("seed") or 0
+    for i, stage in enumerate(protocol.stages):
+        if stage.search is not None and not stage.skipped:
+            models[i] = _supernet(models[i], cfg, stage, feed, seed)
     junctions = zip(protocol.operators, pairwise(configs), strict=True)
     growth = [0, *(_growth_flops(name, *pair, samples) for name, pair in junctions)]
     return {
@@ -84,7 +93,7 @@ def plan_inputs(
 
 def _stage_model(config: Config, stage: Stage) -> StageModel:
     """A member of the stage, and what each of them costs where they differ in what is frozen."""
-    model = stage_model(config.model, input_size(config))
+    model = stage_model(config.model, stage_image_size(config, stage))
     if not stage.frozen:
         return model
     layout = architecture_from_config(config.model).layout()
@@ -93,6 +102,35 @@ def _stage_model(config: Config, stage: Stage) -> StageModel:
         for parts in stage.frozen
     ]
     return replace(model, price=Price.constant([one.train_flops_per_sample for one in members]))
+
+
+def _supernet(model: StageModel, cfg: Config, stage: Stage, feed: Feed, seed: int) -> StageModel:
+    """A supernet, whose price is that of the sub-net which each iteration draws."""
+    search = stage.search
+    assert search is not None
+    depth = stage.depth / max(one.depth for one in search.candidates)  # of one block
+    models = {one: _sub_net(cfg, stage, one, depth * one.depth) for one in search.candidates}
+    changes: list[tuple[int, tuple[int, ...]]] = []
+    iters = stage_iters(stage, feed)
+    for iteration in range(iters):
+        drawn = models[draw(search.candidates, seed, search.number, iteration)]
+        figures = (drawn.train_flops_per_sample,)
+        if not changes or changes[-1][1] != figures:
+            changes.append((iteration, figures))
+    images = min(search.batches * feed.batch_size, feed.samples)
+    evaluations = len(search.points(iters, feed.iters_per_epoch))
+    return replace(
+        model,
+        price=Price(tuple(changes)),
+        judging_flops=evaluations * images * sum(one.forward_flops for one in models.values()),
+        candidate_flops=tuple(models[one].train_flops_per_sample for one in search.candidates),
+    )
+
+
+def _sub_net(cfg: Config, stage: Stage, net: SubNet, depth: Fraction) -> StageModel:
+    own = replace(stage, depth=depth, img_size=net.img_size)
+    config = stage_config(cfg, own)
+    return stage_model(config.model, stage_image_size(config, own))
 
 
 def _growth_flops(name: str, narrow: Config, wide: Config, samples: int) -> int:

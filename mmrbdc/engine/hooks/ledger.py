@@ -95,6 +95,11 @@ class LedgerHook(Hook):
         runner.message_hub.update_info("ledger_flops", list(self.trained))
         runner.message_hub.update_scalar("train/TFLOPs", self.flops / 1e12)
 
+    def charge(self, runner: Runner, flops: int) -> None:
+        """Charge FLOPs that are spent beside training, to the first member."""
+        self.trained = [self.trained[0] + flops, *self.trained[1:]]
+        runner.message_hub.update_info("ledger_flops", list(self.trained))
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Add a point to ``curve.json``."""
         if not metrics or "accuracy/top1" not in metrics:

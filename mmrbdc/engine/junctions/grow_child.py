@@ -174,18 +174,24 @@ def grow_child(
     _check_one_kind(parents)
     relation = get_operator(how.operator).parents
     one, behind = relation == "one", relation == "behind"
+    deeper = relation == "deeper"
     depth, positions = behind or how.depth_operator is not None, how.resize_positions
     fitted, states = [], []
     for parent in parents:
         if parent.architecture is not None:
             child.check_parent(
-                parent.architecture, parent.name, inner=one, depth=depth, positions=positions
+                parent.architecture,
+                parent.name,
+                inner=one,
+                depth=depth,
+                positions=positions,
+                deeper=deeper,
             )
         fit = fit_parent(
             parent.checkpoint.state_dict,
             parent.architecture,
             child,
-            depth_operator=None if behind else how.depth_operator,
+            depth_operator=None if behind or deeper else how.depth_operator,
             positions=positions,
             who=parent.name,
         )
@@ -256,7 +262,7 @@ def _check_widths(
     assert parent.architecture is not None
     sizes = get_operator(operator).space_sizes(child.layout(), state, parent.name)
     for name, space in parent.architecture.layout().spaces.items():
-        if sizes[name] != space.size:
+        if name in sizes and sizes[name] != space.size:  # or it is of a block that is not taken
             raise GrowthError(
                 f"{parent.name}: its tensors make space '{name}' {sizes[name]} wide, but "
                 f"{parent.architecture.label} ({parent.source}) makes it {space.size}; is that "

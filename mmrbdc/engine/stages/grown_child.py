@@ -11,6 +11,9 @@ from mmrbdc.runs.cost import WRITTEN_BY, Cost
 from mmrbdc.runs.records import read_record
 from mmrbdc.weights import DataRecord, WeightsError, read_meta, write_json
 
+AVERAGE_FILE = "average.pth"
+"""In a child's folder: the moving average that its parent kept, grown by the same map."""
+
 
 @dataclass(frozen=True)
 class GrownParent:
@@ -79,10 +82,18 @@ def _paths(setup: StageSetup, files: Sequence[Path]) -> list[str]:
     return [os.path.relpath(path, setup.folder.parent) for path in files]
 
 
-def save_child(grown: GrownFile, setup: StageSetup, index: int, how: Growth) -> None:
-    """Write the child's file, then the record of how it was grown."""
+def save_child(
+    grown: GrownFile,
+    setup: StageSetup,
+    index: int,
+    how: Growth,
+    average: GrownFile | None = None,
+) -> None:
+    """Write the child's file, that of its moving average, and the record of how it was grown."""
     folder = child_folder(setup, index)
     grown.save(folder / "child.pth")
+    if average is not None:
+        average.save(folder / AVERAGE_FILE)
     parents = [
         dict(
             path=_paths(setup, [parent.checkpoint.path])[0],

@@ -5,9 +5,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmrbdc.engine.stages.grown_child import GrownChild
+from mmrbdc.engine.stages.grown_child import AVERAGE_FILE, GrownChild, child_folder
 from mmrbdc.engine.stages.stage_setup import StageSetup
-from mmrbdc.plan import Plan
+from mmrbdc.plan import Plan, Protocol
 
 
 def protocol_hooks(
@@ -66,5 +66,29 @@ def protocol_hooks(
             flops_after=float(sum(row.flops for row in plan.rows[setup.index + 1 :])),
             interval=(cfg.get("default_hooks", {}).get("logger") or {}).get("interval", 50),
         ),
+        *_average(setup, protocol, indices),
         dict(type="mmrbdc.PreemptionHook"),
+    ]
+
+
+def _average(setup: StageSetup, protocol: Protocol, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """The hook that keeps a member's moving average, in stages that another one follows."""
+    if protocol.average is None or setup.index == len(protocol.stages) - 1:
+        return []
+    initial = child_folder(setup, indices[0]) / AVERAGE_FILE
+    return [
+        dict(
+            type="mmrbdc.MovingAverageHook",
+            decay=protocol.average,
+            file=str(setup.average(indices[0])),
+            meta=dict(
+                name=protocol.name,
+                family=protocol.family,
+                architecture=setup.architecture.to_dict(),
+                weights="ema",
+                config_hash=setup.hash,
+                train_flops=0.0,
+            ),
+            initial=str(initial) if initial.is_file() else None,
+        )
     ]

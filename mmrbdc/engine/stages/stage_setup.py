@@ -52,6 +52,10 @@ class StageSetup:
         """The file of one member."""
         return member_file(self.folder, index)
 
+    def average(self, index: int) -> Path:
+        """The file of one member's moving average, where the protocol keeps one."""
+        return self.folder / "average" / f"{index}.pth"
+
     def missing(self) -> list[int]:
         """Members that are not finished yet; all of a run that was killed before its last file."""
         costs = costs_below(self.folder, self.hash)
@@ -63,8 +67,8 @@ class StageSetup:
         ]
 
 
-def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
-    """The plan for the data set that is there and the processes that run."""
+def samples_on_data(cfg: Config) -> int:
+    """Samples of an epoch over all processes, of the data set that is there."""
     loader = cfg.train_dataloader
     with told_as_config_error("train_dataloader.dataset", loader.dataset):
         dataset = build_dataset(loader.dataset)
@@ -73,11 +77,19 @@ def plan_on_data(cfg: Config, protocol: Protocol) -> Plan:
             dict(loader.get("sampler") or dict(type="DefaultSampler"), seed=0),
             default_args=dict(dataset=dataset),
         )
+    return len(sampler) * get_world_size()
+
+
+def plan_on_data(cfg: Config, protocol: Protocol, samples: int | None = None) -> Plan:
+    """The plan for the processes that run and so many samples an epoch; for those of the data set
+    that is there where none are given.
+    """
+    samples = samples_on_data(cfg) if samples is None else samples
     inputs = plan_inputs(
         cfg,
         protocol,
-        samples=len(sampler) * get_world_size(),
-        batch_size=loader.batch_size * get_world_size(),
+        samples=samples,
+        batch_size=cfg.train_dataloader.batch_size * get_world_size(),
         options=cfg.get("cfg_options"),
     )
     return make_plan(protocol, **inputs)
@@ -89,8 +101,8 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
     Raises:
         ConfigError: a part of a stage's config of which nothing can be built.
     """
-    protocol = plan.protocol
     setups: list[StageSetup] = []
+    protocol = plan.protocol
     configs = stage_configs(cfg, protocol, cfg.get("cfg_options"))
     for index, (config, row) in enumerate(zip(configs, plan.rows, strict=True)):
         operator = _operator(protocol, index) if index else None
@@ -103,8 +115,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             seed=seed,
             indices=range(row.members),
             grown=_made(protocol, index, operator, row.members),
-            frozen=protocol.stages[index].frozen,
-            part=plan.part_of(index),
+            **stage_parts(protocol, plan, index),
         )
         try_stage(run, config.model, plan.feed.iters_per_epoch)
         content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
@@ -120,6 +131,18 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             )
         )
     return setups
+
+
+def stage_parts(protocol: Protocol, plan: Plan, index: int) -> dict[str, Any]:
+    """What the config of a stage's run takes from its stage, see ``configs.run_config``."""
+    stage, last = protocol.stages[index], index == len(protocol.stages) - 1
+    return dict(
+        frozen=stage.frozen,
+        part=plan.part_of(index),
+        image_size=stage.img_size if stage.resize == "preprocessor" else None,
+        search=stage.search,
+        average=None if last else protocol.average,
+    )
 
 
 def _made(
@@ -146,4 +169,6 @@ def _operator(protocol: Protocol, index: int) -> dict[str, Any]:
     )
     if protocol.stages[index - 1].depth != protocol.stages[index].depth:
         operator["depth_operator"] = protocol.depth_operator
+    if protocol.progression is not None:
+        operator["mogrow"] = protocol.progression.mogrow
     return operator

@@ -1,7 +1,7 @@
 """What all steps of one run of a protocol share."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,10 +10,16 @@ from mmengine.logging import MMLogger
 
 from mmrbdc.engine.configs.run_config import run_config
 from mmrbdc.engine.stages.grown_child import GrownChild
-from mmrbdc.engine.stages.stage_setup import StageSetup, plan_on_data, set_up_stages
+from mmrbdc.engine.stages.stage_setup import (
+    StageSetup,
+    plan_on_data,
+    samples_on_data,
+    set_up_stages,
+    stage_parts,
+)
 from mmrbdc.engine.steps.staged_checks import check_staged
-from mmrbdc.methods import parse_protocol
-from mmrbdc.plan import Member, Plan
+from mmrbdc.methods import parse_protocol, settled
+from mmrbdc.plan import Member, Outcome, Plan, Step
 from mmrbdc.runs.cost import costs_below, flops_of
 from mmrbdc.runs.ledger import Ledger, StageSpent
 from mmrbdc.shipped import command
@@ -38,7 +44,7 @@ class ProtocolRun:
         self.work_dir = Path(cfg.work_dir)
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
-        self.protocol = parse_protocol(cfg, name=self.name)
+        self.protocol = self._parsed = parse_protocol(cfg, name=self.name)
         check_staged(cfg, self.protocol)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
 
@@ -56,12 +62,26 @@ class ProtocolRun:
     @cached_property
     def plan(self) -> Plan:
         """The plan with the numbers of the data set and the processes that are really there."""
-        return plan_on_data(self.cfg, self.protocol)
+        return plan_on_data(self.cfg, self.protocol, self._samples)
+
+    @cached_property
+    def _samples(self) -> int:
+        return samples_on_data(self.cfg)
 
     @cached_property
     def stages(self) -> list[StageSetup]:
         """All stages, with the hashes that tie each to the ones before."""
         return set_up_stages(self.cfg, self.plan, self.seed, self.work_dir)
+
+    def settle(self, outcomes: Mapping[Step, Outcome]) -> bool:
+        """Let what was found on the way decide the stages to come; whether anything changes."""
+        protocol = settled(self._parsed, outcomes)
+        if protocol == self.protocol:
+            return False
+        self.protocol = protocol
+        for derived in ("plan", "stages"):
+            self.__dict__.pop(derived, None)
+        return True
 
     def train_command(self) -> str:
         """What goes on with it, for a shell."""
@@ -87,8 +107,7 @@ class ProtocolRun:
             seed=self.seed,
             indices=indices,
             grown=grown or [None] * len(indices),
-            frozen=self.protocol.stages[setup.index].frozen,
-            part=self.plan.part_of(setup.index),
+            **stage_parts(self.plan.protocol, self.plan, setup.index),
         )
 
     def spent_before(self, setup: StageSetup) -> float:

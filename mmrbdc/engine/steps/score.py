@@ -59,6 +59,11 @@ class ScoreStep(RunnableStep[Score]):
                 + ", ".join(f"{top1:.2f}" for top1 in scores.parents)
                 + f"; their ensemble {scores.ensemble:.2f}"
                 + f"; child before its first step {scores.child:.2f}"
+                + (
+                    f" ({scores.at_parents_size:.2f} at its parents' size)"
+                    if scores.at_parents_size is not None
+                    else ""
+                )
             )
         if is_main_process():
             wall_s = time.monotonic() - begun

@@ -19,7 +19,7 @@ from mmrbdc.engine.stages.members_apart import check_before, part_of
 from mmrbdc.engine.steps.make_step import make_step
 from mmrbdc.engine.steps.protocol_run import ProtocolRun
 from mmrbdc.engine.steps.step import RunnableStep
-from mmrbdc.engine.steps.work_dir import begin
+from mmrbdc.engine.steps.work_dir import begin, note_plan
 from mmrbdc.methods import get_method
 from mmrbdc.plan import Outcome, PlanError, Publish, Step
 from mmrbdc.registry import RUNNERS
@@ -82,8 +82,8 @@ class StagedRunner:
 
     def _run_steps(self, stage: int | None, members: Sequence[int] | None) -> None:
         method = get_method(self.protocol_run.protocol.method)
-        stages, outcomes = self.protocol_run.protocol.stages, dict[Step, Outcome]()
-        while (step := method.next_step(stages, outcomes)) is not None:
+        run, outcomes = self.protocol_run, dict[Step, Outcome]()
+        while (step := method.next_step(run.protocol.stages, outcomes)) is not None:
             if stage is not None and (step.stage > stage or isinstance(step, Publish)):
                 return
             whole = make_step(self.protocol_run, step, outcomes)
@@ -95,6 +95,8 @@ class StagedRunner:
             elif stage is not None:
                 check_before(step, whole.setup, stage)
             outcomes[step] = as_main_says(whole.outcome)
+            if run.settle(outcomes):
+                note_plan(run)
 
     @staticmethod
     def _run_unless_done(step: RunnableStep) -> None:

@@ -17,13 +17,15 @@ from mmrbdc.engine.inputs.data_record import parents_trained_otherwise
 from mmrbdc.engine.process.close_run import close_run
 from mmrbdc.engine.process.distributed import as_main_says
 from mmrbdc.engine.process.lock import lock_folder
+from mmrbdc.engine.search.found import is_searched, read_found
+from mmrbdc.engine.search.judge import JudgeHook
 from mmrbdc.engine.stages.grown_child import GrownChild, child_folder, read_child
 from mmrbdc.engine.stages.members_apart import run_folder, uncollected_curve
 from mmrbdc.engine.stages.stage_hooks import protocol_hooks
 from mmrbdc.engine.steps.step import RunnableStep
 from mmrbdc.engine.training.resumed_run import end_logged
 from mmrbdc.engine.training.runner import StageRunner
-from mmrbdc.plan import Outcome, PlanError, Train
+from mmrbdc.plan import Outcome, PlanError, Search, Train
 from mmrbdc.runs.cost import costs_below, flops_of
 from mmrbdc.weights import read_meta, write_json
 from mmrbdc.wording import counted
@@ -50,7 +52,9 @@ class TrainStep(RunnableStep[Train]):
         return [self.setup.member(index) for index in self.spec.members]
 
     def done(self) -> bool:
-        """Whether all members are finished, and their curves collected."""
+        """Whether all members are finished, their curves collected, and a search has chosen."""
+        if self._search is not None and not is_searched(self.setup.folder):
+            return False
         return not self._missing() and not self._uncollected()
 
     def outcome(self) -> Outcome:
@@ -63,7 +67,10 @@ class TrainStep(RunnableStep[Train]):
             for cost in costs_below(self.setup.folder, self.fingerprint)
             if cost.step == "train" and own & set(cost.members)
         ]
-        return Outcome(flops_of(spent), top1)
+        chosen = None
+        if self._search is not None:
+            chosen = read_found(self.setup.folder, self.fingerprint, self._search.candidates)
+        return Outcome(flops_of(spent), top1, chosen)
 
     def tell_done(self) -> None:
         """Say that they are finished."""
@@ -88,7 +95,13 @@ class TrainStep(RunnableStep[Train]):
     def _grown(self) -> bool:
         return self.setup.index > 0
 
+    @property
+    def _search(self) -> Search | None:
+        return self.protocol_run.protocol.stages[self.setup.index].search
+
     def _missing(self) -> list[int]:
+        if self._search is not None and not is_searched(self.setup.folder):
+            return list(self.spec.members)
         return [index for index in self.setup.missing() if index in self.spec.members]
 
     def _uncollected(self) -> list[dict[str, Any]]:
@@ -117,6 +130,8 @@ class TrainStep(RunnableStep[Train]):
         )
         runner = StageRunner.from_cfg(cfg)
         runner.register_hook(ReadingHook())
+        if self._search is not None:
+            runner.register_hook(self._judge(self._search))
         for line in check_first_step(runner, schedules=False):
             run.logger.warning(line)
         with end_logged(runner, take_sigterm=False):
@@ -125,6 +140,21 @@ class TrainStep(RunnableStep[Train]):
         barrier()
         if is_main_process():
             run.ledger().write(run.work_dir / "ledger.json")
+
+    def _judge(self, search: Search) -> JudgeHook:
+        run, setup, feed = self.protocol_run, self.setup, self.protocol_run.plan.feed
+        points = search.points(setup.row.iters, feed.iters_per_epoch)
+        return JudgeHook(
+            search=search,
+            prices=setup.row.candidate_flops,
+            flops=setup.row.judging_flops // len(points),
+            points=points,
+            images=min(search.batches * feed.batch_size, feed.samples),
+            config=setup.config,
+            seed=run.seed,
+            folder=setup.folder,
+            fingerprint=setup.hash,
+        )
 
     def _config(self, folder: Path, indices: list[int], children: list[GrownChild]) -> Config:
         run, setup = self.protocol_run, self.setup

@@ -93,6 +93,17 @@ def enter_work_dir(run: ProtocolRun, part: bool) -> None:
         run.cfg.dump(str(run.work_dir / "protocol.py"))
 
 
+def note_plan(run: ProtocolRun) -> None:
+    """Bring ``plan.json`` to what was found on the way, and say it in the log."""
+    path = run.work_dir / "plan.json"
+    if is_main_process():
+        fields = read_record(path, WRITTEN_BY).fields
+        write_json(path, {**fields, **run.plan.to_dict()})
+    for line in plan_lines(run.plan):
+        run.logger.info(line)
+    barrier()
+
+
 def _check(
     run: ProtocolRun,
     old: dict[str, Any],
@@ -110,8 +121,11 @@ def _check(
         )
     if other := changed_files(old, files, run.work_dir):
         raise PlanError(other)
-    sure = [setup for setup in run.stages if setup.index not in run.protocol.may_skip]
-    begun = any(setup.missing() for setup in sure)
+    if run.protocol.progression is None:
+        sure = [setup for setup in run.stages if setup.index not in run.protocol.may_skip]
+        begun = any(setup.missing() for setup in sure)
+    else:  # what the stages are is known only from what the searches have found
+        begun = not (run.work_dir / f"{run.name}.json").is_file()
     if begun and not run.resume and not part:
         raise PlanError(
             f"{run.work_dir} holds an unfinished run of this protocol; add --resume "

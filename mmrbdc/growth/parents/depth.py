@@ -73,6 +73,33 @@ def new_blocks(sources: Sequence[int]) -> list[int]:
     return [j for j in range(1, len(sources)) if sources[j] == sources[j - 1]]
 
 
+def kept_blocks(current: int, supernet: int, depth: int) -> tuple[int, ...]:
+    """Blocks of the supernet that a sub-net runs while it trains and is judged, and ends up with.
+
+    The supernet is grown from the current net by ``adjacent-last``. A sub-net skips the earliest of
+    the new blocks, as in AutoProg (CVPR 2022, arXiv 2203.14509); at the current depth it skips all,
+    and is the current net at the start. Unlike there, what is run is also what is taken out: from
+    the second stage on the released code runs other blocks than it extracts, since it counts the
+    skipped ones from the smallest candidate in one place and from the current depth in the other.
+    Here it is the current depth in both.
+
+    Args:
+        current: blocks before growth.
+        supernet: blocks of the supernet.
+        depth: blocks of the sub-net.
+
+    Raises:
+        GrowthError: a sub-net that is shallower than the current net or deeper than the supernet.
+    """
+    if not 1 <= current <= depth <= supernet:
+        raise GrowthError(
+            f"no sub-net of {depth} blocks in a supernet of {supernet} grown from {current}; it "
+            f"has between {current} and {supernet}"
+        )
+    skipped = new_blocks(block_sources("adjacent-last", current, supernet))[: supernet - depth]
+    return tuple(sorted({*range(supernet)} - {*skipped}))
+
+
 def deepen(
     state_dict: Mapping[str, Tensor],
     layout: Layout,

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmrbdc.engine.cost.model_cost import stage_model
 from mmrbdc.engine.junctions.grow_files import grow_files
 from mmrbdc.families import DeiTArchitecture
-from mmrbdc.growth.operators.incubation import module_blocks
+from mmrbdc.growth.operators.blocks.incubation import module_blocks
 from mmrbdc.methods import get_method, parse_protocol
 from mmrbdc.plan import PlanError
 from mmrbdc.registry import RUNNERS

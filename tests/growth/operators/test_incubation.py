@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmrbdc.growth import GrowthError, grow
-from mmrbdc.growth.operators.incubation import module_blocks
+from mmrbdc.growth.operators.blocks.incubation import module_blocks
 from tests.growth.operators.test_concatenation import build, one_after_the_other
 
 pytestmark = pytest.mark.numeric

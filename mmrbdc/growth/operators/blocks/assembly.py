@@ -1,9 +1,9 @@
 """Assembly: modules that were trained inside of hybrids become the blocks of one model.
 
-Hybrid *i* of *K* holds module *i* of the target, see :mod:`mmrbdc.growth.operators.incubation`. The
-assembled model has the blocks of all modules in order, the front of the first hybrid and the back
-of the last: what each module has trained, each tensor once. Deep Incubation (ICCV 2023,
-arXiv 2212.04129), section 3.
+Hybrid *i* of *K* holds module *i* of the target, see
+:mod:`mmrbdc.growth.operators.blocks.incubation`. The assembled model has the blocks of all modules
+in order, the front of the first hybrid and the back of the last: what each module has trained, each
+tensor once. Deep Incubation (ICCV 2023, arXiv 2212.04129), section 3.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from mmrbdc.growth.errors import GrowthError
 from mmrbdc.growth.layout import Layout
 from mmrbdc.growth.maps.blocks import check_widths, copied, num_blocks, parent_sizes
-from mmrbdc.growth.operators.incubation import module_blocks
+from mmrbdc.growth.operators.blocks.incubation import module_blocks
 from mmrbdc.growth.parents.depth import renumbered
 from mmrbdc.growth.placement import Placement
 
