@@ -44,6 +44,7 @@ class AutoProg(Method):
     """
 
     depth_operator: str = "adjacent-last"
+    makes_stages: bool = True
     searches: bool = True
 
     def progression(self, settings: Any, cfg: Mapping[str, Any]) -> Progression:

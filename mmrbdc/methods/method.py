@@ -33,6 +33,7 @@ class Method:
         baseline: whether a ranking compares every other method with it.
         depth_operator: how depth grows where a protocol does not say it.
         resizes: whether ``protocol.resize`` may choose what makes images smaller.
+        makes_stages: whether the method makes its own stages from ``protocol.progression``.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Method:
     baseline: bool = False
     depth_operator: str = "stack"
     resizes: bool = False
+    makes_stages: bool = False
 
     @property
     def title(self) -> str:
@@ -54,15 +56,14 @@ class Method:
         """Whether it is training from random weights: one stage, no junction."""
         return False
 
-    def progression(self, settings: Any, cfg: Mapping[str, Any]) -> Progression | None:
-        """How a method makes its own stages, from what ``protocol.progression`` says; ``None`` for
-        a method whose stages a config lists.
+    def progression(self, settings: Any, cfg: Mapping[str, Any]) -> Progression:
+        """How a method makes its own stages, from what ``protocol.progression`` says.
 
         Args:
             settings: what the config says there; ``None`` for nothing.
             cfg: the config.
         """
-        return None
+        raise NotImplementedError(f"method {self.name!r} makes no stages of its own")
 
     def stages(
         self, progression: Progression, chosen: Mapping[int, SubNet], *, largest: bool = True

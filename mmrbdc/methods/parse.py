@@ -131,14 +131,14 @@ def _progression(
     method: Method, settings: Mapping[str, Any], cfg: Mapping[str, Any]
 ) -> Progression | None:
     """How the method makes its own stages; ``None`` where the config lists them."""
-    progression = method.progression(settings.get("progression"), cfg)
-    if progression is None:
+    if not method.makes_stages:
         if "progression" in settings:
             raise PlanError(
                 f"protocol.progression is set, but the stages of method {method.name!r} are those "
                 "that the config lists; leave it out"
             )
         return None
+    progression = method.progression(settings.get("progression"), cfg)
     if cfg.get("stages") is not None:
         raise PlanError(
             f"the config lists stages, but method {method.name!r} makes its own from "

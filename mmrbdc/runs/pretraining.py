@@ -1,6 +1,7 @@
 """A finished pretraining: plan, ledger, curves, junctions and scores, read from its work dir."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class StageRun:
         growth_flops: of these, what the operator spent by itself, as planned.
         curve: its validations, in order.
         junction: how its members were made; None for the first stage.
+        img_size: pixels of a side of its images; None where the plan does not say it.
+        candidates: sub-nets that it searched among, as (blocks, pixels); empty for other stages.
     """
 
     name: str
@@ -54,6 +57,8 @@ class StageRun:
     growth_flops: float
     curve: tuple[CurvePoint, ...]
     junction: Junction | None
+    img_size: int | None = None
+    candidates: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class PretrainingRun:
     top1: float
     val_top1: float | None
     split: str
+
+    @property
+    def searches(self) -> bool:
+        """Whether what it found on the way decided its stages."""
+        return any(stage.candidates for stage in self.stages)
 
     @classmethod
     def read(cls, path: Path) -> "PretrainingRun":
@@ -162,6 +172,8 @@ def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRu
                 growth_flops=row.number("growth_flops", 0) if row.has("growth_flops") else 0.0,
                 curve=_read_curve(path / row.text("name") / "curve.json", members),
                 junction=_read_junction(path, plan, row, stages),
+                img_size=row.integers("img_size")[0] if row.value("img_size") else None,
+                candidates=_candidates(row),
             )
         )
     return tuple(stages)
@@ -195,6 +207,25 @@ def _read_curve(path: Path, members: int) -> tuple[CurvePoint, ...]:
             )
         points.append(point)
     return tuple(points)
+
+
+def _candidates(row: Record) -> tuple[tuple[int, int], ...]:
+    if not row.has("searching"):
+        return ()
+    return tuple((int(blocks), int(pixels)) for blocks, pixels in row.value("searching"))
+
+
+def stages_in_common(runs: Sequence[PretrainingRun]) -> list[tuple[StageRun, ...]]:
+    """The stages that all runs of one protocol have taken, in order, each with one entry per run.
+
+    Runs of a method that searches may leave out different ones.
+    """
+    by_name = [{stage.name: stage for stage in run.stages} for run in runs]
+    return [
+        tuple(stages[name] for stages in by_name)
+        for name in by_name[0]
+        if all(name in stages for stages in by_name)
+    ]
 
 
 def _num_parents(plan: Record, row: Record, before: list[StageRun]) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.engine.steps.staged_checks import check_staged
 from mmrbdc.growth import get_operator, import_operators
 from mmrbdc.methods import get_method, parse_protocol
-from mmrbdc.plan import DEFAULT_RATIO, PlanError, solve_lengths
+from mmrbdc.plan import DEFAULT_RATIO, PlanError, make_plan, solve_lengths
 from mmrbdc.plan.values import check_keys, plain
 
 STUDY_KEYS = ("recipe", "options", "seeds", "budgets", "methods")
@@ -78,9 +78,9 @@ class PlannedVariant:
         """Equal for variants that leave the same members of their first stage, whatever they grow
         them into.
         """
-        if len(self.config.stages) == 1:
-            return self.name
         protocol = parse_protocol(self.config, name=self.label)
+        if len(protocol.stages) == 1 or protocol.progression is not None:
+            return self.name
         kind = get_operator(protocol.operators[0]).parent_weights
         first = protocol.stages[0]
         schedule = () if protocol.schedule == "stage" else plain(self.config.stages)
@@ -173,6 +173,8 @@ def variant_config(
     method = settings.get("method", label)
     reference = {key: recipe.protocol[key] for key in REFERENCE if key in recipe.protocol}
     cfg.protocol = dict(settings.get("protocol", {}), method=method, **reference)
+    if get_method(method).makes_stages:
+        return _progressing(cfg, label, settings, budget)
     cfg.stages = [dict(_stage(stage), epochs=1) for stage in settings.get("stages", [[1, 1]])]
     protocol = parse_protocol(cfg, name=label)
     check_staged(cfg, protocol)
@@ -184,6 +186,28 @@ def variant_config(
     )
     for stage, length in zip(cfg.stages, lengths, strict=True):
         stage["epochs"] = length
+    return cfg
+
+
+def _progressing(cfg: Config, label: str, settings: Mapping[str, Any], budget: float) -> Config:
+    """The config of a method that makes its own stages, which spends the budget by itself."""
+    for key in ("stages", "ratio"):
+        if key in settings:
+            raise PlanError(
+                f"{key} is set, but method {cfg.protocol.method!r} makes its own stages from "
+                "protocol.progression; leave it out"
+            )
+    progression = dict(cfg.protocol.get("progression") or {})
+    if progression.get("lengths", "budget") != "budget" or "budget" in progression:
+        raise PlanError(
+            "protocol.progression may set neither lengths nor budget: methods are ranked at equal "
+            "FLOPs, which the study says"
+        )
+    cfg.protocol.progression = dict(progression, budget=budget)
+    cfg.pop("stages", None)
+    protocol = parse_protocol(cfg, name=label)
+    check_staged(cfg, protocol)
+    make_plan(protocol, **plan_inputs(cfg, protocol, options=cfg.get("cfg_options")))
     return cfg
 
 
@@ -259,7 +283,8 @@ def _check_told_apart(variants: Sequence[PlannedVariant], where: str) -> None:
             "one, with several budgets if need be"
         )
     for one, other in pairwise(variants):
-        if one.label == other.label and one.config.stages == other.config.stages:
+        stages = [found.config.get("stages") for found in (one, other)]
+        if one.label == other.label and stages[0] is not None and stages[0] == stages[1]:
             raise PlanError(
                 f"{where}: study.methods.{one.label}: budgets {one.budget:g} and {other.budget:g} "
                 "give the same iterations; leave one, or move them apart"

@@ -1,6 +1,7 @@
 """Validation accuracy over cumulative training FLOPs: one line per method, a band over seeds."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from mmrbdc.analysis.charts import svg
 from mmrbdc.analysis.charts.legend import Entry, legend
@@ -8,6 +9,7 @@ from mmrbdc.analysis.charts.series import Series
 from mmrbdc.analysis.compare.groups import Spread
 from mmrbdc.analysis.markup import element
 from mmrbdc.analysis.units import flops_unit
+from mmrbdc.runs.pretraining import stages_in_common
 
 _PLOT_HEIGHT = 380.0
 _RADIUS = 3.5
@@ -69,13 +71,18 @@ def curves_chart(series: Sequence[Series], width: float) -> str:
 
 def _stages(one: Series) -> list[list[tuple[float, Spread]]]:
     """For each stage the validations as (FLOPs, accuracy over seeds)."""
-    return [
-        [
-            (points[0].flops, Spread.of([point.top1 for point in points]))
-            for points in zip(*(stage.curve for stage in stages), strict=True)
-        ]
-        for stages in zip(*(run.stages for run in one.runs), strict=True)
-    ]
+    found = []
+    for stages in stages_in_common(one.runs):
+        # Runs whose searches chose differently are of other lengths; their ends belong together.
+        count = min(len(stage.curve) for stage in stages)
+        curves = [stage.curve[len(stage.curve) - count :] for stage in stages]
+        found.append(
+            [
+                (fmean(p.flops for p in points), Spread.of([p.top1 for p in points]))
+                for points in zip(*curves, strict=True)
+            ]
+        )
+    return found
 
 
 def _line(points: Sequence[tuple[float, Spread]], y: svg.Scale, one: Series) -> list[str]:

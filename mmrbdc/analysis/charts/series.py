@@ -35,5 +35,6 @@ class Series:
 
     def couplings(self, stage: int) -> list[ChildScores]:
         """Return all children of all runs at the start of ``stage``."""
-        junctions = [run.stages[stage].junction for run in self.runs]
+        name = self.runs[0].stages[stage].name
+        junctions = [s.junction for run in self.runs for s in run.stages if s.name == name]
         return [child for junction in junctions if junction for child in junction.children]

@@ -8,6 +8,7 @@ from statistics import fmean
 from mmrbdc.analysis.compare.groups import PairedDifference
 from mmrbdc.analysis.study.variants import Study, Variant
 from mmrbdc.methods.readers import baselines
+from mmrbdc.runs.pretraining import stages_in_common
 
 TOLERANCE = 0.01
 """Largest difference of a method's FLOPs from the budget, as a share of it."""
@@ -144,7 +145,7 @@ def _paired(one: Variant, other: Variant) -> PairedDifference | None:
 
 def _junctions(variant: Variant) -> tuple[tuple[float, float], ...]:
     found: list[tuple[float, float]] = []
-    for stages in zip(*(run.stages[1:] for run in variant.runs), strict=True):
+    for stages in stages_in_common(variant.runs):
         children = [c for stage in stages if stage.junction for c in stage.junction.children]
         if children:
             found.append((fmean(c.ensemble for c in children), fmean(c.child for c in children)))

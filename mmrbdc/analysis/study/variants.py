@@ -48,8 +48,10 @@ class Variant:
 
     @property
     def ratio(self) -> float | None:
-        """Epochs of a stage over epochs of the next, wider one (geometric mean over junctions)."""
-        if len(self.epochs) == 1:
+        """Epochs of a stage over epochs of the next, wider one (geometric mean over junctions);
+        ``None`` without junctions, and where searches decide how long stages are.
+        """
+        if len(self.epochs) == 1 or self.runs[0].searches:
             return None
         return math.exp(_mean(math.log(narrow / wide) for narrow, wide in pairwise(self.epochs)))
 
@@ -190,6 +192,10 @@ def _variants(runs: Sequence[PretrainingRun], reference_flops: float | str) -> l
     gathered: dict[tuple, dict[int | None, PretrainingRun]] = {}
     for run in runs:
         stages = tuple((stage.members, stage.width, stage.epochs) for stage in run.stages)
+        if run.searches:  # which end with other stages for other seeds
+            stages = (
+                (1, run.stages[-1].width, round(run.train_flops / float(reference_flops), 2)),
+            )
         seeds = gathered.setdefault((run.method, run.name, stages), {})
         if run.seed in seeds:
             raise AnalysisError(
