@@ -257,25 +257,40 @@ def test_a_micro_detector_trains_and_tests_from_its_file(family, scenes, tmp_pat
         name="pretrained", method="rbdc", family=family, architecture=architecture.to_dict()
     )
     file = publish(tmp_path / "pretrained", classifier.state_dict(), meta)["pth"]
-    tensors = read_checkpoint(file).state_dict
     init_default_scope("mmdet")
-
-    init_cfg = dict(type="mmrbdc.Transferred", checkpoint=str(file))
     name = f"mask-rcnn_rbdc-{family}-micro_scenes"
-    runner = runner_of(name, scenes, tmp_path / family, init_cfg=init_cfg)
+    assert_trains_and_tests(name, file, scenes, tmp_path / family)
+
+
+def test_a_backbone_by_deep_incubation_is_one_like_others(tiny, scenes, tmp_path):
+    """What the protocol publishes goes into the detector for RBDC's: another file, nothing else."""
+    config = ROOT / "configs" / "incubation" / "deit-micro_digits.py"
+    short = {"model.backbone.arch.num_layers": None}
+    short |= {f"stages.{i}.epochs": 0.4 for i in range(3)}
+    arguments = tiny.arguments(tmp_path / "incubation", config=config, **short)
+    tiny.fork(ROOT / "tools" / "train.py", *arguments)
+    file = tmp_path / "incubation" / f"{config.stem}.pth"
+    assert read_checkpoint(file).meta["method"] == "deep-incubation"
+    name = "mask-rcnn_rbdc-deit-micro_scenes"
+    assert_trains_and_tests(name, file, scenes, tmp_path / "detector")
+
+
+def assert_trains_and_tests(name, file, scenes, work_dir):
+    """The detector starts from all of the file's backbone, changes all of it, and is scored."""
+    tensors = read_checkpoint(file).state_dict
+    init_cfg = dict(type="mmrbdc.Transferred", checkpoint=str(file))
+    runner = runner_of(name, scenes, work_dir, init_cfg=init_cfg)
     snapshot = Snapshot()
     runner.register_hook(snapshot)
     runner.train()
-    assert all(
-        torch.equal(value, tensors[f"backbone.{name}"]) for name, value in snapshot.before.items()
-    )
     before, after = snapshot.before, snapshot.after
+    assert all(torch.equal(value, tensors[f"backbone.{name}"]) for name, value in before.items())
     assert [name for name in before if torch.equal(before[name], after[name])] == []
-    report = json.loads((tmp_path / family / "load_report.json").read_text())
-    assert report["checkpoint"]["name"] == "pretrained" and report["load"]["share"] == 1
+    report = json.loads((work_dir / "load_report.json").read_text())
+    assert report["checkpoint"]["name"] == Path(file).stem and report["load"]["share"] == 1
     scores = runner.test()
     assert {"coco/bbox_mAP", "coco/segm_mAP"} <= scores.keys()
-    assert read_checkpoint(tmp_path / family / "epoch_1.pth").weights == "raw"
+    assert read_checkpoint(work_dir / "epoch_1.pth").weights == "raw"
 
 
 def test_random_weights_are_reported_as_such(scenes, tmp_path):

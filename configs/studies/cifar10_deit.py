@@ -5,6 +5,9 @@ reference: early in training, far from convergence. Sized for 2 CPU cores, so wi
 that the studies on digits have beside the methods (averaging, net2net-noise, mixture-growth-zero)
 and at one budget: benchmarks/real_images.py has others for RBDC and scratch, on the same images.
 
+The rows of Deep Incubation and progressive were run in cifar10_deit_depth.py, with rows of their own
+to compare with.
+
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py. Curves and junctions are of every fifth
 test image, final accuracies of all 10,000.
 Expected: self-coupling 33.7 ± 1.4, RBDC 32.2 ± 0.9, scratch 31.4 ± 0.3 % (docs/results/README.md).
@@ -38,6 +41,8 @@ study = dict(
         "mixture-growth": dict(stages=[(2, "1/2"), (1, 1)]),
         "gradmax": dict(stages=_base_.inner),
         "firefly": dict(stages=_base_.inner),
+        "deep-incubation": dict(stages=_base_.incubated, ratio=[3, 1, 1]),
+        "progressive": dict(stages=_base_.growing_images),
         "reinit": dict(stages=_base_.widened),
     },
 )

@@ -3,7 +3,9 @@
 The 1,000 digits of the demo saturate; these are 200 of them, with the same validation and test
 digits. One budget for all methods, three for RBDC and scratch. Every narrow stage trains 1.5 times
 as many epochs as the next one. Methods that widen one model take the two steps that RBDC takes;
-MixtureGrowth knows one, and GradMax and Firefly grow the hidden units only.
+MixtureGrowth knows one, and GradMax and Firefly grow the hidden units only. Deep Incubation has its
+published lengths, 3 : 1 : 1, and no warm-up of the assembled model. The rows of Deep Incubation and
+progressive were run in digits_deit_depth.py, with rows of their own to compare with.
 
 Data: data/digits and data/digits_small, made by `python tools/make_demo_data.py --out data`.
 Expected: RBDC 81.7 ± 2.2, scratch 67.6 ± 5.9, self-coupling 84.6 ± 0.7 % (docs/results/README.md).
@@ -14,6 +16,13 @@ Hardware: 2 CPU cores, about 90 minutes beside other work.
 
 coupled, widened = [(4, "1/4"), (2, "1/2"), (1, 1)], [(1, "1/4"), (1, "1/2"), (1, 1)]
 inner = [(1, 1, "1/2"), (1, 1)]  # the whole width, half of the hidden units
+growing_images = [dict(members=1, width=1, img_size=size) for size in (16, 24)] + [(1, 1)]
+meta_model = dict(model=dict(backbone=dict(drop_path_rate=0.0)))  # of two blocks, for two modules
+incubated = [
+    dict(members=1, width=1, depth="1/2", **meta_model),
+    dict(members=2, width=1, depth="3/4"),
+    dict(members=1, width=1, warmup=0),
+]
 in_process = {  # two runs on two cores leave none for workers
     f"{split}_dataloader.{key}": value
     for split in ("train", "val", "test")
@@ -48,6 +57,8 @@ study = dict(
         "mixture-growth-zero": dict(stages=[(2, "1/2"), (1, 1)]),
         "gradmax": dict(stages=inner),
         "firefly": dict(stages=inner),
+        "deep-incubation": dict(stages=incubated, ratio=[3, 1, 1]),
+        "progressive": dict(stages=growing_images),
         "reinit": dict(stages=widened),
     },
 )

@@ -22,6 +22,7 @@ TRAIN_VAL_TEST = ("train", "val", "test")
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "tools" / "train.py"
 RESNET = ROOT / "configs" / "rbdc" / "resnet-micro_2step_digits.py"
+INCUBATION = ROOT / "configs" / "incubation" / "deit-micro_digits.py"
 
 KILLER = """
 import itertools, logging, os, runpy, signal, sys
@@ -68,6 +69,24 @@ MOMENTS = {
     "stage 1, after its first checkpoint": "after stage1_2x48/epoch_1.pth",
     "stage 2, in its second epoch": "log stage 3 of 3: 86% done",
     "final model, without its side-car": f"before {NAME}.json",
+}
+
+IN_EVERY_STEP = {  # of Deep Incubation: one moment in each
+    "meta model, in its second epoch": "log stage 1 of 3: 58% done",
+    "first hybrid, half of it is written": "half stage1_2x96/grown/0/child.pth",
+    "second hybrid, grown and not recorded": "before stage1_2x96/grown/1/cost.json",
+    "hybrids, scored and not noted": "before stage1_2x96/junction.json",
+    "modules, in their second epoch": "log stage 2 of 3: 80% done",
+    "target, before it is assembled": "before stage2_1x96/grown/0/child.pth",
+    "target, scored and not noted": "before stage2_1x96/junction.json",
+    "target, in its second epoch": "log stage 3 of 3: 86% done",
+    "final model, without its side-car": "before deit-micro_digits.json",
+}
+AT_THE_EDGES = {
+    "meta model, its stage not recorded": "before stage0_1x96/stage.json",
+    "modules, half of a checkpoint is written": "half stage1_2x96/epoch_2.pth",
+    "modules, the first of two is out": "after stage1_2x96/members/0.pth",
+    "target, assembled and not scored": "after stage2_1x96/grown/0/cost.json",
 }
 
 
@@ -191,3 +210,38 @@ def test_a_resnet_killed_again_and_again(tiny, killer, tmp_path):
         killer(moment, arguments)
     tiny.fork(TRAIN, *arguments)
     assert_same_run(tmp_path / "killed", tmp_path / "unbroken")
+
+
+@pytest.fixture(scope="module")
+def incubation(tiny):
+    """Arguments of a protocol of Deep Incubation, and the work dir of an undisturbed one."""
+
+    def arguments(work_dir, *more):
+        make = {"config": INCUBATION, "model.backbone.arch.num_layers": None}
+        return tiny.arguments(work_dir, *more, **make)
+
+    unbroken = tiny.place / "work_dirs" / "incubation"
+    tiny.fork(TRAIN, *arguments(unbroken))
+    return arguments, unbroken
+
+
+def test_deep_incubation_killed_in_every_step(tiny, incubation, killer, tmp_path):
+    """One run, killed in every step in turn."""
+    make, unbroken = incubation
+    arguments = make(tmp_path / "killed", "--resume")
+    for moment in IN_EVERY_STEP.values():
+        killer(moment, arguments)
+    tiny.fork(TRAIN, *arguments)
+    assert_same_run(tmp_path / "killed", unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment", [*IN_EVERY_STEP.values(), *AT_THE_EDGES.values()], ids=[*IN_EVERY_STEP, *AT_THE_EDGES]
+)
+def test_deep_incubation_killed_once(tiny, incubation, killer, tmp_path, moment):
+    make, unbroken = incubation
+    arguments = make(tmp_path / "killed", "--resume")
+    killer(moment, arguments)
+    tiny.fork(TRAIN, *arguments)
+    assert_same_run(tmp_path / "killed", unbroken)

@@ -65,16 +65,16 @@ def warnings(ranking: Ranking) -> list[str]:
 def how_to_read(study: Study, ranking: Ranking) -> list[str]:
     """Explain every word and number of a row to someone who has not read the paper."""
     return [
-        "1 step, 2 steps: how often a method made its model wider on the way to the target.",
+        "1 step, 2 steps: how often a method grew its model on the way to the target.",
         f"Budget: {ranking.budget:.0%} of what the recipe's training from scratch costs "
-        f"({format_flops(study.reference_flops)}). The training of every narrow model counts, and "
+        f"({format_flops(study.reference_flops)}). Every model on the way counts, and "
         "so does what an operator computes by itself.",
         f"± is the standard deviation over seeds; in brackets the number of runs. top-1 is "
         f"measured on {study.split}.",
         rivals(ranking),
         *([_floor(ranking), _multiplicity(ranking)] if _pairs(ranking) else []),
         JUNCTION,
-        "Epochs of a narrow stage over those of the next wider one are the same for all methods, "
+        "Epochs of a stage over those of the next one are the same for all methods, "
         f"unless the study's config says otherwise: {DEFAULT_RATIO:g}, chosen for RBDC. Nothing "
         "was tuned for another method.",
     ]

@@ -34,7 +34,7 @@ from mmrbdc.terminal import shown
 from mmrbdc.weights import write_text
 
 HEADINGS = ("method", "top-1 %", "minus RBDC", "p", "minus scratch", "p", "junction", "wall")
-GROWING = "A method grows narrow models, trained first, into the target, which is trained on."
+GROWING = "A method grows smaller models, trained first, into the target, which is trained on."
 DASHES = ("", "8 4", "2 4", "8 3 2 3")
 
 

@@ -1,0 +1,21 @@
+"""What grows in depth or in its images at equal FLOPs, a mini DeiT on CIFAR-10.
+
+The rows of cifar10_deit.py that grow no width, with RBDC and scratch run again beside them, as in
+digits_deit_depth.py.
+
+Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
+Hardware: 1 CPU core.
+
+    python tools/study.py configs/studies/cifar10_deit_depth.py
+"""
+
+_base_ = "./cifar10_deit.py"
+study = dict(
+    methods={
+        "_delete_": True,
+        "rbdc": dict(stages=_base_.coupled),
+        "scratch": {},
+        "deep-incubation": dict(stages=_base_.incubated, ratio=[3, 1, 1]),
+        "progressive": dict(stages=_base_.growing_images),
+    },
+)
