@@ -1,0 +1,52 @@
+"""Which training system to take when: whole systems at equal FLOPs, a mini DeiT on CIFAR-10.
+
+Four times the FLOPs of cifar10_deit.py. RBDC with two steps, its narrow stages seeing 32 px or 24
+px; Deep Incubation of two modules; AutoProg with two searches, and without; one model whose images
+grow (16, 24, 32 px); from scratch. Everything is charged: meta model, searches, judging. Half the
+width from scratch, which sees more images for the same FLOPs: cifar10_systems_half-width.py.
+
+Data: data/cifar10, see configs/_base_/datasets/cifar10.py. Curves and junctions are of every fifth
+test image, final accuracies of all 10,000.
+Expected: not run yet.
+Hardware: 2 CPU cores, about two hours.
+
+    python tools/study.py configs/studies/cifar10_systems.py --jobs 2
+"""
+
+_base_ = "./cifar10_deit.py"
+searching = dict(stages=3, scale=0.5, multiple=8, search_epochs=0.1, batches=4)
+study = dict(
+    options={"protocol.reference_epochs": 1.6},
+    methods={
+        "_delete_": True,
+        "scratch": {},
+        "rbdc": dict(stages=[(4, "1/4"), (2, "1/2"), (1, 1)]),
+        "rbdc-24px": dict(
+            method="rbdc",
+            stages=[
+                dict(members=4, width="1/4", img_size=24),
+                dict(members=2, width="1/2", img_size=24),
+                (1, 1),
+            ],
+        ),
+        "deep-incubation": dict(
+            stages=[
+                dict(members=1, width=1, depth="1/2"),
+                dict(members=2, width=1, depth="3/4"),
+                dict(members=1, width=1, warmup=0),
+            ],
+            ratio=[3, 1, 1],
+        ),
+        "autoprog": dict(protocol=dict(progression=searching)),
+        "autoprog-manual": dict(
+            protocol=dict(progression=dict(stages=3, scale=0.5, multiple=8)),
+        ),
+        "progressive": dict(
+            stages=[
+                dict(members=1, width=1, img_size=16),
+                dict(members=1, width=1, img_size=24),
+                (1, 1),
+            ],
+        ),
+    },
+)
