@@ -104,6 +104,34 @@ def test_members_are_equal_on_both_ranks(tiny, tmp_path, path, family):
     assert curve[-1]["flops"] == pytest.approx(ledger["total_flops"])
 
 
+def test_a_search_chooses_the_same_on_both_ranks(tiny, tmp_path, path):
+    """Sub-nets pass over blocks, whose parameters get no gradient on either rank."""
+    work_dir = tmp_path / "run"
+    options = {
+        "custom_imports.imports": "[mmrbdc.datasets,mmrbdc.engine,mmrbdc.models,ranks]",
+        "default_hooks.dump.type": "DumpRank",
+        "train_dataloader.batch_size": 4,
+        "protocol.reference_epochs": 6,
+        "protocol.progression.batches": 1,
+        "protocol.progression.evaluations": 2,
+        **{key: None for key in tiny.options if key.startswith("stages")},
+    }
+    config = CONFIGS.parent / "autoprog" / "deit-micro_digits.py"
+    arguments = tiny.arguments(work_dir, config=config, **options)
+    arguments.insert(1, "2")
+    tiny.run(SCRIPT, *arguments, PYTHONPATH=path)
+    plan, ledger = (json.loads((work_dir / f).read_text()) for f in ("plan.json", "ledger.json"))
+    assert ledger["total_flops"] == plan["total_flops"]
+    for row in plan["stages"]:
+        if not row.get("skipped"):
+            assert differing(*rank_states(work_dir / row["name"], "step")) == []
+    searches = [json.loads(path.read_text()) for path in sorted(work_dir.glob("*/search.json"))]
+    assert searches
+    for search in searches:
+        after = plan["stages"][2 * search["stage"] + 1]
+        assert after["img_size"] == [search["chosen"]["img_size"]] * 2
+
+
 SIGNAL = """
 import logging, os, signal
 handle = logging.Logger.handle

@@ -1,19 +1,25 @@
 """Judging the sub-nets of a supernet while it trains."""
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce, get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader, Subset
 
+from mmrbdc.datasets.loading.rules import build_dataset
+from mmrbdc.datasets.loading.workers import leave_sigterm_to_parent
+from mmrbdc.engine.configs.run_config import ordinary_config
 from mmrbdc.engine.hooks.ledger import LedgerHook
-from mmrbdc.engine.junctions.growth_context import TrainingContext
+from mmrbdc.engine.inputs.plain_data import plain_training_set
 from mmrbdc.engine.process.distributed import as_main_says
 from mmrbdc.engine.search.found import write_search
 from mmrbdc.engine.search.moving_average import MovingAverageHook
@@ -21,10 +27,11 @@ from mmrbdc.models.siblings import resized
 from mmrbdc.models.supernet import Supernet
 from mmrbdc.plan import Search
 from mmrbdc.search import SubNet, choose
-from mmrbdc.seeding import derive_seed, seed_all
+from mmrbdc.seeding import derive_seed
 
 _KEY = "search_judged"
 _TIMED = "search_seconds"
+_TIMED_BATCHES = 10
 
 
 class JudgeHook(Hook):
@@ -32,8 +39,9 @@ class JudgeHook(Hook):
     loss of the moving average on the same plain training images, and choose at the end.
 
     Losses are those of training without what is random: images unaugmented and unmixed, nothing
-    dropped. The main process judges, and all of them take its figures. They are in the checkpoints,
-    so that no evaluation is repeated after a kill that a checkpoint has seen, and they are charged.
+    dropped. Every process judges its share of the images. The losses are in the checkpoints, so
+    that no evaluation that one has seen is repeated after a kill, and all are charged. Where time
+    is what a candidate costs, the main process measures it.
 
     Args:
         search: what is tried.
@@ -71,7 +79,6 @@ class JudgeHook(Hook):
         self.seed = derive_seed("judge", seed, search.number)
         self.folder = folder
         self.fingerprint = fingerprint
-        self._kept: list[Any] | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Judge a search of one epoch before its first iteration."""
@@ -117,7 +124,7 @@ class JudgeHook(Hook):
             return
         siblings = next(h for h in runner.hooks if isinstance(h, MovingAverageHook)).siblings
         assert isinstance(siblings, Supernet)
-        found = as_main_says(lambda: self._judge(siblings))
+        found = self._judge(siblings)
         hub = runner.message_hub
         hub.update_info(_KEY, [*hub.get_info(_KEY), found])
         if self.search.cost == "time" and hub.get_info(_TIMED) is None:
@@ -130,54 +137,67 @@ class JudgeHook(Hook):
         runner.logger.info(f"candidates after {done} iterations: {shown}")
 
     def _judge(self, siblings: Supernet) -> list[float]:
-        """Mean loss of each candidate."""
+        """Mean loss of each candidate, over the images of all processes."""
         member, training = siblings.members[0], siblings.training
         siblings.eval()
-        losses = []
+        sums = torch.zeros(len(self.search.candidates) + 1, dtype=torch.float64)
         with torch.no_grad():
-            for net in self.search.candidates:
-                total, images = 0.0, 0
-                with siblings.only(net):
-                    for batch in self._batches():
-                        inputs = resized(batch["inputs"], net.img_size)
+            for batch in self._batches(siblings):
+                sums[-1] += len(batch["inputs"])
+                for i, net in enumerate(self.search.candidates):
+                    inputs = resized(batch["inputs"], net.img_size)
+                    with siblings.only(net):
                         found = member(inputs, batch["data_samples"], mode="loss")
-                        loss = sum(value for name, value in found.items() if "loss" in name)
-                        total += float(loss) * len(inputs)
-                        images += len(inputs)
-                losses.append(total / images)
+                    sums[i] += float(_total(found)) * len(inputs)
         siblings.train(training)
-        return losses
+        sums = sums.to(get_device())
+        all_reduce(sums)
+        return (sums[:-1] / sums[-1]).tolist()
 
     def _time(self, siblings: Supernet) -> list[float]:
         """Seconds of forward and backward of a training batch, of each candidate."""
-        member = siblings.members[0]
-        frozen = [p for p in member.parameters() if not p.requires_grad]
-        for parameter in frozen:  # an average asks for no gradients by itself
+        parameters = list(siblings.members[0].parameters())
+        for parameter in parameters:  # an average asks for no gradients by itself
             parameter.requires_grad_(True)
-        found = [self._time_one(siblings, net) for net in self.search.candidates]
-        for parameter in frozen:
+        batches = list(itertools.islice(self._batches(siblings), _TIMED_BATCHES))
+        found = [self._time_one(siblings, net, batches) for net in self.search.candidates]
+        for parameter in parameters:
             parameter.requires_grad_(False)
             parameter.grad = None
         return found
 
-    def _time_one(self, siblings: Supernet, net: SubNet) -> float:
+    @staticmethod
+    def _time_one(siblings: Supernet, net: SubNet, batches: Sequence[Any]) -> float:
         spent = []
         with siblings.only(net):
-            for batch in self._batches():
+            for batch in [batches[0], *batches]:  # the first time is not counted
                 begun = time.perf_counter()
                 inputs = resized(batch["inputs"], net.img_size)
                 losses = siblings.members[0](inputs, batch["data_samples"], mode="loss")
-                sum(value for name, value in losses.items() if "loss" in name).backward()
+                _total(losses).backward()
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
                 spent.append(time.perf_counter() - begun)
-        return sum(spent) / len(spent)
+        return sum(spent[1:]) / len(batches)
 
-    def _batches(self) -> list[Any]:
-        """The same batches every time, on the device."""
-        if self._kept is None:
-            seed_all("judge", self.seed)
-            context = TrainingContext(self.config, self.seed)
-            self._kept = list(context.batches(self.images))
-        device = get_device()
-        return [dict(batch, inputs=batch["inputs"].to(device)) for batch in self._kept]
+    def _batches(self, siblings: Supernet) -> Iterator[Any]:
+        """This process's share of the images, the same every time, normalised."""
+        run = ordinary_config(self.config)
+        dataset, loader = build_dataset(plain_training_set(run)), run.train_dataloader
+        generator = torch.Generator().manual_seed(self.seed)
+        orders = (torch.randperm(len(dataset), generator=generator) for _ in itertools.count())
+        order = itertools.chain.from_iterable(one.tolist() for one in orders)
+        chosen = list(itertools.islice(order, self.images))[get_rank() :: get_world_size()]
+        batches = DataLoader(
+            Subset(dataset, chosen),
+            batch_size=loader.batch_size,
+            num_workers=loader.get("num_workers", 0),
+            collate_fn=pseudo_collate,
+            worker_init_fn=leave_sigterm_to_parent,
+        )
+        for batch in batches:
+            yield siblings.data_preprocessor.base(batch, training=True)
+
+
+def _total(losses: Mapping[str, Any]) -> Any:
+    return sum(value for name, value in losses.items() if "loss" in name)
