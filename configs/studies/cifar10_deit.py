@@ -17,6 +17,7 @@ Hardware: 2 CPU cores, 30 minutes.
 """
 
 _base_ = "./digits_deit.py"
+searching = dict(progression=dict(_base_.grid, search_epochs=0.05, batches=2, evaluations=3))
 study = dict(
     recipe="configs/baselines/deit-mini_scratch_cifar10.py",
     options={
@@ -42,6 +43,8 @@ study = dict(
         "gradmax": dict(stages=_base_.inner),
         "firefly": dict(stages=_base_.inner),
         "deep-incubation": dict(stages=_base_.incubated, ratio=[3, 1, 1]),
+        "autoprog": dict(protocol=searching),
+        "autoprog-manual": dict(protocol=dict(progression=_base_.grid)),
         "progressive": dict(stages=_base_.growing_images),
         "reinit": dict(stages=_base_.widened),
     },

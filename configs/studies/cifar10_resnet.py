@@ -12,6 +12,7 @@ Hardware: 2 CPU cores, 38 minutes.
 """
 
 _base_ = "./cifar10_deit.py"
+depth_alone = ("deep-incubation", "autoprog-manual")
 study = dict(
     recipe="configs/baselines/resnet-mini_scratch_cifar10.py",
     options={
@@ -22,6 +23,6 @@ study = dict(
     },
     methods={
         "_delete_": True,
-        **{k: v for k, v in _base_.study.methods.items() if k != "deep-incubation"},
+        **{k: v for k, v in _base_.study.methods.items() if k not in depth_alone},
     },
 )

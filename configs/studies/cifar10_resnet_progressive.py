@@ -15,6 +15,7 @@ study = dict(
         "_delete_": True,
         "rbdc": dict(stages=_base_.coupled),
         "scratch": {},
+        "autoprog": dict(protocol=_base_.searching),
         "progressive": dict(stages=_base_.growing_images),
     },
 )

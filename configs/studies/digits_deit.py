@@ -16,6 +16,8 @@ Hardware: 2 CPU cores, about 90 minutes beside other work.
 
 coupled, widened = [(4, "1/4"), (2, "1/2"), (1, 1)], [(1, "1/4"), (1, "1/2"), (1, 1)]
 inner = [(1, 1, "1/2"), (1, 1)]  # the whole width, half of the hidden units
+grid = dict(stages=3, scale=0.5, img_sizes=[16, 24, 32])  # and 2, 3, 4 blocks of a DeiT
+searching = dict(progression=dict(grid, search_epochs=2, batches=2, evaluations=3))
 growing_images = [dict(members=1, width=1, img_size=size) for size in (16, 24)] + [(1, 1)]
 meta_model = dict(model=dict(backbone=dict(drop_path_rate=0.0)))  # of two blocks, for two modules
 incubated = [
@@ -58,6 +60,8 @@ study = dict(
         "gradmax": dict(stages=inner),
         "firefly": dict(stages=inner),
         "deep-incubation": dict(stages=incubated, ratio=[3, 1, 1]),
+        "autoprog": dict(protocol=searching),
+        "autoprog-manual": dict(protocol=dict(progression=grid)),
         "progressive": dict(stages=growing_images),
         "reinit": dict(stages=widened),
     },

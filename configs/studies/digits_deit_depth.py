@@ -17,6 +17,8 @@ study = dict(
         "rbdc": dict(stages=_base_.coupled),
         "scratch": {},
         "deep-incubation": dict(stages=_base_.incubated, ratio=[3, 1, 1]),
+        "autoprog": dict(protocol=_base_.searching),
+        "autoprog-manual": dict(protocol=dict(progression=_base_.grid)),
         "progressive": dict(stages=_base_.growing_images),
     },
 )

@@ -12,6 +12,7 @@ Hardware: 2 CPU cores, about 57 minutes beside other work.
 """
 
 _base_ = "./digits_deit.py"
+depth_alone = ("deep-incubation", "autoprog-manual")
 study = dict(
     recipe="configs/baselines/resnet-micro_scratch_digits.py",
     options={
@@ -22,6 +23,6 @@ study = dict(
     },
     methods={
         "_delete_": True,
-        **{k: v for k, v in _base_.study.methods.items() if k != "deep-incubation"},
+        **{k: v for k, v in _base_.study.methods.items() if k not in depth_alone},
     },
 )

@@ -63,7 +63,9 @@ def protocol_hooks(
             stages=len(plan.rows),
             flops_before=flops_before + sum(growing),
             flops=float(sum(price.spent(plan.feed, setup.row.iters))),
-            flops_after=float(sum(row.flops for row in plan.rows[setup.index + 1 :])),
+            flops_after=float(
+                sum(row.flops for row in plan.rows[setup.index + 1 :] if not row.skipped)
+            ),
             interval=(cfg.get("default_hooks", {}).get("logger") or {}).get("interval", 50),
         ),
         *_average(setup, protocol, indices),

@@ -34,6 +34,8 @@ def check_staged(cfg: Config, protocol: Protocol) -> None:
 
 
 def _needs_images(target: Architecture, protocol: Protocol) -> bool:
+    if any(stage.search for stage in protocol.stages):
+        return True
     for name, pair in zip(protocol.operators, itertools.pairwise(protocol.stages), strict=True):
         work = get_operator(name).work
         parent, child = layouts(target, *pair)
