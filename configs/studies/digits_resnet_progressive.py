@@ -4,7 +4,8 @@ The row of digits_resnet.py that grows no width, with RBDC and scratch run again
 digits_deit_depth.py.
 
 Data: data/digits_small, made by `python tools/make_demo_data.py --out data`.
-Hardware: 1 CPU core.
+Expected: RBDC 95.8 ± 1.3, scratch 95.2 ± 1.3, progressive 93.8 ± 0.8 % (docs/results/README.md).
+Hardware: 1 CPU core, 19 minutes beside other work.
 
     python tools/study.py configs/studies/digits_resnet_progressive.py
 """
