@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "tools" / "train.py"
 RESNET = ROOT / "configs" / "rbdc" / "resnet-micro_2step_digits.py"
 INCUBATION = ROOT / "configs" / "incubation" / "deit-micro_digits.py"
+AUTOPROG = ROOT / "configs" / "autoprog" / "deit-micro_digits.py"
 
 KILLER = """
 import itertools, logging, os, runpy, signal, sys
@@ -87,6 +88,37 @@ AT_THE_EDGES = {
     "modules, half of a checkpoint is written": "half stage1_2x96/epoch_2.pth",
     "modules, the first of two is out": "after stage1_2x96/members/0.pth",
     "target, assembled and not scored": "after stage2_1x96/grown/0/cost.json",
+}
+
+AUTOPROG_STEPS = {  # of AutoProg's two searches and three stages: one moment or more in each
+    "first search, before its first checkpoint": "log stage 1 of 5: 30% done",
+    "first search, judged behind a checkpoint": "log candidates after 7 iterations",
+    "first search, what it chose is not noted": "before stage0_search_1x96/search.json",
+    "sub-net, taken out without its average": "before stage1_1x96/grown/0/average.pth",
+    "first stage, trained without its average": "before stage1_1x96/average/0.pth",
+    "second supernet, grown and not recorded": "after stage2_search_1x96/grown/0/average.pth",
+    "second search, what it chose is noted": "after stage2_search_1x96/search.json",
+    "second stage, before its first checkpoint": "log stage 4 of 5: 75% done",
+    "target, grown and not scored": "after stage4_1x96/grown/0/cost.json",
+    "target, in its third epoch": "log stage 5 of 5: 30% done",
+    "final model, without its side-car": "before deit-micro_digits.json",
+}
+AUTOPROG_EDGES = {
+    "first search, half of a checkpoint is written": "half stage0_search_1x96/epoch_1.pth",
+    "first search, its member is not out": "before stage0_search_1x96/members/0.pth",
+    "first search, its member is out": "after stage0_search_1x96/members/0.pth",
+    "first search, its average is not out": "before stage0_search_1x96/average/0.pth",
+    "first search, its average is out": "after stage0_search_1x96/average/0.pth",
+    "first search, what it chose is noted": "after stage0_search_1x96/search.json",
+    "first search, not recorded": "before stage0_search_1x96/stage.json",
+    "sub-net, half of it is written": "half stage1_1x96/grown/0/child.pth",
+    "sub-net, taken out with its average": "after stage1_1x96/grown/0/average.pth",
+    "first stage, half of its average is written": "half stage1_1x96/average/0.pth",
+    "first stage, its average is out": "after stage1_1x96/average/0.pth",
+    "first search, judged at its end": "log candidates after 10 iterations",
+    "second supernet, half of its average": "half stage2_search_1x96/grown/0/average.pth",
+    "second search, judged behind a checkpoint": "log stage 3 of 5: 70% done",
+    "second search, what it chose is not noted": "before stage2_search_1x96/search.json",
 }
 
 
@@ -245,3 +277,56 @@ def test_deep_incubation_killed_once(tiny, incubation, killer, tmp_path, moment)
     killer(moment, arguments)
     tiny.fork(TRAIN, *arguments)
     assert_same_run(tmp_path / "killed", unbroken)
+
+
+@pytest.fixture(scope="module")
+def autoprog(tiny):
+    """Arguments of a protocol of AutoProg, and the work dir of an undisturbed one.
+
+    Searches of 10 iterations, judged after 5, 7 and 10; stages of 4; the target has 44.
+    """
+    make = {"config": AUTOPROG, "model.backbone.arch.num_layers": None}
+    make |= {f"stages.{i}.epochs": None for i in range(3)} | {"protocol.reference_epochs": 12}
+    search = dict(search_epochs=2, evaluations=3, batches=1)
+    make |= {f"protocol.progression.{key}": value for key, value in search.items()}
+
+    def arguments(work_dir, *more):
+        return tiny.arguments(work_dir, *more, **make)
+
+    unbroken = tiny.place / "work_dirs" / "autoprog"
+    tiny.fork(TRAIN, *arguments(unbroken))
+    return arguments, unbroken
+
+
+def test_autoprog_killed_in_every_step(tiny, autoprog, killer, tmp_path):
+    """One run, killed in every step in turn."""
+    make, unbroken = autoprog
+    arguments = make(tmp_path / "killed", "--resume")
+    for moment in AUTOPROG_STEPS.values():
+        killer(moment, arguments)
+    tiny.fork(TRAIN, *arguments)
+    assert_same_run(tmp_path / "killed", unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    [*AUTOPROG_STEPS.values(), *AUTOPROG_EDGES.values()],
+    ids=[*AUTOPROG_STEPS, *AUTOPROG_EDGES],
+)
+def test_autoprog_killed_once(tiny, autoprog, killer, tmp_path, moment):
+    make, unbroken = autoprog
+    arguments = make(tmp_path / "killed", "--resume")
+    killer(moment, arguments)
+    tiny.fork(TRAIN, *arguments)
+    assert_same_run(tmp_path / "killed", unbroken)
+
+
+def test_what_is_compared_of_autoprog(autoprog):
+    """What searches chose, averages, and weights."""
+    found = files(autoprog[1])
+    for name in ("stage0_search_1x96", "stage2_search_1x96"):
+        assert {f"{name}/{one}" for one in ("search.json", "average/0.pth")} <= found.keys()
+        assert len(found[f"{name}/search.json"]["evaluations"][0]) == 3
+    grown = {f"stage{i}_1x96/grown/0/average.pth" for i in (1, 3, 4)}
+    assert grown <= found.keys() and "stage4_1x96/average/0.pth" not in found

@@ -147,6 +147,9 @@ def test_mogrow(images, tmp_path, mode):
     assert torch.equal(child[head], (average if mode == "all" else online)[head])
     grown = folder(cfg, second) / "grown/0/average.pth"
     assert grown.is_file() == (mode != "off")
+    for place, source in enumerate(sources if average else ()):
+        own = weights(cfg, second, "grown/0/average.pth")
+        assert not differing(block(own, place), block(average, source))
 
 
 def test_a_fresh_supernet_repeats_the_blocks_of_the_smallest(done):
