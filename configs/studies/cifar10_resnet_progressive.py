@@ -4,7 +4,8 @@ The row of cifar10_resnet.py that grows no width, with RBDC and scratch run agai
 digits_deit_depth.py.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
-Hardware: 1 CPU core.
+Expected: not run to its end yet.
+Hardware: 1 CPU core; time not measured yet.
 
     python tools/study.py configs/studies/cifar10_resnet_progressive.py
 """
