@@ -262,15 +262,29 @@ def test_a_micro_detector_trains_and_tests_from_its_file(family, scenes, tmp_pat
     assert_trains_and_tests(name, file, scenes, tmp_path / family)
 
 
-def test_a_backbone_by_deep_incubation_is_one_like_others(tiny, scenes, tmp_path):
+SHORT = {
+    "incubation": {f"stages.{i}.epochs": 0.4 for i in range(3)},
+    "autoprog": {
+        **{f"stages.{i}.epochs": None for i in range(3)},
+        "protocol.reference_epochs": 4,
+        "protocol.progression.stages": 2,
+        "protocol.progression.evaluations": 2,
+        "protocol.progression.batches": 1,
+    },
+}
+
+METHODS = ("deep-incubation", "autoprog")
+
+
+@pytest.mark.parametrize(("folder", "method"), zip(SHORT, METHODS, strict=True))
+def test_a_backbone_by_another_method_is_one_like_others(tiny, scenes, tmp_path, folder, method):
     """What the protocol publishes goes into the detector for RBDC's: another file, nothing else."""
-    config = ROOT / "configs" / "incubation" / "deit-micro_digits.py"
-    short = {"model.backbone.arch.num_layers": None}
-    short |= {f"stages.{i}.epochs": 0.4 for i in range(3)}
-    arguments = tiny.arguments(tmp_path / "incubation", config=config, **short)
+    config = ROOT / "configs" / folder / "deit-micro_digits.py"
+    short = {"model.backbone.arch.num_layers": None, **SHORT[folder]}
+    arguments = tiny.arguments(tmp_path / folder, config=config, **short)
     tiny.fork(ROOT / "tools" / "train.py", *arguments)
-    file = tmp_path / "incubation" / f"{config.stem}.pth"
-    assert read_checkpoint(file).meta["method"] == "deep-incubation"
+    file = tmp_path / folder / f"{config.stem}.pth"
+    assert read_checkpoint(file).meta["method"] == method
     name = "mask-rcnn_rbdc-deit-micro_scenes"
     assert_trains_and_tests(name, file, scenes, tmp_path / "detector")
 

@@ -27,6 +27,16 @@ DETECTORS = {
 }
 STAGED = sorted(f"{p.parent.name}/{p.name}" for p in CONFIGS.glob("*/*_in1k.py"))
 CLASSES = 6
+ITERS = 4
+"""Of each of the four stages that AutoProg makes; two of them are its search."""
+SHORT_PROGRESSION = {
+    "protocol.reference_epochs": 4 * ITERS / 6,  # of 12 images in batches of 2
+    "protocol.progression.lengths": "epochs",
+    "protocol.progression.budget": None,
+    "protocol.progression.search_epochs": 2 / 6,
+    "protocol.progression.evaluations": 2,
+    "protocol.progression.batches": 1,
+}
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:pkg_resources")]
 
@@ -57,7 +67,7 @@ def run(tiny, place, tool, name, options):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", STAGED)
 def test_a_few_iterations(tiny, place, name):
-    stages = Config.fromfile(CONFIGS / name).stages
+    config = Config.fromfile(CONFIGS / name)
     options = {
         "data_preprocessor.num_classes": CLASSES,
         "model.head.num_classes": CLASSES,
@@ -70,16 +80,20 @@ def test_a_few_iterations(tiny, place, name):
             f"{split}_dataloader.num_workers": 0,
             f"{split}_dataloader.persistent_workers": False,
         }
-    for i in range(len(stages)):
-        options |= {f"stages.{i}.epochs": None, f"stages.{i}.iters": 2}
-        if stages[i].get("warmup"):  # longer than that
-            options[f"stages.{i}.warmup"] = 0
+    options |= short_stages(config) if "stages" in config else SHORT_PROGRESSION
     run(tiny, place, "train.py", name, options)
 
     work_dir = place / "work_dirs" / Path(name).stem
     plan, ledger = (json.loads((work_dir / f"{f}.json").read_text()) for f in ("plan", "ledger"))
     assert ledger["total_flops"] == pytest.approx(plan["total_flops"], rel=0.005)
-    assert [entry["samples"] for entry in ledger["stages"]] == [4] * len(stages)
+    rows = [row for row in plan["stages"] if not row.get("skipped")]
+    samples = [entry["samples"] for entry in ledger["stages"]]
+    assert samples == [2 * row["iters"] for row in rows]
+    if "stages" in config:
+        assert samples == [4] * len(config.stages)
+    else:
+        assert sum(samples) == 2 * 4 * ITERS
+        assert_progressed(work_dir, rows)
     final = read_checkpoint(work_dir / f"{Path(name).stem}.pth")
     target = architecture_from_config(Config.fromfile(CONFIGS / name).model).to_dict()
     assert final.meta["architecture"] == {**target, "num_classes": CLASSES}
@@ -91,6 +105,31 @@ def test_a_few_iterations(tiny, place, name):
     if name in DETECTORS:
         fine_tune(tiny, place, DETECTORS[name], pretrained=Path(name).stem)
     shutil.rmtree(work_dir)
+
+
+def short_stages(config):
+    """Two iterations of every stage."""
+    options = {}
+    for i, stage in enumerate(config.stages):
+        options |= {f"stages.{i}.epochs": None, f"stages.{i}.iters": 2}
+        if stage.get("warmup"):  # longer than that
+            options[f"stages.{i}.warmup"] = 0
+    return options
+
+
+def assert_progressed(work_dir, rows):
+    """Every search that was not left out has chosen among its candidates, and growth goes on."""
+    searched = [row for row in rows if row.get("searching")]
+    assert rows[0] in searched
+    for row in searched:
+        found = json.loads((work_dir / row["name"] / "search.json").read_text())
+        assert len(found["candidates"]) == len(row["searching"]) == len(found["losses"])
+        assert all(0 < loss < 100 for loss in found["losses"])
+    trained = [row for row in rows if row not in searched]
+    assert len(trained) == 4 and trained[-1]["img_size"] == [224, 224]
+    sizes = [row["img_size"][0] for row in trained]
+    params = [row["params"] for row in trained]
+    assert sizes == sorted(sizes) and params == sorted(params)
 
 
 def fine_tune(tiny, place, name, pretrained):
