@@ -3,8 +3,10 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from mmrbdc.families import FAMILIES, FamilyError, architecture_from_dict
 from mmrbdc.runs.errors import AnalysisError
 from mmrbdc.runs.junction import Junction, read_junction
 from mmrbdc.runs.records import Record, read_record, read_records
@@ -45,6 +47,7 @@ class StageRun:
         curve: its validations, in order.
         junction: how its members were made; None for the first stage.
         img_size: pixels of a side of its images; None where the plan does not say it.
+        blocks: of one model; None where the final model's file does not say how many it has.
         candidates: sub-nets that it searched among, as (blocks, pixels); empty for other stages.
     """
 
@@ -58,6 +61,7 @@ class StageRun:
     curve: tuple[CurvePoint, ...]
     junction: Junction | None
     img_size: int | None = None
+    blocks: int | None = None
     candidates: tuple[tuple[int, int], ...] = ()
 
 
@@ -96,6 +100,21 @@ class PretrainingRun:
         """Whether what it found on the way decided its stages."""
         return any(stage.candidates for stage in self.stages)
 
+    @property
+    def trained(self) -> tuple[StageRun, ...]:
+        """The stages that were no searches."""
+        return tuple(stage for stage in self.stages if not stage.candidates)
+
+    @property
+    def progression(self) -> tuple[tuple[int | None, int | None], ...]:
+        """Blocks and pixels of the stages that were no searches."""
+        return tuple((stage.blocks, stage.img_size) for stage in self.trained)
+
+    @property
+    def grows(self) -> bool:
+        """Whether its stages differ in depth or image size, or searches might have made them."""
+        return self.searches or len({*self.progression}) > 1
+
     @classmethod
     def read(cls, path: Path) -> "PretrainingRun":
         """Read a work dir that ``tools/train.py`` finished and ``tools/test.py`` scored.
@@ -126,7 +145,7 @@ class PretrainingRun:
             method=plan.text("method"),
             family=plan.text("family"),
             seed=side_car.integer("seed") if side_car.has("seed") else None,
-            stages=_read_stages(path, plan, spent),
+            stages=_read_stages(path, plan, spent, _num_blocks(side_car)),
             train_flops=train_flops,
             wall_s=sum(stage.number("wall_s") for stage in spent),
             top1=test.number("top1", 0, 100),
@@ -143,7 +162,22 @@ def val_top1(meta: Record) -> float | None:
     return accuracy.number("val/top1", 0, 100) if accuracy.has("val/top1") else None
 
 
-def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRun, ...]:
+def _num_blocks(meta: Record) -> int | None:
+    """Blocks of the model of a checkpoint's meta; None where it says none, or another's family."""
+    if not meta.has("architecture"):
+        return None
+    architecture = meta.record("architecture")
+    if architecture.value("family") not in FAMILIES:
+        return None
+    try:
+        return architecture_from_dict(meta.value("architecture")).layout().num_blocks
+    except FamilyError as error:
+        raise meta.error(f"'architecture' cannot be read: {error}") from None
+
+
+def _read_stages(
+    path: Path, plan: Record, spent: list[Record], num_blocks: int | None
+) -> tuple[StageRun, ...]:
     planned = plan.records("stages")
     spent = [stage for stage in spent if stage.integer("samples")]  # or it was only grown
     in_ledger = [stage.text("name") for stage in spent]
@@ -173,6 +207,7 @@ def _read_stages(path: Path, plan: Record, spent: list[Record]) -> tuple[StageRu
                 curve=_read_curve(path / row.text("name") / "curve.json", members),
                 junction=_read_junction(path, plan, row, stages),
                 img_size=row.integers("img_size")[0] if row.value("img_size") else None,
+                blocks=_blocks(row, num_blocks),
                 candidates=_candidates(row),
             )
         )
@@ -207,6 +242,12 @@ def _read_curve(path: Path, members: int) -> tuple[CurvePoint, ...]:
             )
         points.append(point)
     return tuple(points)
+
+
+def _blocks(row: Record, of_target: int | None) -> int | None:
+    if of_target is None:
+        return None
+    return round(of_target * Fraction(row.text("depth") if row.has("depth") else "1"))
 
 
 def _candidates(row: Record) -> tuple[tuple[int, int], ...]:

@@ -22,14 +22,20 @@ def write_run(path, method, share, *, seed, top1, ratio=1.5, steps=1, data="data
     name = name or ("mini_scratch" if method == "scratch" else f"mini_{steps}step")
     write_pretraining(path, name=name, method=method, seed=seed, stages=stages, top1=top1, points=2)
 
-    def complete(plan):
+    complete(path, data=data, reference=reference, batch=batch)
+    return path
+
+
+def complete(path, *, data="data/cifar10", reference=REFERENCE, batch=64):
+    """Add to a run's plan what tells one study from another."""
+
+    def change(plan):
         plan["reference"] = {"name": "scratch", "label": "deit 4x128", "flops": reference}
         plan["samples_per_epoch"], plan["batch_size"] = 50000, batch
         dataset = {"type": "mmrbdc.ReplayableDataset", "dataset": {"data_root": data}}
-        plan["fingerprints"] = [{"train_dataloader": {"dataset": dataset}}] * len(stages)
+        plan["fingerprints"] = [{"train_dataloader": {"dataset": dataset}}] * len(plan["stages"])
 
-    edit_json(Path(path) / "plan.json", complete)
-    return path
+    edit_json(Path(path) / "plan.json", change)
 
 
 def write_study(root, curve, grown, *, seeds=(0, 1, 2), spread=0.4):

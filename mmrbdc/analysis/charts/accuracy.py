@@ -6,7 +6,7 @@ from statistics import fmean
 
 from mmrbdc.analysis.charts import svg
 from mmrbdc.analysis.charts.legend import Entry, legend, symbol
-from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.charts.series import Series, models_of
 from mmrbdc.analysis.compare.groups import Spread
 from mmrbdc.analysis.markup import element
 from mmrbdc.analysis.units import flops_unit, format_flops
@@ -230,11 +230,12 @@ def _overlaps(span: tuple[float, float], others: Sequence[tuple[float, float]]) 
 
 
 def _note_lines(series: Series, index: int, named: bool) -> list[str]:
-    before, stage = series.runs[0].stages[index - 1 : index + 1]
+    run = series.runs[0]
+    before, stage = run.stages[index - 1 : index + 1]
     assert stage.junction is not None
     found = series.couplings(index)
     parents = [value for coupling in found for value in coupling.parents]
-    step = f"{before.members} × {before.width} → {stage.members} × {stage.width}"
+    step = f"{models_of(run, before)} → {models_of(run, stage)}"
     return [
         *([series.label] if named else []),
         step,

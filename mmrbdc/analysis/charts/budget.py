@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mmrbdc.analysis.charts import svg
-from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.charts.series import Series, models_of
 from mmrbdc.analysis.markup import element
 from mmrbdc.analysis.units import format_flops
 from mmrbdc.methods.readers import is_from_scratch
@@ -66,7 +66,7 @@ def _bar(run: PretrainingRun, scale: svg.Scale, y: float, colour: str) -> list[s
                 stroke=svg.PAPER,
             )
         )
-        models = f"{stage.members} × {stage.width}"
+        models = models_of(run, stage)
         labels = [models] if len(run.stages) == 1 else [f"stage {index}: {models}", models]
         fitting = [label for label in labels if svg.text_width(label) + 8 <= right - left]
         if fitting:

@@ -8,8 +8,9 @@ from mmrbdc.analysis.charts.accuracy import accuracy_chart
 from mmrbdc.analysis.charts.bars import AP_METRICS, ap_chart
 from mmrbdc.analysis.charts.budget import budget_chart
 from mmrbdc.analysis.charts.palette import group_colours
+from mmrbdc.analysis.charts.progression import progression_chart
 from mmrbdc.analysis.charts.recursion import recursion_chart
-from mmrbdc.analysis.charts.series import Series
+from mmrbdc.analysis.charts.series import Series, models_of
 from mmrbdc.analysis.compare.differing_images import Picture
 from mmrbdc.analysis.compare.findings import Findings
 from mmrbdc.analysis.compare.groups import METRICS, Group, families, shown_value
@@ -17,6 +18,7 @@ from mmrbdc.analysis.reading.rows import RANDOM, Comparison, Row
 from mmrbdc.analysis.reports import page
 from mmrbdc.analysis.reports.comparison_files import differences, runs_csv
 from mmrbdc.analysis.reports.detection_table import detection_tables
+from mmrbdc.analysis.reports.progressions import HEADING, growing, growth_words
 from mmrbdc.analysis.reports.table import (
     DIFFERENCE_HEADINGS,
     HEADINGS,
@@ -40,6 +42,12 @@ _FLOPS_NOTE = (
     "and one-off costs of a growth operator. A detector's fine-tuning is counted apart, on its own "
     "forward passes; layers that are frozen cost less."
 )
+_COUPLED = (
+    "Each square is one model's weight matrix, its side the model's width. Parents become the "
+    "coloured blocks on their child's diagonal. White blocks are zero when the models are coupled "
+    "and learn from then on; tinted ones have learned since."
+)
+_SPENT = "The bars are training FLOPs, cut where a stage ends."
 _RESULTS_NOTE = (
     "AP is COCO's, averaged over IoU 0.50 to 0.95 and times 100. Wall time is pretraining plus "
     "fine-tuning. top-1 marked val is what a backbone's file says of itself, on its validation "
@@ -86,23 +94,25 @@ def report_html(findings: Findings, pictures: Sequence[Picture] = ()) -> str:
         sections.append(_table_section(findings))
     plans = [stem for stem in figures if stem.startswith(("plan-", "budget-"))]
     if plans:
+        coupled = any(stem.startswith("plan-") for stem in plans)
         sections.append(
             page.section(
-                "The plan",
-                "Each square is one model's weight matrix, its side the model's width. Parents "
-                "become the coloured blocks on their child's diagonal. White blocks are zero when "
-                "the models are coupled and learn from then on; tinted ones have learned since.",
-                *_drawn(figures, plans, comparison),
+                "The plan", _COUPLED if coupled else _SPENT, *_drawn(figures, plans, comparison)
             )
         )
+    grown = [stem for stem in figures if stem.startswith("progression-")]
+    if grown:
+        words = growth_words(growing(comparison.pretrainings))
+        sections.append(page.section(HEADING, words, *_drawn(figures, grown, comparison)))
     curves = [stem for stem in figures if stem.startswith("accuracy-")]
     if curves:
         sections.append(
             page.section(
                 "Accuracy over training FLOPs",
                 "Validation accuracy while training. The horizontal axis counts what every model "
-                "of every stage has spent so far. Dotted verticals are junctions: narrow models "
-                "are coupled into wider ones, and the child is scored before its first step.",
+                "of every stage has spent so far. Dotted verticals are junctions: the models of a "
+                "stage are grown into the next one's, and each child is scored before its first "
+                "step.",
                 *_drawn(figures, curves, comparison),
                 *_junction_table(comparison.pretrainings),
             )
@@ -155,6 +165,8 @@ def _figures(findings: Findings) -> Figures:
         for one in series:
             if one.is_recursion:
                 figures[f"plan-{one.runs[0].name}"] = partial(recursion_chart, one.runs[0])
+            for grown in growing(one.runs):
+                figures[grown.stem] = partial(progression_chart, grown.runs[0], one.colour)
         if series:
             figures[f"budget-{family}"] = partial(budget_chart, series)
             figures[f"accuracy-{family}"] = partial(accuracy_chart, series)
@@ -185,6 +197,7 @@ def _drawn(figures: Figures, stems: Sequence[str], comparison: Comparison) -> li
     """Return figures in both layouts, headed by family or protocol where there are several."""
     names = {
         **{f"plan-{run.name}": run.name for run in comparison.pretrainings},
+        **{one.stem: one.heading for one in growing(comparison.pretrainings)},
         **{
             f"budget-{row.family}": f"{family_label(row.family)}: training FLOPs by stage"
             for row in comparison.rows
@@ -253,7 +266,7 @@ def _junction_table(runs: Sequence[PretrainingRun]) -> list[str]:
                 [
                     run.name,
                     "-" if run.seed is None else str(run.seed),
-                    f"{before.width} → {stage.width}",
+                    f"{models_of(run, before)} → {models_of(run, stage)}",
                     str(number),
                     ", ".join(f"{value:.1f}" for value in coupling.parents),
                     f"{coupling.ensemble:.1f}",
@@ -263,7 +276,7 @@ def _junction_table(runs: Sequence[PretrainingRun]) -> list[str]:
             ]
     if not rows:
         return []
-    headings = ("run", "seed", "width", "child", "parents, top-1 %", "their ensemble",
+    headings = ("run", "seed", "models", "child", "parents, top-1 %", "their ensemble",
                 "child before its first step")  # fmt: skip
     return [page.details("Every junction", page.table(headings, rows, text_columns=1))]
 

@@ -13,9 +13,11 @@ from rich.text import Text
 from mmrbdc.analysis.charts.bands import line_colours
 from mmrbdc.analysis.charts.budgets import budgets_chart
 from mmrbdc.analysis.charts.curves import curves_chart
+from mmrbdc.analysis.charts.progression import progression_chart
 from mmrbdc.analysis.charts.series import Series
 from mmrbdc.analysis.compare.groups import PairedDifference
 from mmrbdc.analysis.reports import page
+from mmrbdc.analysis.reports.progressions import HEADING, Growing, growing, growth_words
 from mmrbdc.analysis.reports.saving_report import savings_of, study_csv
 from mmrbdc.analysis.reports.study_notes import (
     JUNCTION,
@@ -71,6 +73,10 @@ def write_study_report(study: Study, ranking: Ranking, out: Path) -> list[Path]:
         "ranking.md": _markdown(study, ranking),
         "study.html": _html(study, ranking, figures),
         **{f"{name}.svg": draw(page.WIDE) for name, draw in figures.items()},
+        **{
+            f"{one.stem}.svg": progression_chart(one.runs[0], colour, page.WIDE)
+            for one, colour in _searching(study, ranking)
+        },
     }
     for name, content in written.items():
         write_text(out / name, content)
@@ -94,6 +100,16 @@ def _series(study: Study, ranking: Ranking) -> list[Series]:
         series.append(Series(variant.label, colour, variant.runs, dashes))
         uses[colour] += 1
     return series
+
+
+def _searching(study: Study, ranking: Ranking) -> list[tuple[Growing, str]]:
+    """What rows that search have found, each with its colour."""
+    return [
+        (one, series.colour)
+        for series in _series(study, ranking)
+        if series.runs[0].searches
+        for one in growing(series.runs)
+    ]
 
 
 def _rows(ranking: Ranking) -> list[list[str]]:
@@ -162,6 +178,14 @@ def _html(study: Study, ranking: Ranking, figures: Mapping) -> str:
     for name, draw in figures.items():
         drawing = page.figure(draw(page.WIDE), draw(page.NARROW))
         sections.append(page.section(*words[name], drawing))
+    if found := _searching(study, ranking):
+        content = []
+        for one, colour in found:
+            draw = partial(progression_chart, one.runs[0], colour)
+            drawing = page.figure(draw(page.WIDE), draw(page.NARROW))
+            content += [page.subheading(one.heading), drawing]
+        told = growth_words([one for one, _ in found])
+        sections.append(page.section(HEADING, told, *content))
     best = ranking.places[0].variant.label if ranking.places else "nothing"
     compared = ", ".join(name for name, _ in known)
     subtitle = f"Highest mean accuracy here: {best}{_doubt(ranking)}. Compared: {compared}."

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from mmrbdc.analysis import analyse, collect, report_html, write_report
+from tests.analysis.growing_dirs import GROWING, write_growing
 from tests.analysis.run_dirs import edit_json, write_demo, write_detector, write_pretraining
 
 
@@ -130,3 +131,20 @@ def test_it_does_not_show_a_run_twice_that_two_detectors_share(tmp_path):
     assert len(findings.comparison.rows) == 2
     text = " ".join(parsed(report_html(findings)).itertext())
     assert "RBDC, x" in text and "RBDC, y" in text and "12.3" in text
+
+
+def test_depth_and_image_size_are_drawn_where_they_grow(tmp_path):
+    write_growing(tmp_path / "a", name="a", method="autoprog")
+    write_growing(tmp_path / "b", name="b", method="progressive", stages=GROWING)
+    write_pretraining(tmp_path / "c", name="c", method="scratch", stages=((1, 96, 40.0, 7e12),))
+    findings = analyse(collect([tmp_path]))
+    root = parsed(report_html(findings))
+    headings = [node.text for node in root.iter("h2")]
+    assert headings[1:4] == ["The plan", "Depth and image size", "Accuracy over training FLOPs"]
+    text = " ".join(root.itertext())
+    assert "AutoProg: a" in text and "progressive: b" in text and "search 2: 2 sub-nets" in text
+    assert "weight matrix" not in text and "search → 3 blocks, 16 px" in text
+    write_report(findings, tmp_path / "out")
+    figures = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
+    assert {"progression-autoprog-a", "progression-progressive-b"} <= figures
+    assert not {name for name in figures if name.startswith("plan-")}

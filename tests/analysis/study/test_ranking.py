@@ -9,8 +9,9 @@ from rich.console import Console
 from mmrbdc.analysis.reports.study_page import ranking_table, write_study_report
 from mmrbdc.analysis.study.ranking import rank
 from mmrbdc.analysis.study.variants import read_study
+from tests.analysis.growing_dirs import GROWING, SEARCHING, write_growing
 from tests.analysis.run_dirs import edit_json
-from tests.analysis.study_dirs import REFERENCE, write_run
+from tests.analysis.study_dirs import REFERENCE, complete, write_run
 
 TOP1 = {"rbdc": 60.0, "rbdc-1step": 70.0, "scratch": 50.0, "net2net": 65.0}
 
@@ -99,3 +100,24 @@ def test_what_the_rows_do_not_say_is_told(study, planned, tmp_path):
         # Three to RBDC, three to scratch, of which RBDC against scratch is one and the same.
         assert "for the 5 comparisons" in text and "below 0.01, which 3 seeds cannot" in text
         assert "With 3 seeds it cannot be below 0.25" in text
+
+
+def test_what_searches_found_is_drawn(study, planned, tmp_path):
+    """Of rows that search only; seeds that found otherwise apart."""
+    rows = {"autoprog": SEARCHING, "progressive": GROWING}
+    for method, stages in rows.items():
+        planned[method] = [tmp_path / f"{method}{seed}" for seed in range(3)]
+        for seed, path in enumerate(planned[method]):
+            own = [list(stage) for stage in stages]
+            own[-1][2] = REFERENCE - sum(stage[2] for stage in own[:-1])
+            if seed == 2 and method == "autoprog":
+                own[3][1] = 24
+            write_growing(path, name=method, method=method, stages=own, seed=seed)
+            complete(path)
+    study = read_study([tmp_path])
+    write_study_report(study, rank(study, 1.0, planned), tmp_path / "out")
+    text = (tmp_path / "out" / "study.html").read_text()
+    assert "Depth and image size" in text and "search 1: 9 sub-nets" in text
+    assert "AutoProg: autoprog, seeds 0, 1" in text and "AutoProg: autoprog, seed 2" in text
+    drawn = {path.name for path in (tmp_path / "out").glob("progression-*")}
+    assert drawn == {"progression-autoprog-autoprog.svg", "progression-autoprog-autoprog-2.svg"}
