@@ -323,8 +323,12 @@ def test_autoprog_killed_once(tiny, autoprog, killer, tmp_path, moment):
 
 
 def test_what_is_compared_of_autoprog(autoprog):
-    """What searches chose, averages, and weights."""
+    """What searches chose, averages, and weights, all of which the last stage has changed."""
     found = files(autoprog[1])
+    final, begun = found["deit-micro_digits.pth"], found["stage4_1x96/grown/0/child.pth"]
+    assert len(differing(final, begun)) == len(final)
+    trained, average = (found[f"stage1_1x96/{kind}/0.pth"] for kind in ("members", "average"))
+    assert len(differing(trained, average)) == len(trained)
     for name in ("stage0_search_1x96", "stage2_search_1x96"):
         assert {f"{name}/{one}" for one in ("search.json", "average/0.pth")} <= found.keys()
         assert len(found[f"{name}/search.json"]["evaluations"][0]) == 3
