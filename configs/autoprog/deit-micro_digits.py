@@ -1,7 +1,8 @@
 """A micro DeiT on handwritten digits by AutoProg: 2 to 4 blocks, 16 to 32 px, two searches.
 
 As many training FLOPs as configs/baselines/deit-micro_scratch_digits.py, searches and judging
-counted.
+counted: the last stage takes what the others leave. Two batches judge, since those of ImageNet's size
+would take a good part of so short a run.
 
 Data: data/digits, made by `python tools/make_demo_data.py`.
 Expected: not run yet.

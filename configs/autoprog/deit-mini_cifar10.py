@@ -1,6 +1,8 @@
 """A mini DeiT on CIFAR-10 by AutoProg: 2 to 4 blocks, 16 to 32 px, in three stages with two searches.
 
-As many training FLOPs as configs/baselines/deit-mini_scratch_cifar10.py, searches and judging counted.
+As many training FLOPs as configs/baselines/deit-mini_scratch_cifar10.py, searches and judging counted:
+the last stage takes what the others leave. Four batches judge, since the published 50 would take a good
+part of so short a run.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
 Expected: not run yet.

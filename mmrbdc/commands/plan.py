@@ -2,15 +2,22 @@
 
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
+mmrbdc plan configs/autoprog/deit-s_in1k.py --budget 0.5
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmrbdc.commands.arguments import CommandParser, add_config_options
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from mmrbdc.plan import Plan
 
 DEFAULT_RATIO = 1.5  # plan.solve's; written out, since that imports torch, and --help should not
 
@@ -22,7 +29,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--budget",
         type=float,
-        help="solve for the stages' epochs that spend this share of training from scratch",
+        help="plan lengths that spend this share of training from scratch",
     )
     parser.add_argument(
         "--ratio",
@@ -48,9 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.configs.cfg_options import merge_options
     from mmrbdc.engine.configs.loading import load_config, refuse_study
     from mmrbdc.engine.cost.plan_inputs import plan_inputs
-    from mmrbdc.methods import parse_protocol
+    from mmrbdc.methods import parse_protocol, settled
     from mmrbdc.plan import PlanError, make_plan, ratio_words, solve_lengths, with_epochs
-    from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, stage_lines
+    from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, progression_lines, stage_lines
+    from mmrbdc.plan.values import plain
     from mmrbdc.terminal import console, shown
 
     if args.ratio is not None and args.budget is None:
@@ -60,33 +68,83 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
     check_settings(cfg)
+    solved: dict[str, Any] = {}
+    if args.budget is not None and _makes_stages(cfg):
+        if args.ratio is not None:
+            raise PlanError(
+                f"--ratio {ratio_words(args.ratio)} is given, but method {cfg.protocol.method!r} "
+                "makes its own stages, whose lengths follow from the budget; leave --ratio out"
+            )
+        settings = _with_budget(plain(cfg.protocol), args.budget)
+        cfg.protocol.progression = settings
+        solved = {"budget": args.budget, "progression": settings}
     protocol = parse_protocol(cfg, name=Path(args.config).stem)
     check_target(cfg, protocol)
-    inputs = plan_inputs(cfg, protocol, samples=args.samples, options=cfg.get("cfg_options"))
-    solved = {}
-    if args.budget is not None:
+    options = cfg.get("cfg_options")
+    inputs = plan_inputs(cfg, protocol, samples=args.samples, options=options)
+    if args.budget is not None and not solved:
         ratio = DEFAULT_RATIO if args.ratio is None else args.ratio
         epochs = solve_lengths(protocol, **inputs, budget=args.budget, ratio=ratio)
         protocol = with_epochs(protocol, epochs)
         solved = {"budget": args.budget, "ratio": ratio, "epochs": epochs}
     plan = make_plan(protocol, **inputs)
+    least = None
+    if (smallest := settled(protocol, {}, largest=False)) != protocol:
+        least_inputs = plan_inputs(cfg, smallest, samples=args.samples, options=options)
+        least = make_plan(smallest, **least_inputs)
 
     if args.json:
-        print(json.dumps({**plan.to_dict(), **({"solved": solved} if solved else {})}, indent=2))
+        found = {**plan.to_dict(), **({"solved": solved} if solved else {})}
+        if least is not None:
+            found["range"] = {"largest": _end(plan), "smallest": _end(least)}
+        print(json.dumps(found, indent=2))
         return
     screen = console(WIDTH)
     screen.print(shown(protocol.name), style="bold", end="")
     screen.print(f"  {protocol.method}, {protocol.family}")
-    screen.print(plan_table(plan))
-    for line in plan_notes(plan):
+    screen.print(plan_table(plan, least))
+    for line in plan_notes(plan, least):
         screen.print(line)
-    if solved:
+    if "progression" in solved:
+        screen.print(
+            f"\nPlanned for {args.budget:.4g} of the reference; paste into the config's protocol:"
+        )
+        for line in progression_lines(solved["progression"]):
+            screen.print(line)
+    elif solved:
         screen.print(
             f"\nSolved for {args.budget:.4g} of the reference at ratio {ratio_words(ratio)}"
             f"{' (the default)' if args.ratio is None else ''}; paste into the config:"
         )
         for line in stage_lines(protocol):
             screen.print(line)
+
+
+def _makes_stages(cfg: "Config") -> bool:
+    """Whether the protocol's method makes its own stages; what is wrong with it is told later."""
+    from mmrbdc.methods import find_method
+
+    protocol = cfg.get("protocol")
+    if not isinstance(protocol, dict) or not isinstance(protocol.get("progression", {}), dict):
+        return False
+    method = find_method(protocol.get("method", ""))
+    return method is not None and method.makes_stages
+
+
+def _with_budget(protocol: Mapping[str, Any], budget: float) -> dict[str, Any]:
+    """What a protocol's ``progression`` says, with another budget."""
+    settings = dict(protocol.get("progression", {}), budget=budget)
+    return settings | ({"lengths": "budget"} if "lengths" in settings else {})
+
+
+def _end(plan: "Plan") -> dict[str, Any]:
+    """What searches decide of a plan."""
+    last = plan.rows[-1]
+    return {
+        "total_flops": plan.total_flops,
+        "share": plan.share,
+        "last_stage": {"name": last.name, "epochs": last.epochs, "iters": last.iters},
+    }
 
 
 def _ratio(text: str) -> float | list[float]:

@@ -130,7 +130,11 @@ class Plan:
 
     @property
     def least_flops(self) -> int:
-        """The total without the stages that may be left out."""
+        """The total without the stages that may be left out; all of it where the method makes its
+        stages, since the others change with what is left out.
+        """
+        if self.protocol.progression is not None:
+            return self.total_flops
         return sum(row.flops for row in self.rows if not row.may_skip and not row.skipped)
 
     def part_of(self, stage: int) -> SchedulePart | None:

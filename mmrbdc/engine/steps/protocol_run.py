@@ -45,6 +45,7 @@ class ProtocolRun:
         self.name = Path(cfg.filename).stem if cfg.filename else self.work_dir.name
         self.resume = bool(cfg.get("resume"))
         self.protocol = self._parsed = parse_protocol(cfg, name=self.name)
+        self._smallest = settled(self._parsed, {}, largest=False)
         check_staged(cfg, self.protocol)
         self.seed = cfg.get("randomness", {}).get("seed") or 0
 
@@ -64,6 +65,13 @@ class ProtocolRun:
         """The plan with the numbers of the data set and the processes that are really there."""
         return plan_on_data(self.cfg, self.protocol, self._samples)
 
+    @property
+    def least_plan(self) -> Plan | None:
+        """The plan if all searches to come find their smallest; ``None`` if all is decided."""
+        if self._smallest == self.protocol:
+            return None
+        return plan_on_data(self.cfg, self._smallest, self._samples)
+
     @cached_property
     def _samples(self) -> int:
         return samples_on_data(self.cfg)
@@ -75,10 +83,10 @@ class ProtocolRun:
 
     def settle(self, outcomes: Mapping[Step, Outcome]) -> bool:
         """Let what was found on the way decide the stages to come; whether anything changes."""
-        protocol = settled(self._parsed, outcomes)
-        if protocol == self.protocol:
+        ends = [settled(self._parsed, outcomes, largest=largest) for largest in (True, False)]
+        if ends == [self.protocol, self._smallest]:
             return False
-        self.protocol = protocol
+        self.protocol, self._smallest = ends
         for derived in ("plan", "stages"):
             self.__dict__.pop(derived, None)
         return True

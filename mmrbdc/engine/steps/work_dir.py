@@ -46,7 +46,7 @@ def begin(run: ProtocolRun, stage: int | None, members: Sequence[int] | None) ->
     check_part(run.protocol, run.stages, stage, members)
     as_main_says(lambda: lock_folder(run.work_dir, shared=members is not None))
     enter_work_dir(run, part=stage is not None)
-    for line in [*plan_lines(run.plan), *list_by_rules(copy.deepcopy(run.cfg))]:
+    for line in [*plan_lines(run.plan, run.least_plan), *list_by_rules(copy.deepcopy(run.cfg))]:
         run.logger.info(line)
     samples, declared = run.plan.feed.samples, run.protocol.train_samples
     for line in [
@@ -99,7 +99,7 @@ def note_plan(run: ProtocolRun) -> None:
     if is_main_process():
         fields = read_record(path, WRITTEN_BY).fields
         write_json(path, {**fields, **run.plan.to_dict()})
-    for line in plan_lines(run.plan):
+    for line in plan_lines(run.plan, run.least_plan):
         run.logger.info(line)
     barrier()
 

@@ -359,3 +359,10 @@ def test_outcomes_settle_the_stages(images, tmp_path):
     assert [s.img_size for s in small.stages] == [16, 8, 16, 16, 16]
     assert small.stages[2].search.current == 2
     assert settled(parsed, {}) == parsed
+
+
+def test_the_log_has_the_range_until_all_is_found(done):
+    log = folder(done, "protocol.log").read_text()
+    before, after = log.split(f"stage 3 of 5: {SEARCHED[1]}")
+    assert "9 sub-nets" in before and "  always the smallest: stage4_1x16 has " in before
+    assert "An epoch: " in after and "always the smallest" not in after
