@@ -12,9 +12,10 @@ from mmengine.config import Config
 from mmrbdc.engine.configs.stage_view import stage_config
 from mmrbdc.engine.cost.plan_inputs import plan_inputs
 from mmrbdc.engine.search import judge
+from mmrbdc.engine.steps.protocol_run import ProtocolRun
 from mmrbdc.growth.parents.depth import block_sources, kept_blocks, new_blocks
 from mmrbdc.methods import parse_protocol, settled
-from mmrbdc.plan import Outcome, PlanError, Train, make_plan
+from mmrbdc.plan import Outcome, PlanError, Train, make_plan, plan_lines
 from mmrbdc.registry import MODELS, RUNNERS
 from mmrbdc.runs.errors import AnalysisError
 from mmrbdc.runs.pretraining import PretrainingRun
@@ -361,8 +362,20 @@ def test_outcomes_settle_the_stages(images, tmp_path):
     assert settled(parsed, {}) == parsed
 
 
-def test_the_log_has_the_range_until_all_is_found(done):
-    log = folder(done, "protocol.log").read_text()
-    before, after = log.split(f"stage 3 of 5: {SEARCHED[1]}")
-    assert "9 sub-nets" in before and "  always the smallest: stage4_1x16 has " in before
-    assert "An epoch: " in after and "always the smallest" not in after
+def test_a_run_tells_the_range_until_all_is_found(done):
+    """Also where a search finds what the plan had taken it to find."""
+    found = {}
+    one = ProtocolRun(copy.deepcopy(done))
+    assert any("always the smallest: stage4_1x16" in line for line in told(one))
+    for step, chosen in ((Train(0, (0,)), SubNet(2, 8)), (Train(2, (0,)), SubNet(4, 8))):
+        assert one.least_plan is not None
+        found[step] = Outcome(chosen=chosen)
+        assert one.settle(found) and not one.settle(found)
+    assert one.least_plan is None and not any("always" in line for line in told(one))
+    whole = ProtocolRun(copy.deepcopy(done))
+    assert whole.settle({Train(0, (0,)): Outcome(chosen=SubNet(4, 16))})
+    assert whole.least_plan is None
+
+
+def told(one):
+    return plan_lines(one.plan, one.least_plan)
