@@ -1,7 +1,7 @@
 """Runs of one study: the same target and data, at several budgets, ratios and seeds."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -193,9 +193,7 @@ def _variants(runs: Sequence[PretrainingRun], reference_flops: float | str) -> l
     for run in runs:
         stages = tuple((stage.members, stage.width, stage.epochs) for stage in run.stages)
         if run.searches:  # which end with other stages for other seeds
-            stages = (
-                (1, run.stages[-1].width, round(run.train_flops / float(reference_flops), 2)),
-            )
+            stages = _of_one_budget(run, gathered)
         seeds = gathered.setdefault((run.method, run.name, stages), {})
         if run.seed in seeds:
             raise AnalysisError(
@@ -217,6 +215,16 @@ def _variants(runs: Sequence[PretrainingRun], reference_flops: float | str) -> l
     return sorted(
         found, key=lambda v: (*method_order(v.method), v.label, round(v.share, 2), v.ratio or 0.0)
     )
+
+
+def _of_one_budget(
+    run: PretrainingRun, gathered: Mapping[tuple, Mapping[int | None, PretrainingRun]]
+) -> tuple[tuple[int, int, float], ...]:
+    """What stands for the stages of runs that search: the FLOPs of the first at their budget."""
+    for method, name, stages in gathered:
+        if (method, name) == (run.method, run.name) and same_flops(stages[0][2], run.train_flops):
+            return stages
+    return ((1, run.stages[-1].width, run.train_flops),)
 
 
 def _mean(values: Iterable[float]) -> float:
