@@ -5,8 +5,8 @@ counted: the last stage takes what the others leave. Two batches judge, since th
 would take a good part of so short a run.
 
 Data: data/digits, made by `python tools/make_demo_data.py`.
-Expected: not run yet.
-Hardware: 2 CPU cores, about 4 minutes.
+Expected: test top-1 93.2 ± 1.6 % (92.4, 95.0 and 92.2, seeds 0 to 2), where scratch has 94.8 ± 2.7: level.
+Hardware: 2 CPU cores, 1 to 4 minutes.
 
     python tools/train.py configs/autoprog/deit-micro_digits.py
 """

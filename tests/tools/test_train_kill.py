@@ -257,6 +257,7 @@ def incubation(tiny):
     return arguments, unbroken
 
 
+@pytest.mark.slow
 def test_deep_incubation_killed_in_every_step(tiny, incubation, killer, tmp_path):
     """One run, killed in every step in turn."""
     make, unbroken = incubation
@@ -298,6 +299,7 @@ def autoprog(tiny):
     return arguments, unbroken
 
 
+@pytest.mark.slow
 def test_autoprog_killed_in_every_step(tiny, autoprog, killer, tmp_path):
     """One run, killed in every step in turn."""
     make, unbroken = autoprog
