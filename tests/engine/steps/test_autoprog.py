@@ -164,7 +164,10 @@ def test_a_fresh_supernet_repeats_the_blocks_of_the_smallest(done):
     assert differing(block(state, 0), block(state, 2))
 
 
-@pytest.mark.parametrize("stage", [0, 2, 4])
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param(0, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)],
+)
 def test_resumed_from_the_middle_it_ends_the_same(images, tmp_path, done, stage):
     cfg = copy.deepcopy(done)
     cfg.work_dir = str(tmp_path / "tiny")
@@ -192,7 +195,14 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("times, again", [(1, 0), (2, 1), (3, 0)])
+@pytest.mark.parametrize(
+    "times, again",
+    [
+        pytest.param(1, 0, marks=pytest.mark.slow),
+        pytest.param(2, 1, marks=pytest.mark.slow),
+        (3, 0),
+    ],
+)
 def test_killed_while_it_judges_it_ends_the_same(images, tmp_path, done, monkeypatch, times, again):
     """Saved in every iteration; what a checkpoint has seen is not judged again."""
     cfg = copy.deepcopy(done)
