@@ -16,39 +16,18 @@ Hardware: 2 CPU cores, about two hours.
 """
 
 _base_ = "./cifar10_deit.py"
-searching = dict(stages=3, scale=0.5, multiple=8, search_epochs=0.1, batches=4)
+searching = dict(progression=dict(_base_.grid, search_epochs=0.1, batches=4))
+narrow_24px = [dict(members=n, width=f"1/{n}", img_size=24) for n in (4, 2)]
 study = dict(
     options={"protocol.reference_epochs": 1.6},
     methods={
         "_delete_": True,
         "scratch": {},
-        "rbdc": dict(stages=[(4, "1/4"), (2, "1/2"), (1, 1)]),
-        "rbdc-24px": dict(
-            method="rbdc",
-            stages=[
-                dict(members=4, width="1/4", img_size=24),
-                dict(members=2, width="1/2", img_size=24),
-                (1, 1),
-            ],
-        ),
-        "deep-incubation": dict(
-            stages=[
-                dict(members=1, width=1, depth="1/2"),
-                dict(members=2, width=1, depth="3/4"),
-                dict(members=1, width=1, warmup=0),
-            ],
-            ratio=[3, 1, 1],
-        ),
-        "autoprog": dict(protocol=dict(progression=searching)),
-        "autoprog-manual": dict(
-            protocol=dict(progression=dict(stages=3, scale=0.5, multiple=8)),
-        ),
-        "progressive": dict(
-            stages=[
-                dict(members=1, width=1, img_size=16),
-                dict(members=1, width=1, img_size=24),
-                (1, 1),
-            ],
-        ),
+        "rbdc": dict(stages=_base_.coupled),
+        "rbdc-24px": dict(method="rbdc", stages=[*narrow_24px, (1, 1)]),
+        "deep-incubation": dict(stages=_base_.incubated, ratio=[3, 1, 1]),
+        "autoprog": dict(protocol=searching),
+        "autoprog-manual": dict(protocol=dict(progression=_base_.grid)),
+        "progressive": dict(stages=_base_.growing_images),
     },
 )

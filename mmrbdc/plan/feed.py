@@ -41,6 +41,16 @@ class Feed:
         """Iterations in ``epochs`` epochs; the last epoch may be a partial one."""
         return max(1, round(epochs * self.iters_per_epoch))
 
+    def iters_within(self, samples: float) -> int:
+        """The most iterations that process no more than so many samples; 0 for less than one."""
+        per_epoch = self.samples_in(self.iters_per_epoch)
+        epochs, rest = divmod(max(0, math.floor(samples)), per_epoch)
+        return epochs * self.iters_per_epoch + rest // self.batch_size
+
+    def samples_of(self, batches: int) -> int:
+        """Samples of so many batches of one epoch; all of it where it has fewer."""
+        return min(batches * self.batch_size, self.samples)
+
     def samples_in(self, iters: int) -> int:
         """Samples really processed in ``iters`` iterations."""
         full, rest = divmod(iters, self.iters_per_epoch)

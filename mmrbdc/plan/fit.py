@@ -81,7 +81,7 @@ def _searching(
     count = progression.stages
     judging = (count - 1) * _most_judging(progression, feed, reference)
     dearest = reference.train_flops_per_sample
-    iters = _affordable((limit - judging) / count, dearest, feed)
+    iters = feed.iters_within((limit - judging) / count // dearest)
     search = feed.iters(progression.search_epochs)
     if iters <= search:
         raise PlanError(
@@ -96,7 +96,7 @@ def _searching(
         for stage, model in zip(stages[:-1], models[:-1], strict=True)
         if not stage.skipped
     )
-    last = _affordable(limit - spent, models[-1].train_flops_per_sample, feed)
+    last = feed.iters_within((limit - spent) // models[-1].train_flops_per_sample)
     stages = (*stages[:-1], replace(stages[-1], iters=last))
     return _noted(protocol, stages, limit, iters * count)
 
@@ -134,19 +134,7 @@ def _noted(
     return replace(protocol, stages=stages, limit=limit, average=average)
 
 
-def _affordable(flops: float, price: int, feed: Feed) -> int:
-    """Iterations of one member that FLOPs pay for."""
-    low, high = 0, 1
-    while price * feed.samples_in(high) <= flops:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        affordable = price * feed.samples_in(middle) <= flops
-        low, high = (middle, high) if affordable else (low, middle)
-    return low
-
-
 def _most_judging(progression: Progression, feed: Feed, reference: StageModel) -> int:
     """What judging could take at most in one stage: nine candidates, each as dear as the target."""
-    images = min(progression.batches * feed.batch_size, feed.samples)
+    images = feed.samples_of(progression.batches)
     return 9 * progression.evaluations * images * reference.forward_flops

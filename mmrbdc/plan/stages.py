@@ -68,6 +68,11 @@ class Stage:
     skipped: bool = False
     ramp: Ramp | None = None
 
+    @property
+    def resized_to(self) -> int | None:
+        """Pixels to which the preprocessor resizes its images; ``None`` where it leaves them."""
+        return self.img_size if self.resize == "preprocessor" else None
+
 
 @dataclass(frozen=True)
 class Protocol:

@@ -140,13 +140,13 @@ def share(stage: int, stages: int, scale: float) -> float:
     return scale + (1 - scale) * (stage / (stages - 1))
 
 
-def magnitude(full: int, stage: int, stages: int, scale: float) -> int:
-    """A stage's magnitude of RandAugment, rounded half to even: 4, 6, 7, 9 for 9 from 0.5.
+def magnitude(full: float, share: float) -> int:
+    """A share of RandAugment's magnitude, rounded half to even: 4, 6, 7, 9 for 9 from 0.5.
 
-    The third is 7 as in the released code: ``share`` lies a rounding error below 5/6, so that the
-    product is just below 7.5.
+    The third is 7 as in the released code: :func:`share` lies a rounding error below 5/6, so that
+    the product is just below 7.5.
     """
-    return round(full * share(stage, stages, scale))
+    return round(full * share)
 
 
 def check_whole(value: object, what: str) -> None:

@@ -54,7 +54,7 @@ def test_schedules(case):
     assert begins(epochs, stages) == starts
     assert even_sizes(224, stages, scale, 32) == sizes
     assert even_depths(full, stages, scale) == depths
-    assert tuple(magnitude(9, i, stages, 0.5) for i in range(stages)) == magnitudes
+    assert tuple(magnitude(9, share(i, stages, 0.5)) for i in range(stages)) == magnitudes
     assert [share(i, stages, 0.0) for i in range(stages)] == pytest.approx(ramp, rel=1e-12)
 
 

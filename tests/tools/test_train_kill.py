@@ -244,6 +244,16 @@ def test_a_resnet_killed_again_and_again(tiny, killer, tmp_path):
     assert_same_run(tmp_path / "killed", tmp_path / "unbroken")
 
 
+def kill_and_compare(tiny, protocol, killer, tmp_path, moments):
+    """Kill a run at each of some moments, and let it end like an undisturbed one."""
+    make, unbroken = protocol
+    arguments = make(tmp_path / "killed", "--resume")
+    for moment in moments:
+        killer(moment, arguments)
+    tiny.fork(TRAIN, *arguments)
+    assert_same_run(tmp_path / "killed", unbroken)
+
+
 @pytest.fixture(scope="module")
 def incubation(tiny):
     """Arguments of a protocol of Deep Incubation, and the work dir of an undisturbed one."""
@@ -260,12 +270,7 @@ def incubation(tiny):
 @pytest.mark.slow
 def test_deep_incubation_killed_in_every_step(tiny, incubation, killer, tmp_path):
     """One run, killed in every step in turn."""
-    make, unbroken = incubation
-    arguments = make(tmp_path / "killed", "--resume")
-    for moment in IN_EVERY_STEP.values():
-        killer(moment, arguments)
-    tiny.fork(TRAIN, *arguments)
-    assert_same_run(tmp_path / "killed", unbroken)
+    kill_and_compare(tiny, incubation, killer, tmp_path, IN_EVERY_STEP.values())
 
 
 @pytest.mark.slow
@@ -273,11 +278,7 @@ def test_deep_incubation_killed_in_every_step(tiny, incubation, killer, tmp_path
     "moment", [*IN_EVERY_STEP.values(), *AT_THE_EDGES.values()], ids=[*IN_EVERY_STEP, *AT_THE_EDGES]
 )
 def test_deep_incubation_killed_once(tiny, incubation, killer, tmp_path, moment):
-    make, unbroken = incubation
-    arguments = make(tmp_path / "killed", "--resume")
-    killer(moment, arguments)
-    tiny.fork(TRAIN, *arguments)
-    assert_same_run(tmp_path / "killed", unbroken)
+    kill_and_compare(tiny, incubation, killer, tmp_path, [moment])
 
 
 @pytest.fixture(scope="module")
@@ -302,12 +303,7 @@ def autoprog(tiny):
 @pytest.mark.slow
 def test_autoprog_killed_in_every_step(tiny, autoprog, killer, tmp_path):
     """One run, killed in every step in turn."""
-    make, unbroken = autoprog
-    arguments = make(tmp_path / "killed", "--resume")
-    for moment in AUTOPROG_STEPS.values():
-        killer(moment, arguments)
-    tiny.fork(TRAIN, *arguments)
-    assert_same_run(tmp_path / "killed", unbroken)
+    kill_and_compare(tiny, autoprog, killer, tmp_path, AUTOPROG_STEPS.values())
 
 
 @pytest.mark.slow
@@ -317,13 +313,10 @@ def test_autoprog_killed_in_every_step(tiny, autoprog, killer, tmp_path):
     ids=[*AUTOPROG_STEPS, *AUTOPROG_EDGES],
 )
 def test_autoprog_killed_once(tiny, autoprog, killer, tmp_path, moment):
-    make, unbroken = autoprog
-    arguments = make(tmp_path / "killed", "--resume")
-    killer(moment, arguments)
-    tiny.fork(TRAIN, *arguments)
-    assert_same_run(tmp_path / "killed", unbroken)
+    kill_and_compare(tiny, autoprog, killer, tmp_path, [moment])
 
 
+@pytest.mark.slow
 def test_what_is_compared_of_autoprog(autoprog):
     """What searches chose, averages, and weights, all of which the last stage has changed."""
     found = files(autoprog[1])

@@ -75,11 +75,11 @@ def run_config(
     )
     if image_size is not None:
         cfg.model.image_size = image_size
-    layout = architecture_from_config(config.model).layout()
     if frozen:
+        layout = architecture_from_config(config.model).layout()
         cfg.model.frozen = [layout.names_in(frozen[index]) for index in indices]
     if search is not None:
-        be_supernet(cfg, search, layout, seed)
+        be_supernet(cfg, search, architecture_from_config(config.model).layout(), seed)
     if average is not None:
         cfg.moving_average = dict(decay=average)
     data_seed = derive_seed("data", seed, stage_index)

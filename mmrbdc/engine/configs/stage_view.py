@@ -55,7 +55,7 @@ def stage_config(cfg: Config, stage: Stage, options: Mapping[str, Any] | None = 
     check_train_cfg(config.get("train_cfg") or {})
     member = architecture_from_config(config.model).scaled(stage.width)
     member = member.at_inner(stage.inner).at_depth(stage.depth)
-    if stage.img_size is not None and stage.resize == "pipeline":
+    if stage.img_size is not None and stage.resized_to is None:
         member = member.at_image_size(stage.img_size)
         (height, width), target = input_size(config), input_size(cfg)
         if (height, width) != target:
@@ -77,6 +77,5 @@ def stage_image_size(config: Config, stage: Stage) -> tuple[int, int]:
         config: as :func:`stage_config` returns it.
         stage: whose image size may be made by the preprocessor, behind the pipeline.
     """
-    if stage.img_size is not None and stage.resize == "preprocessor":
-        return stage.img_size, stage.img_size
-    return input_size(config)
+    size = stage.resized_to
+    return input_size(config) if size is None else (size, size)

@@ -117,7 +117,7 @@ def _supernet(model: StageModel, cfg: Config, stage: Stage, feed: Feed, seed: in
         figures = (drawn.train_flops_per_sample,)
         if not changes or changes[-1][1] != figures:
             changes.append((iteration, figures))
-    images = min(search.batches * feed.batch_size, feed.samples)
+    images = feed.samples_of(search.batches)
     evaluations = len(search.points(iters, feed.iters_per_epoch))
     return replace(
         model,

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -180,16 +181,21 @@ class JudgeHook(Hook):
                 spent.append(time.perf_counter() - begun)
         return sum(spent[1:]) / len(batches)
 
-    def _batches(self, siblings: Supernet) -> Iterator[Any]:
-        """This process's share of the images, the same every time, normalised."""
-        run = ordinary_config(self.config)
-        dataset, loader = build_dataset(plain_training_set(run)), run.train_dataloader
+    @cached_property
+    def _share(self) -> Subset:
+        """This process's share of the images; listing a data set once takes long enough."""
+        dataset = build_dataset(plain_training_set(ordinary_config(self.config)))
         generator = torch.Generator().manual_seed(self.seed)
         orders = (torch.randperm(len(dataset), generator=generator) for _ in itertools.count())
         order = itertools.chain.from_iterable(one.tolist() for one in orders)
         chosen = list(itertools.islice(order, self.images))[get_rank() :: get_world_size()]
+        return Subset(dataset, chosen)
+
+    def _batches(self, siblings: Supernet) -> Iterator[Any]:
+        """The images, the same every time, normalised."""
+        loader = self.config.train_dataloader
         batches = DataLoader(
-            Subset(dataset, chosen),
+            self._share,
             batch_size=loader.batch_size,
             num_workers=loader.get("num_workers", 0),
             collate_fn=pseudo_collate,

@@ -139,7 +139,7 @@ def stage_parts(protocol: Protocol, plan: Plan, index: int) -> dict[str, Any]:
     return dict(
         frozen=stage.frozen,
         part=plan.part_of(index),
-        image_size=stage.img_size if stage.resize == "preprocessor" else None,
+        image_size=stage.resized_to,
         search=stage.search,
         average=None if last else protocol.average,
     )

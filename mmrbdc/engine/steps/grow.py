@@ -107,7 +107,8 @@ class GrowStep(RunnableStep[Grow]):
         with.
         """
         progression = self.protocol_run.protocol.progression
-        if progression is None or get_operator(self.spec.operator).parents == "deeper":
+        assert progression is not None  # or nobody would keep an average
+        if get_operator(self.spec.operator).parents == "deeper":
             return grown
         layout, parent = self.setup.architecture.layout(), grown.parents[0].architecture
         assert parent is not None

@@ -81,17 +81,17 @@ class StagedRunner:
         )
 
     def _run_steps(self, stage: int | None, members: Sequence[int] | None) -> None:
-        method = get_method(self.protocol_run.protocol.method)
         run, outcomes = self.protocol_run, dict[Step, Outcome]()
+        method = get_method(run.protocol.method)
         while (step := method.next_step(run.protocol.stages, outcomes)) is not None:
             if stage is not None and (step.stage > stage or isinstance(step, Publish)):
                 return
-            whole = make_step(self.protocol_run, step, outcomes)
+            whole = make_step(run, step, outcomes)
             part = step if stage is None else part_of(step, stage, members)
             if part == step:
                 self._run_unless_done(whole)
             elif part is not None:
-                self._run_unless_done(make_step(self.protocol_run, part, outcomes))
+                self._run_unless_done(make_step(run, part, outcomes))
             elif stage is not None:
                 check_before(step, whole.setup, stage)
             outcomes[step] = as_main_says(whole.outcome)

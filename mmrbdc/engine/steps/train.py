@@ -53,8 +53,6 @@ class TrainStep(RunnableStep[Train]):
 
     def done(self) -> bool:
         """Whether all members are finished, their curves collected, and a search has chosen."""
-        if self._search is not None and not is_searched(self.setup.folder):
-            return False
         return not self._missing() and not self._uncollected()
 
     def outcome(self) -> Outcome:
@@ -149,7 +147,7 @@ class TrainStep(RunnableStep[Train]):
             prices=setup.row.candidate_flops,
             flops=setup.row.judging_flops // len(points),
             points=points,
-            images=min(search.batches * feed.batch_size, feed.samples),
+            images=feed.samples_of(search.batches),
             config=setup.config,
             seed=run.seed,
             folder=setup.folder,

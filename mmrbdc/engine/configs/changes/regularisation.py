@@ -5,6 +5,7 @@ from mmengine.config import Config
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.families.options import type_name
 from mmrbdc.plan import Ramp
+from mmrbdc.search.grid import magnitude
 
 
 def ease_regularisation(config: Config, ramp: Ramp) -> None:
@@ -24,6 +25,6 @@ def ease_regularisation(config: Config, ramp: Ramp) -> None:
     for transform in dataset.get("pipeline", []):
         kind = type_name(transform, "a transform of a pipeline")
         if kind == "RandAugment":
-            transform["magnitude_level"] = round(transform["magnitude_level"] * ramp.magnitude)
+            transform["magnitude_level"] = magnitude(transform["magnitude_level"], ramp.magnitude)
         elif kind == "RandomErasing":
             transform["erase_prob"] = transform.get("erase_prob", 0.5) * ramp.erasing
