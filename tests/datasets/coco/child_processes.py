@@ -171,6 +171,8 @@ def _reap(child: int, late: _Deadline) -> int | None:
             break
         else:
             time.sleep(0.002)
+    if status is None:
+        os.kill(child, signal.SIGKILL)  # it may not lead a group yet
     with contextlib.suppress(ProcessLookupError):  # nothing of it is left
         os.killpg(child, signal.SIGKILL)
     if status is None:

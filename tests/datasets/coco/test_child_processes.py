@@ -66,6 +66,12 @@ def test_a_child_that_waits_for_ever_is_ended_too():
     assert in_child(time.sleep, 3600, seconds=0.1).kind == "hang"
 
 
+def test_a_child_that_never_came_to_lead_its_group_is_ended_too(monkeypatch):
+    """On a busy machine the time may be over before the child's first line."""
+    monkeypatch.setattr(os, "setsid", lambda: time.sleep(3600))
+    assert in_child(time.sleep, 3600, seconds=0.1).kind == "hang"
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
 def test_a_signal_has_a_name(number):
     outcome = in_child(lambda: os.kill(os.getpid(), number))
