@@ -64,7 +64,7 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         channels_last: bool = False,
         image_size: int | None = None,
     ):
-        super().__init__()
+        super().__init__(non_blocking=True)
         base = dict(base)
         self.batch_augments = None
         if batch_augments:
@@ -89,7 +89,7 @@ class SiblingsDataPreprocessor(BaseDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
     def _normalise(self, data: dict, training: bool) -> dict:
-        data = self.base(data, training=training)
+        data = self.base(dict(data, inputs=self.cast_data(data["inputs"])), training=training)
         size = self.training_size() if training and self.training_size else self.image_size
         inputs = resized(data["inputs"], size)
         return dict(data, inputs=inputs.contiguous(memory_format=self.memory_format))

@@ -17,6 +17,7 @@ data_preprocessor = dict(
     mean=[125.307, 122.961, 113.8575],
     std=[51.5865, 50.847, 51.255],
     to_rgb=True,
+    to_onehot=True,  # else the loss asks the GPU for the largest label
 )
 
 train_pipeline = [

@@ -7,6 +7,7 @@ data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     to_rgb=True,
+    to_onehot=True,  # else the loss asks the GPU for the largest label
 )
 
 # No flip: a mirrored digit is another one, or none. Black is what lies around a digit.

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,20 @@ class NonFiniteLoss(ValueError):
 class FiniteLossHook(Hook):
     """Stop at the first loss that is NaN or infinite, and say whose, when, and what is still good.
 
-    Its check costs nothing: MMEngine has read the losses for its log already. Where the optimizer
-    wrapper leaves such steps out (``skip_nonfinite``), it is the one to stop the run; a member
-    whose statistics (BatchNorm) are not finite any more is beyond that. A scaler of losses (AMP in
-    float16) leaves such steps out too: only the twentieth in a row stops the run.
+    It is the first to look at what a step says of itself, and brings all of it, the norms of
+    members' gradients with it, from the GPU in one copy: MMEngine's log and whoever reads the
+    losses behind it find them on the host, and the host waits for the GPU once a step.
+
+    Where the optimizer wrapper leaves such steps out (``skip_nonfinite``), it is the one to stop
+    the run; a member whose statistics (BatchNorm) are not finite any more is beyond that. A scaler
+    of losses (AMP in float16) leaves such steps out too: only the twentieth in a row stops the run.
 
     The last step before a checkpoint may spoil weights of which no loss was computed yet. No
     checkpoint with such weights is written, whichever hook asks for it.
     """
 
     leaves_weights = True
-    priority = "VERY_HIGH"  # before anything is saved
+    priority = "HIGHEST"  # before anything is logged or saved
 
     def __init__(self) -> None:
         self._in_a_row = 0
@@ -45,12 +49,16 @@ class FiniteLossHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Check all losses: every member's, or a model's.
+        """Bring ``outputs`` to the host, with norms; check all losses, every member's or a model's.
 
         Raises:
             NonFiniteLoss: one of them is not finite.
         """
-        losses = {name: value for name, value in (outputs or {}).items() if "loss" in name}
+        if outputs is None:
+            return
+        taken = getattr(runner.optim_wrapper, "take_norms", dict)
+        outputs.update(on_host({**outputs, **taken()}))
+        losses = {name: value for name, value in outputs.items() if "loss" in name}
         of_members = {n: v for n, v in losses.items() if _MEMBERS.fullmatch(n)}
         wrong = {
             name: number
@@ -93,6 +101,17 @@ class FiniteLossHook(Hook):
             check_numbers(checkpoint["state_dict"], f"after {done} iterations, not written")
         except WeightsError as error:
             raise NonFiniteLoss(f"{error}; {_kept(runner)}") from None
+
+
+def on_host(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step says of itself, its single-element tensors (any shape) as such of shape () on the
+    CPU, in one copy.
+    """
+    tensors = {n: v for n, v in numbers.items() if isinstance(v, torch.Tensor) and v.numel() == 1}
+    if not tensors:
+        return dict(numbers)
+    together = torch.stack([value.detach().reshape(()) for value in tensors.values()]).cpu()
+    return {**numbers, **dict(zip(tensors, together, strict=True))}
 
 
 def _kept(runner: Runner) -> str:

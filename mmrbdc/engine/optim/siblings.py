@@ -51,6 +51,7 @@ class SiblingsOptimWrapper(OptimWrapper):
         self.autocast_dtype = AUTOCAST_DTYPES[autocast_dtype]
         self.skip_nonfinite = skip_nonfinite
         self._members: list[tuple[int, list[nn.Parameter]]] = []
+        self._norms: dict[str, torch.Tensor] = {}
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
         """Take the members' parameters from the model, beside what ``OptimWrapper`` does here."""
@@ -69,14 +70,21 @@ class SiblingsOptimWrapper(OptimWrapper):
     def step(self, **kwargs: Any) -> None:
         """Take the optimizer step, without the members whose gradient is not finite."""
         if self.skip_nonfinite:
-            for index, parameters in self._members:
-                self._leave_out_nonfinite(index, parameters)
+            for (index, parameters), finite in zip(self._members, self._finite(), strict=True):
+                if not finite:
+                    self._leave_out(index, parameters)
         super().step(**kwargs)
 
-    def _leave_out_nonfinite(self, index: int, parameters: list[nn.Parameter]) -> None:
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if not gradients or torch.stack(torch._foreach_norm(gradients)).isfinite().all():
-            return
+    def _finite(self) -> list[bool]:
+        """Whether each member's gradient is finite, read from the GPU at once."""
+        found = []
+        for _, parameters in self._members:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            norms = torch._foreach_norm(gradients) if gradients else [torch.zeros(())]
+            found.append(torch.stack(norms).isfinite().all().to(get_device()))
+        return torch.stack(found).tolist()
+
+    def _leave_out(self, index: int, parameters: list[nn.Parameter]) -> None:
         for parameter in parameters:
             parameter.grad = None
         name = f"skipped_steps_member{index}"
@@ -100,8 +108,14 @@ class SiblingsOptimWrapper(OptimWrapper):
                 continue
             norm = self.clip_func(with_grad, **self.clip_grad_kwargs)
             if norm is not None:
-                name = f"train/member{index}.{self.grad_name}"
-                self.message_hub.update_scalar(name, float(norm))
+                self._norms[f"member{index}.{self.grad_name}"] = norm
+
+    def take_norms(self) -> dict[str, torch.Tensor]:
+        """Norms of members' gradients before they were clipped, of steps since they were last
+        taken; :class:`mmrbdc.engine.hooks.finite_loss.FiniteLossHook` has them logged.
+        """
+        norms, self._norms = self._norms, {}
+        return norms
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from mmrbdc.engine import launch
-from mmrbdc.engine.hooks.finite_loss import FiniteLossHook, NonFiniteLoss
+from mmrbdc.engine.hooks.finite_loss import FiniteLossHook, NonFiniteLoss, on_host
 from tests.engine.tiny_runs import ITERS_PER_EPOCH, MODELS, one_stage, stage_run, staged, train
 
 _numbers = itertools.count()
@@ -159,3 +159,27 @@ def test_twin_without_one_the_first_stops():
 def test_other_figures_may_be_no_numbers():
     """An accuracy among no positive boxes."""
     losses(scaler=False, outputs=dict(acc=float("nan"), loss_cls=0.5), times=1)
+
+
+@pytest.mark.parametrize("hook", [True, False])
+def test_norms_of_gradients_are_logged_with_the_losses(images, tmp_path, hook):
+    """Twin: without the hook nobody takes them."""
+    cfg = one_stage(images, tmp_path, members=2, overrides=dict(iters=ITERS_PER_EPOCH))
+    run = stage_run(cfg)
+    run.custom_hooks = [dict(type="mmrbdc.FiniteLossHook")] if hook else []
+    scalars = train(run).message_hub.log_scalars
+    for index in range(2):
+        name = f"train/member{index}.grad_norm"
+        assert (name in scalars) == hook
+        if hook:
+            norms = scalars[name].data[0]
+            assert len(norms) == ITERS_PER_EPOCH and all(0 < norm < 100 for norm in norms)
+            assert len(set(norms)) == ITERS_PER_EPOCH
+
+
+def test_single_numbers_keep_their_values_and_others_are_left():
+    numbers = dict(loss=torch.tensor([0.1], dtype=torch.float64), acc=torch.tensor(3), text="a")
+    numbers["map"] = torch.ones(2)
+    read = on_host(numbers)
+    assert read["loss"].shape == () and read["loss"].item() == 0.1
+    assert read["acc"].item() == 3 and read["text"] == "a" and read["map"] is numbers["map"]
