@@ -4,6 +4,7 @@ Importing torch and the OpenMMLab packages takes ten seconds of CPU time, which 
 short run. Python's fork server imports them once, and every command line begins as a fork of it.
 """
 
+import ctypes
 import os
 import runpy
 import signal
@@ -26,6 +27,7 @@ from typing import cast
 import torch
 
 _LIBRARIES = ["mmrbdc.datasets", "mmrbdc.engine", "mmrbdc.models"]
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _running: set[BaseProcess] = set()
 _lock = threading.Lock()  # starting a process collects those that have ended, another thread's too
 
@@ -78,6 +80,18 @@ def _sigint_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def signal_when_parent_ends(number: int) -> None:
+    """Let the kernel send this process a signal when its parent has ended, whatever ended it.
+
+    Args:
+        number: of the signal.
+    """
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:  # it ended before it was watched
+        os.kill(os.getpid(), number)
 
 
 def _end_with_parent() -> None:

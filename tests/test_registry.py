@@ -7,7 +7,7 @@ from mmrbdc.ops import has_ops
 
 TYPES = {
     "RUNNERS": ["StagedRunner"],
-    "LOOPS": ["StageLoop"],
+    "LOOPS": ["ResumableLoop", "StageLoop"],
     "HOOKS": [
         "AverageBuffersHook",
         "CheckpointHook",
@@ -24,7 +24,7 @@ TYPES = {
     "WEIGHT_INITIALIZERS": ["Grown", "Transferred"],
     "MODELS": ["Siblings", "SiblingsDataPreprocessor", "DeiT", "ResNet", "SimpleFeaturePyramid"],
     "DATASETS": ["ReplayableDataset", *(["CocoDataset"] if has_ops() else [])],
-    "DATA_SAMPLERS": ["ReplayableSampler"],
+    "DATA_SAMPLERS": ["ReplayableBatchSampler", "ReplayableSampler"],
     "TRANSFORMS": ["LoadImageFromFile"],
     "FUNCTIONS": ["leave_sigterm_to_parent"],
 }

@@ -13,7 +13,12 @@ from mmrbdc.datasets.errors import DataError
 if TYPE_CHECKING:
     from mmrbdc.datasets.check import check_config_data, check_data
     from mmrbdc.datasets.folders.dataset import CustomDataset, ImageNet
-    from mmrbdc.datasets.loading.replay import Draw, ReplayableDataset, ReplayableSampler
+    from mmrbdc.datasets.loading.replay import (
+        Draw,
+        ReplayableBatchSampler,
+        ReplayableDataset,
+        ReplayableSampler,
+    )
     from mmrbdc.datasets.loading.workers import leave_sigterm_to_parent
     from mmrbdc.datasets.pictures.load import LoadImageFromFile
 
@@ -23,6 +28,7 @@ __all__ = [
     "Draw",
     "ImageNet",
     "LoadImageFromFile",
+    "ReplayableBatchSampler",
     "ReplayableDataset",
     "ReplayableSampler",
     "check_config_data",
@@ -34,6 +40,7 @@ _PLACES = {
     "Draw": "loading.replay",
     "ImageNet": "folders.dataset",
     "LoadImageFromFile": "pictures.load",
+    "ReplayableBatchSampler": "loading.replay",
     "ReplayableDataset": "loading.replay",
     "ReplayableSampler": "loading.replay",
     "check_config_data": "check",

@@ -27,7 +27,7 @@ from mmrbdc.engine.optim.amp import BFloat16OptimWrapper
 from mmrbdc.engine.optim.layer_decay import LayerDecayError, LayerDecayOptimWrapperConstructor
 from mmrbdc.engine.optim.siblings import MergedGroupsConstructor, SiblingsOptimWrapper
 from mmrbdc.engine.search.moving_average import MovingAverageHook
-from mmrbdc.engine.stages.loop import StageLoop
+from mmrbdc.engine.stages.loop import ResumableLoop, StageLoop
 from mmrbdc.engine.steps.staged_runner import StagedRunner
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "PreemptionHook",
     "ProgressHook",
     "ReadingHook",
+    "ResumableLoop",
     "ScheduleStartHook",
     "SiblingsOptimWrapper",
     "StageLoop",

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,11 @@ import matplotlib
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from mmrbdc.datasets import check_config_data
+from mmrbdc.datasets.loading.replay import draws_by_key
+from mmrbdc.datasets.loading.workers import end_workers_with_run
 from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.engine.checks.class_order import BegunClassesHook, check_tested_classes
 from mmrbdc.engine.checks.first_step import check_first_step, check_test_loader, check_topk
@@ -26,8 +29,9 @@ from mmrbdc.engine.configs.custom_imports import import_custom
 from mmrbdc.engine.configs.loading import load_config, refuse_study
 from mmrbdc.engine.configs.staged_keys import is_staged
 from mmrbdc.engine.evaluation.detector import PREDICTIONS, evaluation_facts, keep_predictions
-from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint
+from mmrbdc.engine.hooks.checkpoint import CheckpointHook, newest_readable_checkpoint
 from mmrbdc.engine.hooks.finite_loss import FiniteLossHook
+from mmrbdc.engine.hooks.preemption import PreemptionHook
 from mmrbdc.engine.hooks.reading import ReadingHook
 from mmrbdc.engine.hooks.throughput import ThroughputHook
 from mmrbdc.engine.inputs.image_size import check_canvas
@@ -37,6 +41,8 @@ from mmrbdc.engine.optim.amp import fit_amp_to_device
 from mmrbdc.engine.process.distributed import prepare_distributed
 from mmrbdc.engine.process.held_output import held_output
 from mmrbdc.engine.process.lock import lock_folder
+from mmrbdc.engine.process.signals import in_main_thread, listening
+from mmrbdc.engine.stages.loop import ResumableLoop
 from mmrbdc.engine.training.load_from import read_load_from
 from mmrbdc.engine.training.resumed_run import end_logged, enter_run, keep_record
 from mmrbdc.engine.training.runner import TrainingRunner
@@ -174,7 +180,11 @@ def train(cfg: Config, stage: int | None = None, members: Sequence[int] | None =
             runner.logger.info(line)
         for line in warnings:
             runner.logger.warning(line)
-        with end_logged(runner), loading_errors_in_words(lambda: f"iteration {runner.iter}"):
+        with (
+            _saving_on_sigterm(runner) as saves,
+            end_logged(runner, take_sigterm=not saves),
+            loading_errors_in_words(lambda: f"iteration {runner.iter}"),
+        ):
             runner.train()
 
 
@@ -275,6 +285,7 @@ def _test_run(
         cfg.default_hooks.visualization.update(draw=True, test_out_dir=show_dir)
         matplotlib.rcParams["text.parse_math"] = False  # a class's name may have dollars
     check_vis_backends(cfg)
+    end_workers_with_run(cfg.test_dataloader)
     cfg.load_from = None
     with held_output():
         runner = Runner.from_cfg(cfg)
@@ -290,6 +301,23 @@ def _test_run(
     _tell_detector_limits(runner.test_loop, cfg, "test")
     with loading_errors_in_words(lambda: "testing"):
         return runner.test()
+
+
+@contextmanager
+def _saving_on_sigterm(runner: Runner) -> Iterator[bool]:
+    """Take SIGTERM as a request to save and stop where the run can go on at any iteration; gives
+    whether it is taken so.
+    """
+    writes = any(isinstance(hook, CheckpointHook) for hook in runner.hooks)
+    loops = isinstance(runner.train_loop, ResumableLoop | IterBasedTrainLoop)
+    replays = draws_by_key(runner.train_dataloader.dataset)
+    if not (writes and loops and replays and in_main_thread()):
+        yield False
+        return
+    if not any(isinstance(hook, PreemptionHook) for hook in runner.hooks):
+        runner.register_hook(PreemptionHook())
+    with listening():
+        yield True
 
 
 def _use_one_limit(cfg: Config, *splits: str, max_dets: int | None = None) -> list[str]:

@@ -138,7 +138,7 @@ handle = logging.Logger.handle
 def handle_and_signal(self, record):
     handle(self, record)
     if os.environ.get("RANK") == "0" and "stage 2 of 3: 70% done" in record.getMessage():
-        os.kill(os.getpid(), signal.{name})
+        os.kill(os.get{whose}(), signal.{name})
 logging.Logger.handle = handle_and_signal
 """
 
@@ -157,11 +157,26 @@ def test_one_rank_is_signalled_and_both_go_on_as_if_nothing_had_been(
     """Killed, it takes the other one with it; asked to stop, both save in the middle of an epoch
     and stop."""
     train_on_two(tiny, tmp_path / "unbroken", path, config=config)
-    (tmp_path / "sitecustomize.py").write_text(SIGNAL.format(name=name))
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL.format(whose="pid", name=name))
     done = train_on_two(tiny, tmp_path / "broken", path, config=config, code=1)
     assert f"exitcode: {exitcode}" in done.stderr.replace(" ", "").replace(":", ": ")
     stage = tmp_path / "broken" / "stage1_2x48"
     assert len(list(stage.glob("epoch_*_iter_*.pth"))) == (name == "SIGTERM")
+    (tmp_path / "sitecustomize.py").unlink()
+    train_on_two(tiny, tmp_path / "broken", path, "--resume", config=config)
+    weights = [tmp_path / run / f"{config}.pth" for run in ("broken", "unbroken")]
+    assert differing(*(read_checkpoint(file).state_dict for file in weights)) == []
+
+
+@pytest.mark.slow
+def test_a_launcher_is_killed_and_its_processes_save_and_stop(tiny, tmp_path, path):
+    """They hold what the launcher's output goes to: that it ends says that they have ended."""
+    config = "deit-micro_2step_digits"
+    train_on_two(tiny, tmp_path / "unbroken", path, config=config)
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL.format(whose="ppid", name="SIGKILL"))
+    train_on_two(tiny, tmp_path / "broken", path, config=config, code=-signal.SIGKILL)
+    stage = tmp_path / "broken" / "stage1_2x48"
+    assert len(list(stage.glob("epoch_*_iter_*.pth"))) == 1
     (tmp_path / "sitecustomize.py").unlink()
     train_on_two(tiny, tmp_path / "broken", path, "--resume", config=config)
     weights = [tmp_path / run / f"{config}.pth" for run in ("broken", "unbroken")]

@@ -3,13 +3,16 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
 
 from mmrbdc.config_errors import told_as_config_error
 from mmrbdc.config_parts import as_list
+from mmrbdc.datasets.loading.replay import replayable
 from mmrbdc.datasets.loading.rules import use_listed_datasets
+from mmrbdc.datasets.loading.workers import end_workers_with_run
 from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.configs.changes.supernet import be_supernet
 from mmrbdc.engine.configs.lockstep import lockstep_options
@@ -161,19 +164,18 @@ def dump(cfg: Config, folder: Path) -> None:
     cfg.dump(str(folder / "config.py"))
 
 
-def _replayable(loader: ConfigDict, seed: int) -> ConfigDict:
-    loader = copy.deepcopy(loader)
+def _replayable(loader: ConfigDict, seed: int) -> dict[str, Any]:
     if loader.get("batch_sampler"):
         raise PlanError(
             "train_dataloader.batch_sampler is not supported in a staged config; use sampler"
         )
-    loader.dataset = dict(type="mmrbdc.ReplayableDataset", dataset=loader.dataset)
-    loader.sampler = dict(
-        type="mmrbdc.ReplayableSampler",
-        sampler=loader.get("sampler") or dict(type="DefaultSampler", shuffle=True),
-        seed=seed,
-    )
-    return loader
+    return replayable(dict(loader, sampler=_seedless(loader.get("sampler"))), seed)
+
+
+def _seedless(sampler: dict | None) -> dict:
+    """A stage's order is that of its own seed."""
+    sampler = sampler or dict(type="DefaultSampler", shuffle=True)
+    return {name: value for name, value in sampler.items() if name != "seed"}
 
 
 def _fill_loader(loader: dict | None) -> None:
@@ -182,7 +184,7 @@ def _fill_loader(loader: dict | None) -> None:
     """
     if not loader:
         return
-    loader.setdefault("worker_init_fn", dict(type="mmrbdc.leave_sigterm_to_parent"))
+    end_workers_with_run(loader)
     for transform in inner_dataset(loader["dataset"]).get("pipeline", []):
         if transform["type"] == "LoadImageFromFile":
             transform["type"] = "mmrbdc.LoadImageFromFile"

@@ -16,7 +16,7 @@ class PreemptionHook(Hook):
     """After SIGTERM save at the next iteration, in the middle of an epoch too, and stop.
 
     Under gradient accumulation it waits for the next optimizer step. A validation is given up when
-    the checkpoint before it was written.
+    the checkpoint before it was written, and the loop will do it over when it goes on.
     """
 
     leaves_weights = True
@@ -40,5 +40,6 @@ class PreemptionHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Stop, if asked to and nothing would be lost."""
-        if checkpoint_hook(runner).saved_iter == runner.iter:
+        over = getattr(runner.train_loop, "validates_on_resume", False)
+        if over and checkpoint_hook(runner).saved_iter == runner.iter:
             stop_if_requested()

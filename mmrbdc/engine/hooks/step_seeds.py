@@ -16,10 +16,8 @@ class StepSeedsHook(Hook):
     and from (seed, iteration, rank) before every step.
 
     What a step draws (the boxes and proposals that a detector samples, drop-path) then does not
-    depend on what was drawn before it, so that a run which goes on at the beginning of an epoch
-    takes the steps of an unbroken one. What data workers draw is not theirs: each has a state of
-    its own from its start on, and starts anew with every epoch only where ``persistent_workers`` is
-    False.
+    depend on what was drawn before it, so that a run which goes on takes the steps of an unbroken
+    one. What pipelines draw has seeds of its own (:mod:`mmrbdc.datasets.loading.replay`).
     """
 
     priority = "VERY_HIGH"

@@ -1,12 +1,15 @@
 """Distributed start-up on a CPU, which MMEngine 0.10 lacks, and one answer for all processes."""
 
 import pickle
+import signal
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, init_dist, is_distributed, is_main_process
+
+from mmrbdc.processes import signal_when_parent_ends
 
 Found = TypeVar("Found")
 
@@ -16,8 +19,9 @@ def prepare_distributed(cfg: Config) -> None:
 
     MMEngine 0.10.7 calls ``torch.cuda.set_device`` on every machine and passes ``device_ids`` to
     DistributedDataParallel. Without a GPU the group is made here first, and the wrapper gets
-    ``device_ids=None`` and otherwise MMEngine's own defaults. Does nothing for
-    ``launcher='none'`` or a group that runs already.
+    ``device_ids=None`` and otherwise MMEngine's own defaults. A process that ``torchrun`` started
+    gets SIGTERM when ``torchrun`` is gone. Does nothing for ``launcher='none'`` or a group that
+    runs already.
     """
     launcher = cfg.get("launcher", "none")
     if launcher == "none":
@@ -37,6 +41,8 @@ def prepare_distributed(cfg: Config) -> None:
         )
     if is_distributed():
         return
+    if launcher == "pytorch":
+        signal_when_parent_ends(signal.SIGTERM)
     if torch.cuda.is_available() or launcher != "pytorch":
         init_dist(launcher, **env["dist_cfg"])
     else:

@@ -1,6 +1,7 @@
 """SIGTERM as a request to save and stop, "start me again"."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,11 @@ def listening() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         _received = False
+
+
+def in_main_thread() -> bool:
+    """Whether signals can be listened for here."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _note(number: int, frame: Any) -> None:

@@ -7,7 +7,6 @@ import logging
 import os
 import shlex
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from mmrbdc.engine.configs.fingerprint import differences, listed, without_worke
 from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint, numbered_checkpoints
 from mmrbdc.engine.hooks.train_record import CONFIG_FILE, TrainRecordHook, plain
 from mmrbdc.engine.inputs.train_files import changed_files, training_files
+from mmrbdc.engine.process.signals import in_main_thread
 
 _OBSERVERS = frozenset(
     f"mmrbdc.{name}"
@@ -145,7 +145,7 @@ def end_logged(runner: Runner, *, take_sigterm: bool = True) -> Iterator[None]:
             + (f"{newest}; --resume goes on from there" if newest else "none")
         )
 
-    with _noting_sigterm(note) if take_sigterm and _in_main_thread() else _nothing():
+    with _noting_sigterm(note) if take_sigterm and in_main_thread() else _nothing():
         try:
             yield
         except SystemExit:  # whoever asks for it has said why
@@ -272,7 +272,3 @@ def _noting_sigterm(note: Any) -> Iterator[None]:
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

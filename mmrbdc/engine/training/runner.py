@@ -1,6 +1,8 @@
 """MMEngine's ``Runner`` with a log that says what is so, once."""
 
+import copy
 import logging
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 
 from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.config_parts import type_name
+from mmrbdc.datasets.loading.replay import is_replayable, replayable
+from mmrbdc.datasets.loading.workers import end_workers_with_run
 from mmrbdc.engine.hooks.step_seeds import StepSeedsHook
 from mmrbdc.engine.stages.loop import StageLoop
 from mmrbdc.engine.training.load_from import LoadFromRunner
@@ -21,6 +26,7 @@ HOOKS_FILE = "hooks.txt"
 INIT_FILE = "init_weights.txt"
 
 
+_EPOCHS = "EpochBasedTrainLoop"
 _PLACE_IN_CODE = "%(pathname)s - %(funcName)s - %(lineno)d - "
 """What MMEngine puts before the message of an error."""
 
@@ -34,9 +40,13 @@ class TrainingRunner(LoadFromRunner):
 
     What it cannot build of its config is a :class:`mmrbdc.config_errors.ConfigError` that names the
     part. Its steps are those of :class:`mmrbdc.engine.hooks.step_seeds.StepSeedsHook`; in a
-    protocol's
-    stage whatever draws has seeds of its own.
+    protocol's stage whatever draws has seeds of its own. Its training data are drawn by keys
+    (:mod:`mmrbdc.datasets.loading.replay`), so that it goes on where it was stopped.
     """
+
+    _train_dataloader: Any
+    _val_dataloader: Any
+    _test_dataloader: Any
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """The run's logger; an error is told like a warning, without the file of the code."""
@@ -68,17 +78,35 @@ class TrainingRunner(LoadFromRunner):
             return super().build_param_scheduler(scheduler)
 
     def build_train_loop(self, loop: Any) -> Any:
-        """The loop of ``train_cfg``, which builds its loader."""
+        """The loop of ``train_cfg``, which builds its loader: MMEngine's, but for one that counts
+        epochs, which goes on in the middle of one.
+        """
+        self._train_dataloader = _ended_with_run(self._train_dataloader)
+        resumable = self._resumable(loop)
         with told_as_config_error("train_cfg", loop, within=_parts("train")):
-            return super().build_train_loop(loop)
+            return super().build_train_loop(resumable)
+
+    def _resumable(self, loop: Any) -> Any:
+        """The config of such a loop, and a loader of samples that can be replayed for any."""
+        if not isinstance(self._train_dataloader, Mapping) or not isinstance(loop, Mapping):
+            return loop
+        self._train_dataloader = replayable(self._train_dataloader, self.seed)
+        counts_epochs = loop.get("by_epoch") if "type" not in loop else type_name(loop) == _EPOCHS
+        replayed = is_replayable(self._train_dataloader)
+        if not counts_epochs or not replayed or {"type", "by_epoch"} <= loop.keys():
+            return loop
+        kept = {name: value for name, value in loop.items() if name not in ("type", "by_epoch")}
+        return dict(kept, type="mmrbdc.ResumableLoop")
 
     def build_val_loop(self, loop: Any) -> Any:
         """The loop of ``val_cfg``, which builds its loader and evaluator."""
+        self._val_dataloader = _ended_with_run(self._val_dataloader)
         with told_as_config_error("val_cfg", loop, within=_parts("val")):
             return super().build_val_loop(loop)
 
     def build_test_loop(self, loop: Any) -> Any:
         """The loop of ``test_cfg``, which builds its loader and evaluator."""
+        self._test_dataloader = _ended_with_run(self._test_dataloader)
         with told_as_config_error("test_cfg", loop, within=_parts("test")):
             return super().build_test_loop(loop)
 
@@ -88,7 +116,10 @@ class TrainingRunner(LoadFromRunner):
             super().register_custom_hooks(hooks)
 
     def register_default_hooks(self, hooks: Any = None) -> None:
-        """The hooks of ``default_hooks``."""
+        """The hooks of ``default_hooks``; MMEngine's for checkpoints becomes ours, which keeps as
+        many as MMEngine's would.
+        """
+        hooks = _with_own_checkpoints(hooks)
         with told_as_config_error("default_hooks"):
             super().register_default_hooks(hooks)
 
@@ -101,6 +132,31 @@ class TrainingRunner(LoadFromRunner):
         super().scale_lr(optim_wrapper, auto_scale_lr)
         if base and before:
             base["lr"] *= optim_wrapper.param_groups[position]["lr"] / before
+
+
+def _ended_with_run(loader: Any) -> Any:
+    """A copy of a loader's config whose workers end with the run; a loader as it is."""
+    if not isinstance(loader, MutableMapping):
+        return loader
+    loader = copy.deepcopy(loader)  # the runner's config is what the user gave
+    end_workers_with_run(loader)
+    return loader
+
+
+def _with_own_checkpoints(hooks: Any) -> Any:
+    """Default hooks that write checkpoints so that whatever kills the process leaves one; those
+    that are written elsewhere than on a disk are left to MMEngine's hook.
+    """
+    given = (hooks or {}).get("checkpoint", dict(type="CheckpointHook", interval=1))
+    stock = isinstance(given, Mapping) and type_name(given) == "CheckpointHook"
+    elsewhere = stock and any(
+        given.get(key) not in (None, dict(backend="local"))
+        for key in ("backend_args", "file_client_args")
+    )
+    if not stock or elsewhere or "://" in str(given.get("out_dir")):
+        return hooks
+    own = {"max_keep_ckpts": -1, **given, "type": "mmrbdc.CheckpointHook"}
+    return dict(hooks or {}, checkpoint=own)
 
 
 def _parts(split: str) -> dict[str, str]:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from torch.utils.data import BatchSampler
 
 from mmrbdc.datasets import ReplayableDataset, ReplayableSampler
+from mmrbdc.datasets.loading.replay import is_replayable, replayable
 from mmrbdc.seeding import seed_all
 
 IMAGES = 13
@@ -144,6 +146,54 @@ def test_repeated_samples_are_augmented_each_by_its_own_key(folder):
     repeated = [group for group in images.values() if len(group) > 1]
     assert repeated and len(draws) == len(sampler)
     assert not any(torch.equal(*pair) for g in repeated for pair in itertools.combinations(g, 2))
+
+
+def in_pairs(folder, workers):
+    """Images of one class batched together, as MMDetection batches those of one aspect ratio."""
+    config = dict(
+        batch_size=2,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=dict(type="default_collate"),
+        dataset=data_set(folder),
+        sampler=WRAPPED,
+        batch_sampler=dict(type=ByClass),
+    )
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        made = replayable(config, seed=7)
+        assert made == replayable(made, seed=8) and is_replayable(made)
+        return Runner.build_dataloader(made, seed=7)
+
+
+class ByClass(BatchSampler):
+    """Asks the data set, as such samplers do, and keeps what is left of an epoch that is cut."""
+
+    def __init__(self, sampler, batch_size):
+        super().__init__(sampler, batch_size, drop_last=True)
+        self.groups = {0: [], 1: []}
+
+    def __iter__(self):
+        for index in self.sampler:
+            group = self.groups[self.sampler.dataset.get_data_info(index)["gt_label"]]
+            group.append(index)
+            if len(group) == self.batch_size:
+                yield group[:]
+                group.clear()
+        self.groups = {0: [], 1: []}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_of_another_sampler_can_be_replayed_from_any_of_them(folder, workers):
+    whole = in_pairs(folder, 0)
+    for number in (0, 1):
+        whole.batch_sampler.sampler.set_epoch(number)
+        expected = [batch["inputs"] for batch in whole]
+    later = in_pairs(folder, workers)
+    later.batch_sampler.sampler.set_epoch(1)
+    later.batch_sampler.skip(2 * 2)
+    found = [batch["inputs"] for batch in later]
+    assert len(found) == len(expected) - 2 > 1 and same(found, expected[2:])
+    assert same([batch["inputs"] for batch in later], expected)  # the epoch after has all
 
 
 def test_ranks_see_different_augmentation(folder):

@@ -8,6 +8,7 @@ import pytest
 from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.engine.hooks.step_seeds import StepSeedsHook
 from mmrbdc.engine.launch import train
+from mmrbdc.engine.training import runner
 from mmrbdc.weights import read_checkpoint
 from tests.engine.plain_detectors import config as detector
 from tests.engine.plain_runs import plain
@@ -45,18 +46,27 @@ def differing_when_resumed(cfg, tmp_path, epoch):
     return differing(*(end.state_dict for end in ends))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_what_steps_and_new_workers_draw_is_drawn_again(images, tmp_path, workers):
-    loader = {
+def loading(workers):
+    return {
         "train_dataloader.num_workers": workers,
-        "train_dataloader.persistent_workers": False,
+        "train_dataloader.persistent_workers": workers > 0,
     }
-    cfg = drawing(images, tmp_path, **loader)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_steps_and_workers_draw_is_drawn_again(images, tmp_path, workers):
+    """Workers that live from epoch to epoch too: what they draw is the sample's."""
+    cfg = drawing(images, tmp_path, **loading(workers))
     assert differing_when_resumed(cfg, tmp_path, epoch=1) == []
 
 
 def test_twin_without_the_seeds_it_ends_elsewhere(images, tmp_path, without_the_hook):
-    assert differing_when_resumed(drawing(images, tmp_path), tmp_path, epoch=1)
+    assert differing_when_resumed(drawing(images, tmp_path, **loading(1)), tmp_path, epoch=1)
+
+
+def test_twin_where_samples_are_not_replayable_it_ends_elsewhere(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "replayable", lambda loader, seed: loader)
+    assert differing_when_resumed(drawing(images, tmp_path, **loading(1)), tmp_path, epoch=1)
 
 
 def test_a_detectors_proposals_and_boxes_are_sampled_again(tmp_path, monkeypatch):

@@ -29,8 +29,8 @@ pytestmark = [
 
 
 def at_32px(cfg):
-    """torch 2.11 leaves parts of the gradient of a ResNet's last convolution of stride 2 unset where
-    its input is one pixel, as it is of 16 px images.
+    """torch 2.11 leaves parts of a gradient unset where the input of a ResNet's last convolution of
+    stride 2 is one pixel, as it is of 16 px images.
     """
     cfg.train_dataloader.dataset.pipeline[1].scale = 32
     return cfg

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from mmengine.registry import HOOKS
 from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.engine.launch import prepare_config, train
+from mmrbdc.engine.process.signals import EXIT_PREEMPTED
 from mmrbdc.weights import read_checkpoint
 from tests.engine.tiny_runs import ITERS_PER_EPOCH, MODELS, differing, load_json, staged
 
@@ -359,14 +359,14 @@ def detector(tiny, tmp_path):
 
 
 def test_a_detector_as_in_a_shell(detector, tmp_path):
-    """SIGTERM while it trains, then another lr, batch and length, then as it was."""
+    """SIGTERM behind its first epoch, then another lr, batch and length, then as it was."""
     folder, killer = tmp_path / "run", tmp_path / "killer.py"
     killer.write_text(KILLER)
-    detector(killer, code=-signal.SIGTERM)
+    detector(killer, code=EXIT_PREEMPTED)
     log = log_of(folder)
     assert f"nothing to resume in {folder}: starting anew" in log
-    newest = folder / "epoch_1.pth"
-    assert f"ended by SIGTERM after 2 of 4 iterations; newest checkpoint: {newest}" in log
+    newest = folder / "epoch_1_iter_1.pth"
+    assert f"SIGTERM: wrote {newest} and stopping; --resume goes on from iteration 3" in log
 
     changes = dict(
         train_cfg__max_epochs=4,
