@@ -19,7 +19,8 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from torch.utils._pytree import tree_leaves
 
-from tests.fake_cuda import fake_cuda, move_to_fake_cuda
+from mmrbdc.engine.cost.memory import fake_copies
+from tests.fake_cuda import fake_cuda
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 RANDOM = sorted(CONFIGS.rglob("*-random_*.py")) + sorted(CONFIGS.rglob("*_random-*.py"))
@@ -85,7 +86,7 @@ def built(path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "linspace", np.linspace)  # whose values MMPretrain's ResNet reads
         detector = MODELS.build(config)
-    return move_to_fake_cuda(detector).train()
+    return fake_copies(detector, "cuda").train()
 
 
 @pytest.mark.parametrize("path", RANDOM, ids=[path.stem for path in RANDOM])

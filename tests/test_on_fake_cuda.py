@@ -14,9 +14,10 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
+from mmrbdc.engine.cost.memory import fake_copies, fake_images
 from mmrbdc.engine.cost.on_meta import build_on_meta
 from mmrbdc.engine.hooks.finite_loss import on_host
-from tests.fake_cuda import fake_cuda, images, move_to_fake_cuda, stage_runs
+from tests.fake_cuda import fake_cuda, runs_of
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 STAGED = sorted(
@@ -33,9 +34,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:pkg_resources")
 
 
 @cache
-def runs_of(name):
-    """Of a shipped config; what is built of a run's config leaves it as it is."""
-    return list(stage_runs(CONFIGS / name))
+def shipped(name):
+    """The runs of a shipped config; what is built of a run's config leaves it as it is."""
+    return runs_of(Config.fromfile(CONFIGS / name))
 
 
 def changed(path, **changes):
@@ -49,10 +50,10 @@ def losses_of(row, run, spoil=None):
     """The losses of a batch of 4, and what of it was copied and waited for."""
     model = build_on_meta(run.model)
     with fake_cuda() as waits:
-        move_to_fake_cuda(model).train()
+        fake_copies(model, "cuda").train()
         if spoil:
             spoil(model)
-        data = model.data_preprocessor(images(row.img_size), training=True)
+        data = model.data_preprocessor(fake_images(row.img_size, 4), training=True)
         loss, logs = model.parse_losses(model(**data, mode="loss"))
         assert loss.device.type == "cuda" and loss.shape == ()
     return logs, waits
@@ -60,7 +61,7 @@ def losses_of(row, run, spoil=None):
 
 @pytest.mark.parametrize("name", STAGED)
 def test_a_training_step_stays_on_the_gpu(name):
-    for row, run in runs_of(name):
+    for row, run in shipped(name):
         logs, waits = losses_of(row, run)
         assert set(logs) == {"loss", *(f"member{i}.loss" for i in range(row.members))}
         assert (waits.down, waits.up) == ([], LABELS)
@@ -68,11 +69,11 @@ def test_a_training_step_stays_on_the_gpu(name):
 
 @pytest.mark.parametrize("name", STAGED)
 def test_so_does_a_validation_step(name):
-    for row, run in runs_of(name):
+    for row, run in shipped(name):
         model = build_on_meta(run.model)
         with fake_cuda() as waits:
-            move_to_fake_cuda(model).eval()
-            data = model.data_preprocessor(images(row.img_size), training=False)
+            fake_copies(model, "cuda").eval()
+            data = model.data_preprocessor(fake_images(row.img_size, 4), training=False)
             predictions = model(**data, mode="predict")
             assert all(p.pred_score.device.type == "cuda" for p in predictions)
         assert (waits.down, waits.up) == ([], LABELS)
@@ -91,7 +92,7 @@ def test_so_do_the_choices_of_lockstep(family, choice):
     path = CONFIGS / "rbdc" / f"{family}-micro_2step_digits.py"
     if choice == "channels-last" and family == "resnet":
         path = CONFIGS / "rbdc" / "resnet50_1step_in1k.py"  # narrower ones are refused
-    for row, run in stage_runs(changed(path, **CHOICES[choice])):
+    for row, run in runs_of(changed(path, **CHOICES[choice])):
         assert losses_of(row, run)[1].down == []
 
 
@@ -99,16 +100,16 @@ def test_so_do_the_choices_of_lockstep(family, choice):
 def test_so_do_mixtures_of_templates(path):
     stages = [dict(members=2, width="1/2", epochs=1), dict(members=1, width=1, epochs=1)]
     changes = {"protocol.method": "mixture-growth", "stages": stages}
-    for row, run in stage_runs(changed(path, **changes)):
+    for row, run in runs_of(changed(path, **changes)):
         assert losses_of(row, run)[1].down == []
 
 
 @pytest.mark.parametrize("name", ["rbdc/deit-b_2step_in1k.py", "rbdc/resnet-micro_2step_digits.py"])
 def test_clipping_reads_nothing_and_a_step_is_read_at_once(name):
-    for _, run in runs_of(name):
+    for _, run in shipped(name):
         model = build_on_meta(run.model)
         with fake_cuda() as waits:
-            move_to_fake_cuda(model)
+            fake_copies(model, "cuda")
             wrapper = optim_wrapper(run, model)
             wrapper.step()
             norms = wrapper.take_norms()
@@ -153,7 +154,7 @@ class _Copying(torch.nn.Module):
 
 
 def test_twins_a_misplaced_tensor_and_a_wait_are_found():
-    row, run = next(stage_runs(MICRO))
+    row, run = shipped(MICRO)[0]
 
     def with_one(module):
         def spoil(model):

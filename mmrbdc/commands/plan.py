@@ -3,12 +3,14 @@
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
 mmrbdc plan configs/autoprog/deit-s_in1k.py --budget 0.5
+mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --memory --gpus 8 --amp --card-gb 24
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--samples", type=int, help="training samples (default protocol.train_samples)"
     )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="count the memory of a training step of every stage, on any machine, in seconds to "
+        "minutes",
+    )
+    memory = parser.add_argument_group("with --memory")
+    memory.add_argument("--gpus", type=_positive, metavar="N", help="that train together")
+    memory.add_argument(
+        "--batch", type=_positive, metavar="B", help="images a GPU (default: the config's)"
+    )
+    memory.add_argument("--amp", action="store_true", help="as train's --amp: bfloat16 autocast")
+    memory.add_argument(
+        "--card-gb", type=float, metavar="GB", help="say whether it fits on such a card"
+    )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     add_config_options(parser)
     return parser.parse_args(argv)
@@ -50,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the plan."""
     args = parse_args(argv)
     _import_classifiers()
+    from mmrbdc.commands.plan_memory import print_memory, stages_memory
     from mmrbdc.engine.checks.settings import check_settings
     from mmrbdc.engine.checks.target import check_target
     from mmrbdc.engine.configs.cfg_options import merge_options
@@ -61,6 +79,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.plan.values import plain
     from mmrbdc.terminal import console, shown
 
+    of_memory = [
+        f"--{name.replace('_', '-')}"
+        for name in ("gpus", "batch", "amp", "card_gb")
+        if getattr(args, name)
+    ]
+    if of_memory and not args.memory:
+        raise PlanError(f"{', '.join(of_memory)} needs --memory, which counts a step's memory")
     if args.ratio is not None and args.budget is None:
         given = ratio_words(args.ratio)
         raise PlanError(f"--ratio {given} needs --budget, the share that is to be spent")
@@ -93,10 +118,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         least_inputs = plan_inputs(cfg, smallest, samples=args.samples, options=options)
         least = make_plan(smallest, **least_inputs)
 
+    memory = []
+    how = dict(gpus=args.gpus or 1, amp=args.amp)
+    if args.memory:
+        memory = list(stages_memory(cfg, plan, batch=args.batch, **how))
     if args.json:
         found = {**plan.to_dict(), **({"solved": solved} if solved else {})}
         if least is not None:
             found["range"] = {"largest": _end(plan), "smallest": _end(least)}
+        if memory:
+            found["memory"] = {name: dict(asdict(one), peak=one.peak) for name, one in memory}
         print(json.dumps(found, indent=2))
         return
     screen = console(WIDTH)
@@ -105,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     screen.print(plan_table(plan, least))
     for line in plan_notes(plan, least):
         screen.print(line)
+    if memory:
+        print_memory(screen, memory, card_gb=args.card_gb, **how)
     if "progression" in solved:
         screen.print(
             f"\nPlanned for {args.budget:.4g} of the reference; paste into the config's protocol:"
@@ -145,6 +178,13 @@ def _end(plan: "Plan") -> dict[str, Any]:
         "share": plan.share,
         "last_stage": {"name": last.name, "epochs": last.epochs, "iters": last.iters},
     }
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 def _ratio(text: str) -> float | list[float]:

@@ -1,5 +1,6 @@
 """What a protocol's runner knows of its stages before and after they run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,27 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
         ConfigError: a part of a stage's config of which nothing can be built.
     """
     setups: list[StageSetup] = []
+    for index, (row, config, run) in enumerate(stage_runs(cfg, plan, seed)):
+        try_stage(run, config.model, plan.feed.iters_per_epoch)
+        content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
+        setups.append(
+            StageSetup(
+                index=index,
+                row=row,
+                config=config,
+                architecture=architecture_from_config(config.model),
+                content=content,
+                hash=hash_of(content),
+                folder=work_dir / row.name,
+            )
+        )
+    return setups
+
+
+def stage_runs(cfg: Config, plan: Plan, seed: int) -> Iterator[tuple[PlanRow, Config, Config]]:
+    """Of every stage its row of the plan, the staged config as it sees it, and the config of its
+    run with all members; data are not looked at.
+    """
     protocol = plan.protocol
     configs = stage_configs(cfg, protocol, cfg.get("cfg_options"))
     for index, (config, row) in enumerate(zip(configs, plan.rows, strict=True)):
@@ -117,20 +139,7 @@ def set_up_stages(cfg: Config, plan: Plan, seed: int, work_dir: Path) -> list[St
             grown=_made(protocol, index, operator, row.members),
             **stage_parts(protocol, plan, index),
         )
-        try_stage(run, config.model, plan.feed.iters_per_epoch)
-        content = fingerprint(run, setups[-1].hash if setups else None, get_world_size())
-        setups.append(
-            StageSetup(
-                index=index,
-                row=row,
-                config=config,
-                architecture=architecture_from_config(config.model),
-                content=content,
-                hash=hash_of(content),
-                folder=work_dir / row.name,
-            )
-        )
-    return setups
+        yield row, config, run
 
 
 def stage_parts(protocol: Protocol, plan: Plan, index: int) -> dict[str, Any]:
