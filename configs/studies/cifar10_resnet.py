@@ -1,8 +1,8 @@
 """Width growth of a mini ResNet-50 at equal FLOPs, on CIFAR-10.
 
 The study of cifar10_deit.py with a ResNet of bottlenecks (base width 16), without Deep Incubation,
-whose blocks must be all alike. The row of progressive is not run yet: cifar10_resnet_progressive.py
-has it, with rows of its own to compare with.
+whose blocks must be all alike. The rows of AutoProg and progressive were run in
+cifar10_resnet_progressive.py, with rows of their own to compare with.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
 Expected: self-coupling 45.3 ± 1.2, RBDC 44.5 ± 1.2, scratch 37.8 ± 0.6 % (docs/results/README.md).

@@ -1,11 +1,12 @@
 """A mini ResNet-50 whose images grow, at equal FLOPs, on CIFAR-10.
 
-The row of cifar10_resnet.py that grows no width, with RBDC and scratch run again beside it, as in
+The rows of cifar10_resnet.py that grow no width, with RBDC and scratch run again beside them, as in
 digits_deit_depth.py.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
-Expected: not run to its end yet.
-Hardware: 1 CPU core; time not measured yet.
+Expected: RBDC 44.6 ± 1.0, progressive 38.6 ± 0.8, AutoProg 38.0 ± 0.4, scratch 37.3 ± 1.6 %
+(docs/results/README.md, with what it means).
+Hardware: 1 CPU core, 16 minutes beside other work.
 
     python tools/study.py configs/studies/cifar10_resnet_progressive.py
 """

@@ -7,8 +7,8 @@ width from scratch, which sees more images for the same FLOPs: cifar10_systems_h
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py. Curves and junctions are of every fifth
 test image, final accuracies of all 10,000.
-Expected: RBDC with 24 px 49.1 ± 0.4, RBDC 44.5 ± 1.0, scratch 38.6 ± 0.6, Deep Incubation 36.6 ± 0.3;
-of two seeds so far AutoProg without searches 45.3, progressive 43.3, AutoProg 40.8 %
+Expected: RBDC with 24 px 49.1 ± 0.4, AutoProg without searches 45.5 ± 0.5, RBDC 44.5 ± 1.0,
+progressive 43.6 ± 0.7, AutoProg 40.3 ± 1.0, scratch 38.6 ± 0.6, Deep Incubation 36.6 ± 0.3 %
 (docs/results/README.md, with what it means).
 Hardware: 2 CPU cores, about two hours.
 

@@ -4,8 +4,8 @@ The control for what its rows gain by being small first: a smaller model sees mo
 same FLOPs, and is not grown.
 
 Data: data/cifar10, see configs/_base_/datasets/cifar10.py.
-Expected: not run yet.
-Hardware: 2 CPU cores, about 20 minutes.
+Expected: 51.4 ± 1.1 %, above every row of cifar10_systems.py (docs/results/README.md).
+Hardware: 1 CPU core, 11 minutes.
 
     python tools/study.py configs/studies/cifar10_systems_half-width.py --jobs 2
 """
