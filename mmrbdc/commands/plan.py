@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     _import_classifiers()
     from mmrbdc.commands.plan_memory import print_memory, stages_memory
-    from mmrbdc.engine.checks.settings import check_settings
+    from mmrbdc.engine.checks.settings import check_parts, check_settings
     from mmrbdc.engine.checks.target import check_target
     from mmrbdc.engine.configs.cfg_options import merge_options
     from mmrbdc.engine.configs.loading import load_config, refuse_study
@@ -93,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
     check_settings(cfg)
+    if args.memory:
+        check_parts(cfg, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     solved: dict[str, Any] = {}
     if args.budget is not None and _makes_stages(cfg):
         if args.ratio is not None:

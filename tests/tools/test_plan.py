@@ -125,3 +125,41 @@ def test_a_plan_takes_seconds():
     assert "import 'mmpretrain.models'" in done.stderr and "import 'mmdet" not in done.stderr
     # Other processes on the same cores make CPU time longer.
     assert sum(getattr(after, k) - getattr(before, k) for k in ("ru_utime", "ru_stime")) < 10
+
+
+SHIPPED = str(TOOL.parents[1] / "configs" / "rbdc" / "deit-micro_2step_digits.py")
+
+
+def test_memory_of_every_stage_and_what_would_fit(main, capsys):
+    main([SHIPPED, "--memory", "--gpus", "2", "--batch", "32", "--card-gb", "0.02"])
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 100
+    for word in ("each of 2 GPUs, 32 images each", "buckets", "activations", "stage2_1x96"):
+        assert word in output
+    advice = output[output.index("stage2_1x96 takes") :]
+    assert "does not fit on a card of 0.02 GB" in advice
+    options = advice.split("--cfg-options ")[1].split()
+    parts = {name: int(value.strip(".")) for name, value in (o.split("=") for o in options[:2])}
+    batch = parts["train_dataloader.batch_size"]
+    assert batch * parts["optim_wrapper.accumulative_counts"] == 32
+    pasted = [f"{name}={value}" for name, value in parts.items()]
+    main([SHIPPED, "--memory", "--gpus", "2", "--card-gb", "0.02", "--cfg-options", *pasted])
+    assert "All stages fit on a card of 0.02 GB." in capsys.readouterr().out
+
+
+def test_memory_as_json(main, capsys):
+    main([SHIPPED, "--memory", "--json", "--amp"])
+    found = json.loads(capsys.readouterr().out)["memory"]
+    assert list(found) == ["stage0_4x24", "stage1_2x48", "stage2_1x96"]
+    assert all(one["peak"] > one["weights"] + one["optimizer"] for one in found.values())
+
+
+def test_a_card_that_is_too_small_for_anything(main, capsys):
+    main([SHIPPED, "--memory", "--card-gb", "0.001"])
+    assert "Not one image does: take a larger card" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [["--gpus", "2"], ["--amp"], ["--card-gb", "24"]])
+def test_options_of_memory_need_it(main, option):
+    with pytest.raises(ValueError, match=f"{option[0]} needs --memory"):
+        main([SHIPPED, *option])

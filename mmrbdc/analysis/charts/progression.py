@@ -10,6 +10,7 @@ from mmrbdc.analysis.charts.series import depth_and_size
 from mmrbdc.analysis.markup import element
 from mmrbdc.analysis.units import flops_unit
 from mmrbdc.runs.pretraining import PretrainingRun, StageRun
+from mmrbdc.wording import counted
 
 _STEP = 30.0
 """Pixels between two values of a panel, at least."""
@@ -216,7 +217,7 @@ def _words(part: _Part, found: StageRun) -> tuple[str, ...]:
     tried = part.stage.candidates
     blocks, pixels = (_range([one[place] for one in tried]) for place in (0, 1))
     return (
-        f"search {part.search}: {len(tried)} sub-nets",
+        f"search {part.search}: {counted(len(tried), 'sub-net')}",
         f"{blocks} blocks, {pixels} px",
         f"→ {depth_and_size(found)}",
     )
