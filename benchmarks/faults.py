@@ -36,6 +36,8 @@ from mmrbdc.weights import read_checkpoint, write_json
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = ROOT / "configs" / "rbdc" / "deit-micro_2step_digits.py"
 DETECTOR = ROOT / "configs" / "mask-rcnn_random-deit-micro_scenes.py"
+EPOCHS = 12
+"""Of a detector: starting it takes as long as these."""
 WORKERS = [
     "train_dataloader.num_workers=1",
     "val_dataloader.num_workers=0",
@@ -50,8 +52,8 @@ SHORT = {
         *WORKERS,
     ],
     "detector": [
-        "train_cfg.max_epochs=3",
-        "train_cfg.val_interval=2",
+        f"train_cfg.max_epochs={EPOCHS}",
+        "train_cfg.val_interval=4",
         "default_hooks.logger.interval=1",
         "train_dataloader.dataset.pipeline.2.type=RandomResize",
         "train_dataloader.dataset.pipeline.2.scale=[(96,96),(160,160)]",
@@ -188,7 +190,7 @@ class Kind:
         folder = self.folder(name)
         paths = [p for p in folder.rglob("*.pth") if "grown" not in p.parts and not _passing(p)]
         if self.what == "detector":
-            paths = [folder / "epoch_3.pth"]
+            paths = [folder / f"epoch_{EPOCHS}.pth"]
         return {
             f"{path.relative_to(folder)} {key}": tensor
             for path in sorted(paths)

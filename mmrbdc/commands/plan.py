@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.checks.target import check_target
     from mmrbdc.engine.configs.cfg_options import merge_options
     from mmrbdc.engine.configs.loading import load_config, refuse_study
+    from mmrbdc.engine.cost.disk import disk_line, protocol_bytes
     from mmrbdc.engine.cost.plan_inputs import plan_inputs
     from mmrbdc.methods import parse_protocol, settled
     from mmrbdc.plan import PlanError, make_plan, ratio_words, solve_lengths, with_epochs
@@ -120,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         least_inputs = plan_inputs(cfg, smallest, samples=args.samples, options=options)
         least = make_plan(smallest, **least_inputs)
 
+    written = protocol_bytes(cfg, plan) if cfg.get("optim_wrapper") else None
     memory = []
     how = dict(gpus=args.gpus or 1, amp=args.amp)
     if args.memory:
@@ -128,6 +130,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = {**plan.to_dict(), **({"solved": solved} if solved else {})}
         if least is not None:
             found["range"] = {"largest": _end(plan), "smallest": _end(least)}
+        if written:
+            found["disk_bytes"] = written
         if memory:
             found["memory"] = {name: dict(asdict(one), peak=one.peak) for name, one in memory}
         print(json.dumps(found, indent=2))
@@ -138,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     screen.print(plan_table(plan, least))
     for line in plan_notes(plan, least):
         screen.print(line)
+    if written:
+        screen.print(disk_line(written))
     if memory:
         print_memory(screen, memory, card_gb=args.card_gb, **how)
     if "progression" in solved:

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mmrbdc.plan.show import in_bytes
 from mmrbdc.terminal import shown
 from mmrbdc.wording import counted
 
@@ -78,7 +79,7 @@ def print_memory(
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for stage, memory in found:
-        table.add_row(shown(stage), *(_bytes(getattr(memory, name)) for name in names))
+        table.add_row(shown(stage), *(in_bytes(getattr(memory, name)) for name in names))
     screen.print(table)
     screen.print(
         "Counted without a GPU. Not in it: the driver, workspaces of cuDNN and cuBLAS, gaps of the "
@@ -88,19 +89,13 @@ def print_memory(
         screen.print(line)
 
 
-def _bytes(count: int) -> str:
-    from mmrbdc.plan.show import quantity
-
-    return f"{quantity(count)}B" if count >= 1000 else f"{count} B"
-
-
 def _of_card(found: list[tuple[str, "StepMemory"]], card_gb: float) -> list[str]:
     available = card_gb * 1e9 * _ROOM
     stage, worst = max(found, key=lambda item: item[1].peak)
     if worst.peak <= available:
         return [f"All stages fit on a card of {card_gb:g} GB."]
     fitting = min(memory.largest_batch(available) for _, memory in found)
-    lines = [f"{stage} takes {_bytes(worst.peak)} and does not fit on a card of {card_gb:g} GB."]
+    lines = [f"{stage} takes {in_bytes(worst.peak)} and does not fit on a card of {card_gb:g} GB."]
     if fitting < 1:
         return [*lines, "Not one image does: take a larger card or --amp."]
     parts = -(-worst.batch // fitting)

@@ -25,6 +25,11 @@ def quantity(value: float) -> str:
     return f"{value:.{decimals}f} {_PREFIXES[power]}".rstrip()
 
 
+def in_bytes(count: float) -> str:
+    """A number of bytes: ``in_bytes(2_507_000_000)`` is '2.51 GB'."""
+    return f"{quantity(count)}B" if count >= 999.5 else f"{count:.0f} B"
+
+
 def plan_table(plan: Plan, least: Plan | None = None) -> Table:
     """One row per stage, the total, and training from scratch; 100 columns suffice.
 

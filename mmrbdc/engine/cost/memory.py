@@ -105,7 +105,7 @@ def step_memory(
         weights=weights,
         gradients=trained,
         buckets=trained if processes > 1 else 0,
-        optimizer=int(trained * _kept_by(run.optim_wrapper.optimizer)),
+        optimizer=int(trained * kept_by_optimizer(run.optim_wrapper.optimizer)),
         average=weights if average else 0,
         activations=sum(one.kept for one in found) + max(one.more for one in found),
         accumulates=run.optim_wrapper.get("accumulative_counts", 1) > 1,
@@ -200,8 +200,8 @@ def _bytes(tensors: Sequence[torch.Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _kept_by(optimizer: Mapping[str, Any]) -> float:
-    """Bytes that an optimizer keeps for a byte of a parameter, seen on a small one."""
+def kept_by_optimizer(optimizer: Mapping[str, Any]) -> float:
+    """Bytes that an optimizer of that config keeps for a byte of a parameter, seen on one."""
     parameter = nn.Parameter(torch.ones(64, 64))
     parameter.grad = torch.ones_like(parameter)
     with DefaultScope.overwrite_default_scope("mmpretrain"):

@@ -11,6 +11,7 @@ from mmrbdc.config_parts import as_list
 from mmrbdc.engine.checks.first_step import check_first_step
 from mmrbdc.engine.configs.plain_model import write_plain_config
 from mmrbdc.engine.configs.run_config import dump
+from mmrbdc.engine.cost.disk import check_room, stages_disk
 from mmrbdc.engine.hooks.checkpoint import newest_readable_checkpoint
 from mmrbdc.engine.hooks.reading import ReadingHook
 from mmrbdc.engine.inputs.data_record import parents_trained_otherwise
@@ -107,6 +108,9 @@ class TrainStep(RunnableStep[Train]):
 
     def _train(self, indices: list[int]) -> None:
         run, setup = self.protocol_run, self.setup
+        own = next(one for one in stages_disk(run.cfg, run.plan) if one.name == setup.row.name)
+        needed = own.left + own.passing
+        as_main_says(lambda: check_room(setup.folder, needed, setup.row.name))
         folder = run_folder(setup, indices)
         if folder != setup.folder:
             as_main_says(lambda: lock_folder(folder))

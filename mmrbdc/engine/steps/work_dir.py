@@ -11,6 +11,7 @@ from mmrbdc.datasets import check_config_data
 from mmrbdc.engine.checks.first_step import check_topk
 from mmrbdc.engine.checks.loop_parts import check_loops
 from mmrbdc.engine.configs.fingerprint import differences, listed
+from mmrbdc.engine.cost.disk import check_room, disk_line, protocol_bytes
 from mmrbdc.engine.inputs.loading_errors import list_by_rules
 from mmrbdc.engine.inputs.real_batch import batch_warnings, data_warnings
 from mmrbdc.engine.inputs.train_files import KEY, changed_files, training_files
@@ -45,7 +46,10 @@ def begin(run: ProtocolRun, stage: int | None, members: Sequence[int] | None) ->
         check_topk(setup.config, "val", "test")
     check_part(run.protocol, run.stages, stage, members)
     as_main_says(lambda: lock_folder(run.work_dir, shared=members is not None))
+    needed = protocol_bytes(run.cfg, run.plan)
+    as_main_says(lambda: check_room(run.work_dir, needed, run.name))
     enter_work_dir(run, part=stage is not None)
+    run.logger.info(disk_line(needed))
     for line in [*plan_lines(run.plan, run.least_plan), *list_by_rules(copy.deepcopy(run.cfg))]:
         run.logger.info(line)
     samples, declared = run.plan.feed.samples, run.protocol.train_samples
