@@ -4,6 +4,7 @@ mmrbdc plan configs/rbdc/deit-b_2step_in1k.py
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
 mmrbdc plan configs/autoprog/deit-s_in1k.py --budget 0.5
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --memory --gpus 8 --amp --card-gb 24
+mmrbdc plan configs/rbdc/deit-micro_2step_digits.py --measure
 """
 
 import argparse
@@ -49,8 +50,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="count the memory of a training step of every stage, on any machine, in seconds to "
         "minutes",
     )
+    parser.add_argument(
+        "--measure",
+        type=_positive,
+        nargs="?",
+        const=10,
+        metavar="STEPS",
+        help="take a few steps of every stage on the machine at hand (default 10), and say how "
+        "many hours it will take and what bounds it; reads the data",
+    )
+    parser.add_argument(
+        "--gpus",
+        type=_positive,
+        metavar="N",
+        help="that train together, of --memory and --measure",
+    )
     memory = parser.add_argument_group("with --memory")
-    memory.add_argument("--gpus", type=_positive, metavar="N", help="that train together")
     memory.add_argument(
         "--batch", type=_positive, metavar="B", help="images a GPU (default: the config's)"
     )
@@ -67,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the plan."""
     args = parse_args(argv)
     _import_classifiers()
+    from mmrbdc.commands.plan_hours import print_hours, stages_speed
     from mmrbdc.commands.plan_memory import print_memory, stages_memory
     from mmrbdc.engine.checks.settings import check_parts, check_settings
     from mmrbdc.engine.checks.target import check_target
@@ -81,12 +97,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.terminal import console, shown
 
     of_memory = [
-        f"--{name.replace('_', '-')}"
-        for name in ("gpus", "batch", "amp", "card_gb")
-        if getattr(args, name)
+        f"--{name.replace('_', '-')}" for name in ("batch", "amp", "card_gb") if getattr(args, name)
     ]
     if of_memory and not args.memory:
         raise PlanError(f"{', '.join(of_memory)} needs --memory, which counts a step's memory")
+    if args.gpus and not (args.memory or args.measure):
+        raise PlanError("--gpus needs --memory or --measure; FLOPs are the same on any number")
     if args.ratio is not None and args.budget is None:
         given = ratio_words(args.ratio)
         raise PlanError(f"--ratio {given} needs --budget, the share that is to be spent")
@@ -94,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_study(cfg)
     merge_options(cfg, args.cfg_options)
     check_settings(cfg)
-    if args.memory:
+    if args.memory or args.measure:
         check_parts(cfg, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     solved: dict[str, Any] = {}
     if args.budget is not None and _makes_stages(cfg):
@@ -123,9 +139,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     written = protocol_bytes(cfg, plan) if cfg.get("optim_wrapper") else None
     memory = []
-    how = dict(gpus=args.gpus or 1, amp=args.amp)
+    gpus = args.gpus or 1
+    how = dict(gpus=gpus, amp=args.amp)
     if args.memory:
         memory = list(stages_memory(cfg, plan, batch=args.batch, **how))
+    speeds = list(stages_speed(cfg, plan, args.measure)) if args.measure else []
     if args.json:
         found = {**plan.to_dict(), **({"solved": solved} if solved else {})}
         if least is not None:
@@ -134,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             found["disk_bytes"] = written
         if memory:
             found["memory"] = {name: dict(asdict(one), peak=one.peak) for name, one in memory}
+        if speeds:
+            found["speed"] = {one.name: dict(asdict(one), hours=one.hours(gpus)) for one in speeds}
         print(json.dumps(found, indent=2))
         return
     screen = console(WIDTH)
@@ -146,6 +166,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         screen.print(disk_line(written))
     if memory:
         print_memory(screen, memory, card_gb=args.card_gb, **how)
+    if speeds:
+        print_hours(screen, speeds, gpus=gpus)
     if "progression" in solved:
         screen.print(
             f"\nPlanned for {args.budget:.4g} of the reference; paste into the config's protocol:"

@@ -163,3 +163,24 @@ def test_a_card_that_is_too_small_for_anything(main, capsys):
 def test_options_of_memory_need_it(main, option):
     with pytest.raises(ValueError, match=f"{option[0]} needs --memory"):
         main([SHIPPED, *option])
+
+
+def test_measured_time_of_every_stage(main, tiny, monkeypatch, capsys):
+    monkeypatch.chdir(tiny.place)
+    main(
+        [SHIPPED, "--measure", "2", "--gpus", "2", "--cfg-options", "train_dataloader.batch_size=8"]
+    )
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 100
+    for word in ("Measured on", "bound by", "stage2_1x96", "total", "2 of "):
+        assert word in output
+    main([SHIPPED, "--measure", "1", "--json", *options])
+    found = json.loads(capsys.readouterr().out)["speed"]
+    assert list(found) == ["stage0_4x24", "stage1_2x48", "stage2_1x96"]
+    assert all(one["hours"] > 0 for one in found.values())
+
+
+def test_measuring_needs_the_data(main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="data/digits"):
+        main([SHIPPED, "--measure"])
