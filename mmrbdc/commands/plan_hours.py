@@ -14,14 +14,14 @@ from mmrbdc.wording import counted
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from mmrbdc.engine.cost.speed import StageSpeed
+    from mmrbdc.engine.stages.speed import StageSpeed
     from mmrbdc.plan import Plan
 
 
 def stages_speed(cfg: "Config", plan: "Plan", steps: int) -> Iterator["StageSpeed"]:
     """Measure every stage of a plan by so many steps; its data are read."""
     from mmrbdc.datasets import check_config_data
-    from mmrbdc.engine.cost.speed import measure_stage
+    from mmrbdc.engine.stages.speed import measure_stage
     from mmrbdc.engine.stages.stage_setup import stage_runs
 
     check_config_data(cfg)

@@ -167,9 +167,8 @@ def test_options_of_memory_need_it(main, option):
 
 def test_measured_time_of_every_stage(main, tiny, monkeypatch, capsys):
     monkeypatch.chdir(tiny.place)
-    main(
-        [SHIPPED, "--measure", "2", "--gpus", "2", "--cfg-options", "train_dataloader.batch_size=8"]
-    )
+    options = ["--cfg-options", "train_dataloader.batch_size=8"]
+    main([SHIPPED, "--measure", "2", "--gpus", "2", *options])
     output = capsys.readouterr().out
     assert max(map(len, output.splitlines())) <= 100
     for word in ("Measured on", "bound by", "stage2_1x96", "total", "2 of "):

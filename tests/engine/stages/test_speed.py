@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mmrbdc.engine.cost.speed import StageSpeed, measure_stage
+from mmrbdc.engine.stages.speed import StageSpeed, measure_stage
 from mmrbdc.engine.stages.stage_setup import plan_on_data, stage_runs
 from mmrbdc.methods import parse_protocol
 from tests.engine.tiny_runs import one_stage, stage_run, train

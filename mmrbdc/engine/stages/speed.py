@@ -1,6 +1,7 @@
 """How long a protocol takes, from a few steps of every stage on the machine at hand."""
 
 import itertools
+import logging
 import math
 import statistics
 import time
@@ -17,6 +18,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmrbdc.engine.hooks.finite_loss import on_host
+from mmrbdc.engine.optim.siblings import at_level
 from mmrbdc.registry import MODELS
 
 _WARM_UP = 2
@@ -105,10 +107,11 @@ def _batches(loader: Any) -> Iterator[Any]:
 
 
 def _step(run: Config, batch: Any) -> Callable[[], Any]:
-    model: Any = MODELS.build(run.model)
-    model.init_weights()
-    model.to(get_device()).train()
-    wrapper = build_optim_wrapper(model, run.optim_wrapper)
+    with at_level(logging.WARNING):  # a line a parameter
+        model: Any = MODELS.build(run.model)
+        model.init_weights()
+        model.to(get_device()).train()
+        wrapper = build_optim_wrapper(model, run.optim_wrapper)
     wrapper.initialize_count_status(model, 0, run.train_cfg.max_iters)
     hub = MessageHub.get_current_instance()
     numbers = itertools.count()
