@@ -174,7 +174,8 @@ def _kind(dataset: Any) -> type:
 class ReplayableDataset(Dataset):
     """Seed Python, numpy and torch from a sample's key, then fetch it from the wrapped data set.
 
-    Whatever else is asked of it the wrapped data set answers.
+    Whatever else is asked of it the wrapped data set answers, and what is set is set there:
+    MMDetection's hooks exchange the pipeline of the data set that they find.
 
     Args:
         dataset: config of the data set; its pipeline may draw from any of the three global
@@ -189,6 +190,12 @@ class ReplayableDataset(Dataset):
         if name == "dataset" or name.startswith("__"):  # while it is copied
             raise AttributeError(name)
         return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "dataset":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.dataset, name, value)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -1,11 +1,13 @@
 """An epoch can be replayed from its first sample, whatever was drawn before and by how many."""
 
 import itertools
+import pickle
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler
@@ -210,6 +212,23 @@ def test_the_wrapper_hides_nothing_that_a_run_needs(folder):
     assert isinstance(data, ReplayableDataset)
     assert len(data) == IMAGES
     assert data.metainfo["classes"] == ("class0", "class1")
+
+
+def test_a_pipeline_that_a_hook_exchanges_is_the_one_that_is_used(folder):
+    """As MMDetection's PipelineSwitchHook does, in this process and for workers to come."""
+    for workers in (0, 1):
+        batches = loader(folder, workers)
+        data = batches.dataset
+        data.pipeline = Compose([data.pipeline.transforms[0], Marked()])
+        assert data.dataset.pipeline is data.pipeline
+        batch = next(iter(batches))
+        assert batch["marked"].tolist() == [True] * 4
+        assert pickle.loads(pickle.dumps(data)).metainfo == data.metainfo
+
+
+class Marked:
+    def __call__(self, results):
+        return dict(marked=True)
 
 
 def test_a_data_set_that_cannot_be_replayed_is_refused(folder):
