@@ -120,6 +120,13 @@ def test_clipping_reads_nothing_and_a_step_is_read_at_once(name):
         assert waits.down == [(2 * len(model.members),)] and wrapper.take_norms() == {}
 
 
+def test_numbers_of_two_devices_are_read_from_each():
+    with fake_cuda() as waits:
+        here, there = torch.zeros(()), torch.zeros(1, device="cuda")
+        read = on_host(dict(loss=there, weight=here, acc=there))
+    assert {value.device.type for value in read.values()} == {"cpu"} and waits.down == [(2,)]
+
+
 def optim_wrapper(run, model):
     """Of a run, before its first step, with gradients; AdamW and Lamb count on the host."""
     options = dict(run.optim_wrapper, optimizer=dict(type="SGD", lr=0.1))

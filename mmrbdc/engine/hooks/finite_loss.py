@@ -105,13 +105,20 @@ class FiniteLossHook(Hook):
 
 def on_host(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """What a step says of itself, its single-element tensors (any shape) as such of shape () on the
-    CPU, in one copy.
+    CPU, in one copy from each device.
     """
-    tensors = {n: v for n, v in numbers.items() if isinstance(v, torch.Tensor) and v.numel() == 1}
-    if not tensors:
-        return dict(numbers)
-    together = torch.stack([value.detach().reshape(()) for value in tensors.values()]).cpu()
-    return {**numbers, **dict(zip(tensors, together, strict=True))}
+    found = dict(numbers)
+    devices: dict[torch.device, dict[str, torch.Tensor]] = {}
+    for name, value in numbers.items():
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            devices.setdefault(value.device, {})[name] = value.detach().reshape(())
+    for device, tensors in devices.items():
+        if device.type == "cpu":
+            found.update(tensors)
+        else:
+            together = torch.stack(list(tensors.values())).cpu()
+            found.update(zip(tensors, together, strict=True))
+    return found
 
 
 def _kept(runner: Runner) -> str:

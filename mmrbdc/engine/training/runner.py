@@ -82,9 +82,8 @@ class TrainingRunner(LoadFromRunner):
         epochs, which goes on in the middle of one.
         """
         self._train_dataloader = _ended_with_run(self._train_dataloader)
-        resumable = self._resumable(loop)
         with told_as_config_error("train_cfg", loop, within=_parts("train")):
-            return super().build_train_loop(resumable)
+            return super().build_train_loop(self._resumable(loop))
 
     def _resumable(self, loop: Any) -> Any:
         """The config of such a loop, and a loader of samples that can be replayed for any."""
