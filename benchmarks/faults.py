@@ -9,10 +9,12 @@ One run goes unbroken and is timed. Then, for every kill, a fresh run gets SIGKI
 part of that time, is started again with --resume, and its final weights and those of every member
 are compared with the unbroken run's, bit for bit. Of two processes that train together one or both
 are killed, in turns. No process of a killed run may be there when it is resumed. Prints the share
-of identical ends last.
+of identical ends last. --out is written after every trial; the same command, also with more
+--kills, goes on behind the trials that are in it.
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -90,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="trials side by side")
     parser.add_argument("--out", help="json of the moments and ends")
     args = parser.parse_args(argv)
+    record = Record(args)
     draw = random.Random(args.seed)
     with tempfile.TemporaryDirectory(prefix="mmrbdc-faults-") as name:
         kind = Kind(args.what, args.ranks, Path(name))
@@ -101,25 +104,47 @@ def main(argv: Sequence[str] | None = None) -> None:
         expected = kind.weights("unbroken")
         print(f"unbroken run: {whole:.1f} s, {len(expected)} tensors in all files", flush=True)
         moments = [draw.uniform(0, whole) for _ in range(args.kills)]
+        left = [*enumerate(moments)][len(record.trials) :]
         with ThreadPoolExecutor(args.jobs) as pool:
-            trials = list(
-                pool.map(lambda item: _trial(kind, item[0], item[1], expected), enumerate(moments))
-            )
-    identical = sum(trial["identical"] for trial in trials)
-    killed = sum(trial["killed"] for trial in trials)
-    if args.out:
-        command = (
-            f"python benchmarks/faults.py --what {args.what} --ranks {args.ranks} "
-            f"--kills {args.kills} --seed {args.seed} --jobs {args.jobs}"
-        )
-        write_json(
-            args.out,
-            dict(command=command, unbroken_s=round(whole, 1), identical=identical, trials=trials),
-        )
+            for trial in pool.map(lambda item: _trial(kind, *item, expected), left):
+                record.add(trial, whole)
+    identical = sum(trial["identical"] for trial in record.trials)
+    killed = sum(trial["killed"] for trial in record.trials)
     print(f"{killed} of {args.kills} runs were alive when killed")
     print(f"identical ends: {identical}/{args.kills}")
     if identical < args.kills:
         sys.exit(1)
+
+
+class Record:
+    """The trials of a command, in its ``--out`` as soon as they are made.
+
+    Args:
+        args: the command's arguments. Trials of the same kind, ranks and seed that stand in
+            ``out`` are kept.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.out = args.out
+        same = f"python benchmarks/faults.py --what {args.what} --ranks {args.ranks} "
+        self.command = f"{same}--kills {args.kills} --seed {args.seed} --jobs {args.jobs}"
+        self.trials: list[dict] = []
+        if args.out and Path(args.out).exists():
+            before = json.loads(Path(args.out).read_text())
+            if (
+                not before["command"].startswith(same)
+                or f"--seed {args.seed} " not in before["command"]
+            ):
+                sys.exit(f"{args.out} is from another command: {before['command']}")
+            self.trials = before["trials"][: args.kills]
+
+    def add(self, trial: dict, whole: float) -> None:
+        """Write a trial down."""
+        self.trials.append(trial)
+        if self.out:
+            identical = sum(trial["identical"] for trial in self.trials)
+            record = dict(command=self.command, unbroken_s=round(whole, 1), identical=identical)
+            write_json(self.out, dict(record, trials=self.trials))
 
 
 @dataclass(frozen=True)
