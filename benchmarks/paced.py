@@ -79,12 +79,21 @@ def stock_run(cfg: Config) -> None:
     stock = stage_config(cfg, parse_protocol(cfg).stages[0])
     for key in ("runner_type", "stages", "protocol", "lockstep"):
         stock.pop(key, None)
+    stock_pipeline(stock.train_dataloader.dataset.pipeline)
     stock.train_dataloader.collate_fn = dict(type="default_collate")
     stock.train_cfg = dict(by_epoch=True, max_epochs=FOREVER)
     stock.default_hooks.checkpoint = dict(type="CheckpointHook", interval=FOREVER)
     stock.randomness = dict(seed=0)
     stock.work_dir = str(Path(cfg.work_dir) / "stock")
     Runner.from_cfg(stock).train()
+
+
+def stock_pipeline(pipeline: list[dict]) -> None:
+    """Make the crop of a pipeline MMPretrain's, resized by Pillow; in place."""
+    for step in pipeline:
+        if step["type"] == "mmrbdc.RandomResizedCrop":
+            step.update(type="RandomResizedCrop", backend="pillow")
+            step.pop("dct_scaling", None)
 
 
 RUNS: dict[str, Callable[[Config], None]] = dict(staged=staged_run, stock=stock_run)

@@ -25,7 +25,7 @@ TYPES = {
     "MODELS": ["Siblings", "SiblingsDataPreprocessor", "DeiT", "ResNet", "SimpleFeaturePyramid"],
     "DATASETS": ["ReplayableDataset", *(["CocoDataset"] if has_ops() else [])],
     "DATA_SAMPLERS": ["ReplayableBatchSampler", "ReplayableSampler"],
-    "TRANSFORMS": ["LoadImageFromFile"],
+    "TRANSFORMS": ["LoadImageFromFile", "RandomResizedCrop"],
     "FUNCTIONS": ["leave_sigterm_to_parent"],
 }
 """What shipped configs name, and the staged runner in the configs that it writes."""

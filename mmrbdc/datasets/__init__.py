@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ReplayableSampler,
     )
     from mmrbdc.datasets.loading.workers import leave_sigterm_to_parent
+    from mmrbdc.datasets.pictures.crop import RandomResizedCrop
     from mmrbdc.datasets.pictures.load import LoadImageFromFile
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Draw",
     "ImageNet",
     "LoadImageFromFile",
+    "RandomResizedCrop",
     "ReplayableBatchSampler",
     "ReplayableDataset",
     "ReplayableSampler",
@@ -40,6 +42,7 @@ _PLACES = {
     "Draw": "loading.replay",
     "ImageNet": "folders.dataset",
     "LoadImageFromFile": "pictures.load",
+    "RandomResizedCrop": "pictures.crop",
     "ReplayableBatchSampler": "loading.replay",
     "ReplayableDataset": "loading.replay",
     "ReplayableSampler": "loading.replay",

@@ -9,7 +9,7 @@ bgr_mean = [103.53, 116.28, 123.675]
 
 train_pipeline = [
     dict(type="LoadImageFromFile"),
-    dict(type="RandomResizedCrop", scale=224, backend="pillow", interpolation="bicubic"),
+    dict(type="mmrbdc.RandomResizedCrop", scale=224, backend="torch", interpolation="bicubic"),
     dict(type="RandomFlip", prob=0.5, direction="horizontal"),
     dict(
         type="RandAugment",

@@ -19,6 +19,7 @@ MAX_PIXELS = 178_956_970
 
 _EXIF_ORIENTATION, _TURNED = 274, {5, 6, 7, 8}
 _BITS_PER_SAMPLE = 258
+_EXIF = b"Exif\0\0"
 _SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
     "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
@@ -107,14 +108,33 @@ def read_header(content: bytes, name: str) -> Header | None:
         )
 
 
-def is_damaged(content: bytes) -> bool:
+def may_be_turned(content: bytes) -> bool:
+    """Whether EXIF turns or mirrors a picture, or does not say that it stands upright."""
+    if _EXIF not in content:
+        return False
+    with _opened(content) as image:
+        if image is None:
+            return True
+        try:
+            return image.getexif().get(_EXIF_ORIENTATION) != 1
+        except Exception:  # malformed EXIF fails in every way
+            return True
+
+
+def is_damaged(content: bytes, known: bool | None = None) -> bool:
     """Whether the structure of a file shows that no decoder should touch it.
 
     One damaged length in a PNG lets OpenCV ask for gigabytes; and JPEG, PNG, GIF and WebP whose
     header Pillow cannot read have no size that could be looked at first.
+
+    Args:
+        content: the file's bytes.
+        known: whether Pillow reads the header, where that was asked already.
     """
+    if known is None:
+        known = read_size(content) is not None
     kind = next((kind for magic, kind in _BEGINNINGS if content.startswith(magic)), None)
-    if kind in ("JPEG", "PNG", "GIF", "WEBP") and read_size(content) is None:
+    if kind in ("JPEG", "PNG", "GIF", "WEBP") and not known:
         return True
     if kind != "PNG":
         return False

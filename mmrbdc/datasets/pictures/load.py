@@ -11,11 +11,23 @@ from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine import fileio
 
 from mmrbdc.datasets.errors import DataError
-from mmrbdc.datasets.pictures.header import MAX_PIXELS, is_damaged, kind_of, read_size
+from mmrbdc.datasets.pictures.crop import DrawnPart, RandomResizedCrop
+from mmrbdc.datasets.pictures.header import (
+    MAX_PIXELS,
+    is_damaged,
+    kind_of,
+    may_be_turned,
+    read_size,
+)
 from mmrbdc.registry import TRANSFORMS
 from mmrbdc.shipped import command
 
 ALL_AT_ONCE = f"`{command('check-data', 'CONFIG')}` finds all such pictures before a run"
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 
 @TRANSFORMS.register_module()
@@ -39,6 +51,8 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
     training = True
     """Whether a training loop reads; :func:`mmrbdc.datasets.loading.rules.read_by_rules` says
     so."""
+    crop: RandomResizedCrop | None = None
+    """What draws a part of the picture before it is decoded, so that it may be decoded smaller."""
 
     def __init__(self, *args: Any, max_pixels: int = MAX_PIXELS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +69,8 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         """Add ``img`` (H, W, 3), ``img_shape`` and ``ori_shape``."""
         path = results["img_path"]
         try:
-            image = self.decode(self.read(path))
+            content = self.read(path)
+            image, part = self._load(content)
         except DataError as error:
             message = f"cannot read the image {path}: {error}"
             if not (self.ignore_empty and self.training):
@@ -63,12 +78,29 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
                 raise DataError(f"{message}; {way}. {ALL_AT_ONCE}") from error
             warnings.warn(f"{message}; another image is drawn in its place", stacklevel=2)
             return None
-        _check_stated_size(results, image)
+        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        if part:
+            results["crop_box"], results["ori_shape"] = part.box, part.whole
+        _check_stated_size(results)
         if self.to_float32:
             image = image.astype(np.float32)
         results["img"] = image
-        results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results
+
+    def _load(self, content: bytes) -> tuple[np.ndarray, DrawnPart | None]:
+        """The picture, and which part of it is to be taken; None where that is drawn later."""
+        known = self._known_size(content)
+        part = None
+        if (
+            self.crop is not None
+            and known is not None
+            and known[0] == "JPEG"
+            and (self.color_type, self.imdecode_backend) == ("color", "cv2")
+            and not may_be_turned(content)
+        ):
+            width, height = known[1]
+            part = self.crop.draw(height, width)
+        return self._decoded(content, known is not None, part.divisor if part else 1), part
 
     def _other_way(self) -> str:
         if self.training:
@@ -99,13 +131,26 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         Raises:
             DataError: the bytes are no picture that the decoder reads, or one with too many pixels.
         """
+        return self._decoded(content, self._known_size(content) is not None)
+
+    def _known_size(self, content: bytes) -> tuple[str, tuple[int, int]] | None:
+        """Format and size as the header has them, looked at."""
         known = read_size(content)
         if known is not None:
             self.check_size(known[1])
-        if is_damaged(content):
+        return known
+
+    def _decoded(self, content: bytes, known: bool, divisor: int = 1) -> np.ndarray:
+        """Decode bytes whose header was looked at, the sides divided by 1, 2, 4 or 8."""
+        if is_damaged(content, known):
             raise DataError(kind_of(content))
         try:
-            image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+            if divisor > 1:
+                image = cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[divisor])
+            else:
+                image = mmcv.imfrombytes(
+                    content, flag=self.color_type, backend=self.imdecode_backend
+                )
         except Exception as error:  # what a decoder raises depends on the backend
             raise DataError(f"{kind_of(content)} ({reason_of(error)})") from error
         if image is None:
@@ -127,12 +172,12 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
             )
 
 
-def _check_stated_size(results: Mapping[str, Any], image: np.ndarray) -> None:
+def _check_stated_size(results: Mapping[str, Any]) -> None:
     """Compare a picture as it was decoded, turned by its EXIF mark where that is the rule, with
     the size that the annotations state and that their boxes and masks are drawn for.
     """
     stated = results.get("width"), results.get("height")
-    height, width = image.shape[:2]
+    height, width = results["ori_shape"]
     if None in stated or stated == (width, height):
         return
     raise DataError(
