@@ -19,7 +19,7 @@ _base_ = [
     "../_base_/models/deit-small.py",
     "../_base_/datasets/imagenet_deit.py",
     "../_base_/schedules/deit_in1k.py",
-    "../_base_/staged_runtime.py",
+    "../_base_/imagenet_runtime.py",
 ]
 protocol = dict(
     method="autoprog",

@@ -14,10 +14,11 @@ _base_ = [
     "../_base_/models/resnet50.py",
     "../_base_/datasets/imagenet_resnet.py",
     "../_base_/schedules/resnet_in1k.py",
-    "../_base_/staged_runtime.py",
+    "../_base_/imagenet_runtime.py",
 ]
 protocol = dict(method="rbdc", family="resnet", reference_epochs=300, train_samples=1281167)
 stages = [
     dict(members=2, width="1/2", epochs=177.76),
     dict(members=1, width=1, epochs=118.5),
 ]
+lockstep = dict(channels_last=True)

@@ -14,7 +14,7 @@ _base_ = [
     "../_base_/models/resnet50.py",
     "../_base_/datasets/imagenet_resnet.py",
     "../_base_/schedules/resnet_in1k.py",
-    "../_base_/staged_runtime.py",
+    "../_base_/imagenet_runtime.py",
 ]
 protocol = dict(method="rbdc", family="resnet", reference_epochs=300, train_samples=1281167)
 stages = [
@@ -22,3 +22,4 @@ stages = [
     dict(members=2, width="1/2", epochs=132.13),
     dict(members=1, width=1, epochs=88.08),
 ]
+lockstep = dict(channels_last=True)

@@ -37,7 +37,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, help="seed of everything that is drawn (default: the config's)"
     )
-    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast")
+    parser.add_argument(
+        "--amp",
+        action=argparse.BooleanOptionalAction,
+        help="bfloat16 autocast, or none (default: the config's)",
+    )
     parser.add_argument(
         "--no-validate", action="store_true", help="do not validate during training"
     )

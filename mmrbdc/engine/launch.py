@@ -37,7 +37,7 @@ from mmrbdc.engine.hooks.throughput import ThroughputHook
 from mmrbdc.engine.inputs.image_size import check_canvas
 from mmrbdc.engine.inputs.loading_errors import list_by_rules, loading_errors_in_words
 from mmrbdc.engine.inputs.real_batch import batch_warnings, count_accumulated
-from mmrbdc.engine.optim.amp import fit_amp_to_device
+from mmrbdc.engine.optim.amp import fit_amp_to_device, set_autocast
 from mmrbdc.engine.process.distributed import prepare_distributed
 from mmrbdc.engine.process.held_output import held_output
 from mmrbdc.engine.process.lock import lock_folder
@@ -76,12 +76,13 @@ def prepare_config(
     work_dir: str | None = None,
     resume: bool = False,
     seed: int | None = None,
-    amp: bool = False,
+    amp: bool | None = None,
     validate: bool = True,
     auto_scale_lr: bool = False,
     launcher: str = "none",
 ) -> Config:
-    """Apply what a command line says to a loaded config; ``options`` are ``--cfg-options``.
+    """Apply what a command line says to a loaded config; ``options`` are ``--cfg-options``,
+    ``amp`` is bfloat16 autocast or none of it, ``None`` for the config's.
 
     Raises:
         ValueError: an unknown option, ``auto_scale_lr`` for a config without a base batch size,
@@ -96,10 +97,9 @@ def prepare_config(
     cfg.launcher = launcher
     if seed is not None:
         cfg.randomness = dict(cfg.get("randomness", {}), seed=seed)
-    if amp:
+    if amp is not None:
         check_parts(cfg, "optim_wrapper")
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.dtype = "bfloat16"
+        set_autocast(cfg, amp)
     if not validate:
         for key in ("val_cfg", "val_dataloader", "val_evaluator"):
             cfg[key] = None

@@ -1,14 +1,15 @@
 """A finished pretraining: plan, ledger, curves, junctions and scores, read from its work dir."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from mmrbdc.families import FAMILIES, FamilyError, architecture_from_dict
 from mmrbdc.runs.errors import AnalysisError
 from mmrbdc.runs.junction import Junction, read_junction
+from mmrbdc.runs.numerics import numerics_of
 from mmrbdc.runs.records import Record, read_record, read_records
 from mmrbdc.shipped import command
 
@@ -81,6 +82,8 @@ class PretrainingRun:
         top1: of the final model on ``split``, percent.
         val_top1: of the final model on the validation split, percent; None where it is not noted.
         split: what ``top1`` was measured on.
+        numerics: value by name, :func:`mmrbdc.runs.numerics.numerics_of`; empty where an earlier
+            version's ``plan.json`` does not say them.
     """
 
     path: Path
@@ -94,6 +97,7 @@ class PretrainingRun:
     top1: float
     val_top1: float | None
     split: str
+    numerics: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def searches(self) -> bool:
@@ -130,10 +134,10 @@ class PretrainingRun:
         name = plan.text("name")
         side_car = read_record(path / f"{name}.json", TRAINED_BY)
         test = read_record(path / "test.json", TESTED_BY)
-        for field in ("name", "method", "family"):
-            if plan.text(field) != side_car.text(field):
+        for key in ("name", "method", "family"):
+            if plan.text(key) != side_car.text(key):
                 raise side_car.error(
-                    f"'{field}' is {side_car.text(field)!r} here and {plan.text(field)!r} in "
+                    f"'{key}' is {side_car.text(key)!r} here and {plan.text(key)!r} in "
                     f"{plan.where}; the two are of different runs, train again"
                 )
         train_flops = ledger.number("total_flops")
@@ -151,7 +155,14 @@ class PretrainingRun:
             top1=test.number("top1", 0, 100),
             val_top1=val_top1(side_car),
             split=test.text("split"),
+            numerics=_numerics(plan),
         )
+
+
+def _numerics(plan: Record) -> dict[str, str]:
+    if not plan.has("fingerprints"):
+        return {}
+    return numerics_of([stage.fields for stage in plan.records("fingerprints")])
 
 
 def val_top1(meta: Record) -> float | None:

@@ -1,12 +1,14 @@
 """What is told in one line before a run begins: packages of backends, mixed precision on a CPU."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmrbdc.engine.checks.vis_backends import PACKAGES, check_vis_backends
-from mmrbdc.engine.optim.amp import BFloat16OptimWrapper, fit_amp_to_device
+from mmrbdc.engine.optim.amp import BFloat16OptimWrapper, fit_amp_to_device, set_autocast
 
 POOLING = dict(roi_head=dict(bbox_roi_extractor=dict(roi_layer=dict(type="RoIAlign"))))
 on_cpu = pytest.mark.skipif(get_device() != "cpu", reason="of CPUs")
@@ -73,3 +75,14 @@ def test_a_run_in_full_precision_is_left_as_it_is():
     cfg = Config(dict(optim_wrapper=dict(type="OptimWrapper"), model=POOLING))
     fit_amp_to_device(cfg)
     assert cfg.optim_wrapper == dict(type="OptimWrapper")
+
+
+def test_no_amp_is_the_config_in_full_precision():
+    cfg = amp("bfloat16", dict())
+    set_autocast(cfg, on=False)
+    assert cfg.optim_wrapper == dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=1.0))
+    kept = copy.deepcopy(cfg)
+    set_autocast(cfg, on=False)
+    assert cfg.optim_wrapper == kept.optim_wrapper
+    set_autocast(cfg, on=True)
+    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.dtype) == ("AmpOptimWrapper", "bfloat16")

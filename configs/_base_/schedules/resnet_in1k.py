@@ -1,7 +1,10 @@
 # Schedule of recipe A2 of "ResNet strikes back" (arXiv 2110.00476) for a batch of 2,048: LAMB at
 # 5e-3, weight decay 0.02 on matrices only, warm-up of 5 epochs, cosine to 1e-6.
 # Boundaries are epochs of a recipe of max_epochs; a stage fits them to its own length.
+# Under bfloat16 autocast, as GPUs train it; --no-amp is float32.
 optim_wrapper = dict(
+    type="AmpOptimWrapper",
+    dtype="bfloat16",
     # MMPretrain's LAMB clips by the norm of all it optimises, which would couple the members: it is
     # switched off there, and each member is clipped by its own norm instead.
     optimizer=dict(type="Lamb", lr=0.005, weight_decay=0.02, max_grad_norm=1e30),

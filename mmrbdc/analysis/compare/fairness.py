@@ -20,7 +20,29 @@ def unfairness(comparison: Comparison, found: Sequence[Group]) -> list[str]:
         warnings += _settings(comparison, own)
         if len(own) > 1:
             warnings += _grids(own)
-    return [*warnings, *_chosen_by_test(found), *_unknown(comparison, found)]
+    return [
+        *_numerics(comparison),
+        *warnings,
+        *_chosen_by_test(found),
+        *_unknown(comparison, found),
+    ]
+
+
+def _numerics(comparison: Comparison) -> list[str]:
+    """Name the numerics in which pretrainings of one family differ."""
+    warnings = []
+    known = [run for run in comparison.pretrainings if run.numerics]
+    for family in sorted({run.family for run in known}):
+        runs = [run for run in known if run.family == family]
+        for name in runs[0].numerics:
+            values: dict[str, list[str]] = {}
+            for run in runs:
+                names = values.setdefault(run.numerics[name], [])
+                names += [run.name] if run.name not in names else []
+            if len(values) > 1:
+                told = "; ".join(f"{value} ({', '.join(who)})" for value, who in values.items())
+                warnings.append(f"{family} was pretrained with other numerics, {name}: {told}")
+    return warnings
 
 
 def _alike(found: Sequence[Group]) -> list[list[Group]]:

@@ -10,6 +10,7 @@ from mmrbdc.config_parts import class_name
 from mmrbdc.datasets.configs import stock_name
 from mmrbdc.datasets.splits import split_of_test
 from mmrbdc.engine.configs.loading import read_config_file
+from mmrbdc.engine.process.precision import float32_precision
 from mmrbdc.families import FAMILIES
 from mmrbdc.runs.errors import AnalysisError
 from mmrbdc.runs.pretraining import TRAINED_BY
@@ -100,6 +101,8 @@ def read_recipe(config: Path, training: Path) -> Recipe:
         lr = _lr(record)
         content = {key: record.value(key) for key in _TRAINING}
         content["model"] = record.record("model").fields
+        if precision := float32_precision({"env_cfg": record.value("env_cfg")}):
+            content["float32_precision"] = precision
         content["test"] = {
             "model": tested["model"].get("test_cfg"),
             "dataloader": tested.get("test_dataloader"),

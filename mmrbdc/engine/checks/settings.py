@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmrbdc.config_errors import ConfigError
+from mmrbdc.engine.process.precision import float32_precision
 
 _LEAST = {
     "train_dataloader.batch_size": 1,
@@ -71,6 +72,7 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
     if method is not None and method not in get_all_start_methods():
         known = ", ".join(get_all_start_methods())
         raise ConfigError(f"env_cfg.mp_cfg.mp_start_method={method!r} is none of {known}")
+    float32_precision(cfg)
     for key in ("data_preprocessor", "model.data_preprocessor"):
         preprocessor = _at(cfg, key)
         if isinstance(preprocessor, Mapping):

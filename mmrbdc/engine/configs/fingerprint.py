@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmrbdc.engine.configs.deciding_hooks import deciding_defaults, deciding_hooks
+from mmrbdc.engine.process.precision import float32_precision
 
 _FETCHING = ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "worker_init_fn")
 _SHOWN = 6
@@ -45,6 +46,8 @@ def fingerprint(run: Config, parent: str | None, world_size: int) -> dict[str, A
     for key in ("search", "moving_average"):
         if run.get(key):
             content[key] = run[key].to_dict()
+    if precision := float32_precision(run):
+        content["float32_precision"] = precision
     if run.get("compile"):
         content["compile"] = run.compile
     return json.loads(json.dumps(content, default=str, sort_keys=True))

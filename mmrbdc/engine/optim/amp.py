@@ -29,6 +29,17 @@ class BFloat16OptimWrapper(OptimWrapper):
             yield
 
 
+def set_autocast(cfg: Config, on: bool) -> None:
+    """Let a config train under bfloat16 autocast, or without autocast; changes ``cfg``."""
+    if on:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.dtype = "bfloat16"
+    elif type_name(cfg.optim_wrapper) == "AmpOptimWrapper":
+        cfg.optim_wrapper.type = "OptimWrapper"
+        for key in ("dtype", "loss_scale", "use_fp64"):
+            cfg.optim_wrapper.pop(key, None)
+
+
 def fit_amp_to_device(cfg: Config) -> None:
     """On a CPU let ``AmpOptimWrapper`` with bfloat16 be :class:`BFloat16OptimWrapper`; changes
     ``cfg``.

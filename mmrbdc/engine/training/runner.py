@@ -17,6 +17,7 @@ from mmrbdc.config_parts import type_name
 from mmrbdc.datasets.loading.replay import is_replayable, replayable
 from mmrbdc.datasets.loading.workers import end_workers_with_run
 from mmrbdc.engine.hooks.step_seeds import StepSeedsHook
+from mmrbdc.engine.process.precision import set_float32_precision
 from mmrbdc.engine.stages.loop import StageLoop
 from mmrbdc.engine.training.load_from import LoadFromRunner
 from mmrbdc.weights import write_text
@@ -55,6 +56,11 @@ class TrainingRunner(LoadFromRunner):
             if isinstance(formatter, MMFormatter):
                 formatter.err_format = formatter.err_format.replace(_PLACE_IN_CODE, "")
         return logger
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """MMEngine's environment, and how float32 is computed."""
+        super().setup_env(env_cfg)
+        set_float32_precision(dict(env_cfg=env_cfg))
 
     def train(self) -> nn.Module:
         """Train, from where a checkpoint left off if the run is resumed."""

@@ -9,7 +9,9 @@ from mmrbdc.analysis import (
 )
 from tests.analysis.detector_case import make_run, printed
 from tests.analysis.run_dirs import (
+    ONE_STEP,
     edit_json,
+    write_pretraining,
 )
 
 UNFAIR = {
@@ -79,3 +81,45 @@ def test_a_warning_is_not_markup(tmp_path, capsys):
     make_run(tmp_path, "rbdc", train_cfg__note="[red]x")
     make_run(tmp_path, "random")
     assert "[red]x" in printed(analyse(collect([tmp_path]), resamples=0), capsys)
+
+
+def _numerics(path, name, **stage):
+    """A pretraining whose stages were trained so."""
+    write_pretraining(path / name, name=name, method="rbdc", stages=ONE_STEP)
+    crop = dict(type="mmrbdc.RandomResizedCrop", scale=224, backend="torch")
+    dataset = dict(type="mmrbdc.ReplayableDataset", dataset=dict(pipeline=[crop]))
+    content = dict(optim_wrapper=dict(autocast_dtype="bfloat16"), float32_precision="tf32",
+                   model=dict(compute="loop"), train_dataloader=dict(dataset=dataset))  # fmt: skip
+    content |= stage
+    edit_json(path / name / "plan.json", lambda plan: plan.update(fingerprints=[content] * 2))
+
+
+@pytest.mark.parametrize(
+    ("stage", "told"),
+    [
+        (dict(optim_wrapper={}), "autocast: bfloat16 (a); none (b)"),
+        (dict(float32_precision=None), "float32 on GPUs: tf32 (a); torch's default (b)"),
+        (dict(model=dict(compute="stacked")), "members: loop (a); stacked (b)"),
+        (dict(model=dict(channels_last=True)), "channels-last: no (a); yes (b)"),
+        (dict(compile=True), "compiled: no (a); yes (b)"),
+        (
+            dict(train_dataloader=dict(dataset=dict(pipeline=[dict(type="RandomResizedCrop")]))),
+            "crops resized by: torch (a); cv2 (b)",
+        ),
+        ({}, None),
+    ],
+)
+def test_pretrainings_with_other_numerics_are_told_apart(tmp_path, stage, told):
+    _numerics(tmp_path, "a")
+    _numerics(tmp_path, "b", **stage)
+    warnings = analyse(collect([tmp_path]), resamples=0).warnings
+    if told is None:
+        assert warnings == ()
+    else:
+        assert warnings == (f"deit was pretrained with other numerics, {told}",)
+
+
+def test_a_plan_of_an_earlier_version_says_nothing_of_its_numerics(tmp_path):
+    _numerics(tmp_path, "a")
+    write_pretraining(tmp_path / "b", name="b", method="rbdc", stages=ONE_STEP)
+    assert analyse(collect([tmp_path]), resamples=0).warnings == ()

@@ -199,3 +199,10 @@ def test_a_fingerprint_is_plain_json_and_says_where_two_differ(cfg):
 )
 def test_differences(old, new, found):
     assert differences(old, new) == found
+
+
+def test_how_float32_is_computed_is_part_of_the_fingerprint(cfg):
+    plain = fingerprint(stage_run(cfg), None, 1)
+    cfg.env_cfg = dict(float32_precision="tf32")
+    found = fingerprint(stage_run(cfg), None, 1)
+    assert found.pop("float32_precision") == "tf32" and found == plain
