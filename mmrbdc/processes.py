@@ -26,6 +26,10 @@ from typing import cast
 
 import torch
 
+EXIT_PREEMPTED = 75
+"""Exit code of a run that SIGTERM ended: what it did is saved, ``--resume`` goes on. The number is
+``EX_TEMPFAIL`` of ``sysexits.h``."""
+
 _LIBRARIES = ["mmrbdc.datasets", "mmrbdc.engine", "mmrbdc.models"]
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _running: set[BaseProcess] = set()

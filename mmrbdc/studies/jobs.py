@@ -12,6 +12,8 @@ from typing import Any
 from mmrbdc.processes import interrupt_scripts, run_script
 from mmrbdc.weights import write_json
 
+RunCommand = Callable[[Sequence[str], Path], int]
+"""Runs a command of Python, appends its output to a file, and returns its exit code."""
 _MARK = "command.json"
 
 
@@ -40,9 +42,9 @@ class Job:
     @property
     def done(self) -> bool:
         """Whether this very job has been run to its end."""
-        if _read_json(self.folder / _MARK) != self._mark:
+        if kept_json(self.folder / _MARK) != self._mark:
             return False
-        return self.result is None or _read_json(self.folder / self.result) is not None
+        return self.result is None or kept_json(self.folder / self.result) is not None
 
     @property
     def _mark(self) -> Any:
@@ -53,12 +55,16 @@ class Job:
         """Where the commands' output goes."""
         return self.folder.with_name(f"{self.folder.name}.log")
 
-    def run(self) -> bool:
-        """Run what there is to run and return whether it succeeded."""
+    def run(self, run_command: RunCommand = run_script) -> bool:
+        """Run what there is to run and return whether it succeeded.
+
+        Args:
+            run_command: runs one and returns its exit code.
+        """
         try:
             if self.prepare:
                 self.prepare()
-            ok = run_commands(self.commands, self.log)
+            ok = run_commands(self.commands, self.log, run_command)
             if ok:
                 write_json(self.folder / _MARK, self._mark)
         except OSError as error:  # a full disk, say: the other runs may still succeed
@@ -67,12 +73,15 @@ class Job:
         return ok
 
 
-def run_jobs(*groups: Sequence[Job], at_a_time: int) -> list[Job]:
+def run_jobs(
+    *groups: Sequence[Job], at_a_time: int, interrupt: Callable[[], None] = interrupt_scripts
+) -> list[Job]:
     """Run all jobs, print how each ends and how long the rest will take; return those that failed.
 
     Args:
         groups: a group begins when the one before has ended.
         at_a_time: jobs that run side by side.
+        interrupt: what ends those that run, where this is interrupted.
     """
     progress = _Progress([job for group in groups for job in group])
     failed = []
@@ -84,20 +93,22 @@ def run_jobs(*groups: Sequence[Job], at_a_time: int) -> list[Job]:
     except KeyboardInterrupt:
         progress.interrupted = True
         pool.shutdown(wait=False, cancel_futures=True)
-        interrupt_scripts()
+        interrupt()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
     return failed
 
 
-def run_commands(commands: Sequence[Sequence[str]], log: Path) -> bool:
+def run_commands(
+    commands: Sequence[Sequence[str]], log: Path, run_command: RunCommand = run_script
+) -> bool:
     """Run Python command lines one after another, output to ``log``; stop at the first failure."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    return all(run_script(command, log) == 0 for command in commands)
+    return all(run_command(command, log) == 0 for command in commands)
 
 
-def _read_json(path: Path) -> Any:
+def kept_json(path: Path) -> Any:
     """What a file holds; None where it is missing or damaged."""
     try:
         return json.loads(path.read_text())

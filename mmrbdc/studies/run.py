@@ -6,12 +6,14 @@ and it is charged to each of them in full.
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from mmrbdc.plan import PlanError
 from mmrbdc.runs.work_dir import FORMAT
+from mmrbdc.studies.cluster import Queue
 from mmrbdc.studies.jobs import Job, run_jobs
 from mmrbdc.studies.study_config import Grid, PlannedVariant, runs_of
 from mmrbdc.weights import write_json, write_text
@@ -20,7 +22,13 @@ MARK = "study.json"
 
 
 def run_grid(
-    grid: Grid, folder: Path, root: Path, *, jobs: int = 1, resume: bool = False
+    grid: Grid,
+    folder: Path,
+    root: Path,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    open_queue: Callable[[], Queue] | None = None,
 ) -> list[str]:
     """Run a study and return the names of the runs that failed.
 
@@ -29,6 +37,7 @@ def run_grid(
         folder: where configs, work dirs and logs go.
         root: the repository, whose tools train and test.
         jobs: runs at a time, one thread each.
+        open_queue: opens a scheduler's queue that takes all runs instead.
         resume: go on in a folder that holds this study. What the grid has gained is added; what
             it has lost stays on disk and is left out of the report.
 
@@ -41,6 +50,7 @@ def run_grid(
         write_text(path, text)
     owners: dict[tuple[str, int], Job] = {}
     first, others = [], []
+    owner_of: dict[Path, Path] = {}
     for variant, seed in runs_of(grid):
         job = _job(variant, seed, folder, root)
         owner = owners.setdefault((variant.first_stage, seed), job)
@@ -48,7 +58,15 @@ def run_grid(
             first.append(job)
         else:
             others.append(replace(job, prepare=partial(_copy_first_stage, owner, job.folder)))
-    return [job.folder.name for job in run_jobs(first, others, at_a_time=jobs)]
+            owner_of[job.folder] = owner.folder
+    if open_queue is None:
+        failed = run_jobs(first, others, at_a_time=jobs)
+    else:
+        queue = open_queue()
+        sent = {job.folder: queue.send(job) for job in first}
+        waiting = [*sent.values(), *(queue.send(job, sent[owner_of[job.folder]]) for job in others)]
+        failed = run_jobs(waiting, at_a_time=len(waiting), interrupt=queue.leave)
+    return [job.folder.name for job in failed]
 
 
 def config_path(folder: Path, variant: PlannedVariant) -> Path:

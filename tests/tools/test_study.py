@@ -186,7 +186,7 @@ def without_training(monkeypatch):
     """Command lines succeed at once; they are collected."""
     calls = []
 
-    def run_commands(commands, log):
+    def run_commands(commands, log, run_command):
         calls.append(commands)
         place = commands[0]
         run = Path(place[place.index("--work-dir") + 1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmrbdc.engine.process.signals import EXIT_PREEMPTED
+from mmrbdc.processes import EXIT_PREEMPTED
 from mmrbdc.weights import read_checkpoint
 
 ROOT = Path(__file__).parents[2]

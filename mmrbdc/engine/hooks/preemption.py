@@ -7,7 +7,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmrbdc.engine.hooks.checkpoint import checkpoint_hook
-from mmrbdc.engine.process.signals import EXIT_PREEMPTED, Preempted, requested, stop_if_requested
+from mmrbdc.engine.process.signals import Preempted, requested, stop_if_requested
+from mmrbdc.processes import EXIT_PREEMPTED
 from mmrbdc.registry import HOOKS
 
 

@@ -11,9 +11,7 @@ from mmengine.device import get_device
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MMLogger
 
-EXIT_PREEMPTED = 75
-"""Exit code of a run that SIGTERM ended: what it did is saved, ``--resume`` goes on. The number is
-``EX_TEMPFAIL`` of ``sysexits.h``."""
+from mmrbdc.processes import EXIT_PREEMPTED
 
 _received = False
 

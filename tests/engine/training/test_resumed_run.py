@@ -15,7 +15,7 @@ from mmengine.registry import HOOKS
 from mmrbdc.datasets.made.scenes import make_scenes
 from mmrbdc.engine.configs.loading import load_config
 from mmrbdc.engine.launch import prepare_config, train
-from mmrbdc.engine.process.signals import EXIT_PREEMPTED
+from mmrbdc.processes import EXIT_PREEMPTED
 from mmrbdc.weights import read_checkpoint
 from tests.engine.tiny_runs import ITERS_PER_EPOCH, MODELS, differing, load_json, staged
 
