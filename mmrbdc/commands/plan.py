@@ -5,6 +5,7 @@ mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --budget 0.7 --ratio 1.5
 mmrbdc plan configs/autoprog/deit-s_in1k.py --budget 0.5
 mmrbdc plan configs/rbdc/deit-b_2step_in1k.py --memory --gpus 8 --amp --card-gb 24
 mmrbdc plan configs/rbdc/deit-micro_2step_digits.py --measure
+mmrbdc plan configs/mask-rcnn_rbdc-r50_coco.py --memory --card-gb 24
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,10 @@ DEFAULT_RATIO = 1.5  # plan.solve's; written out, since that imports torch, and 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser("plan", __doc__)
-    parser.add_argument("config", help="staged config, for example configs/rbdc/*.py")
+    parser.add_argument(
+        "config",
+        help="staged config, for example configs/rbdc/*.py; with --memory a detector's too",
+    )
     parser.add_argument(
         "--budget",
         type=float,
@@ -83,11 +88,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     _import_classifiers()
     from mmrbdc.commands.plan_hours import print_hours, stages_speed
-    from mmrbdc.commands.plan_memory import print_memory, stages_memory
+    from mmrbdc.commands.plan_memory import (
+        checkpointed_stages,
+        plan_detector,
+        print_memory,
+        stages_memory,
+    )
+    from mmrbdc.config_parts import type_name
     from mmrbdc.engine.checks.settings import check_parts, check_settings
     from mmrbdc.engine.checks.target import check_target
     from mmrbdc.engine.configs.cfg_options import merge_options
     from mmrbdc.engine.configs.loading import load_config, refuse_study
+    from mmrbdc.engine.configs.staged_keys import is_staged
     from mmrbdc.engine.cost.disk import disk_line, protocol_bytes
     from mmrbdc.engine.cost.plan_inputs import plan_inputs
     from mmrbdc.methods import parse_protocol, settled
@@ -112,6 +124,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_settings(cfg)
     if args.memory or args.measure:
         check_parts(cfg, "model", "train_dataloader", "train_cfg", "optim_wrapper")
+    amp = args.amp or type_name(cfg.get("optim_wrapper") or {}) == "AmpOptimWrapper"
+    if args.memory and not is_staged(cfg):
+        _only_memory(args)
+        return plan_detector(
+            cfg,
+            gpus=args.gpus or 1,
+            batch=args.batch,
+            amp=amp,
+            card_gb=args.card_gb,
+            as_json=args.json,
+        )
     solved: dict[str, Any] = {}
     if args.budget is not None and _makes_stages(cfg):
         if args.ratio is not None:
@@ -140,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     written = protocol_bytes(cfg, plan) if cfg.get("optim_wrapper") else None
     memory = []
     gpus = args.gpus or 1
-    how = dict(gpus=gpus, amp=args.amp)
+    how: dict[str, Any] = dict(gpus=gpus, amp=amp)
     if args.memory:
         memory = list(stages_memory(cfg, plan, batch=args.batch, **how))
     speeds = list(stages_speed(cfg, plan, args.measure)) if args.measure else []
@@ -165,7 +188,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if written:
         screen.print(disk_line(written))
     if memory:
-        print_memory(screen, memory, card_gb=args.card_gb, **how)
+        count = partial(stages_memory, plan=plan, batch=args.batch, **how)
+        less = partial(checkpointed_stages, cfg, count)
+        print_memory(screen, memory, checkpointed=less, card_gb=args.card_gb, **how)
     if speeds:
         print_hours(screen, speeds, gpus=gpus)
     if "progression" in solved:
@@ -181,6 +206,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for line in stage_lines(protocol):
             screen.print(line)
+
+
+def _only_memory(args: argparse.Namespace) -> None:
+    """Refuse what is of a protocol."""
+    from mmrbdc.plan import PlanError
+
+    given = [name for name in ("budget", "ratio", "samples", "measure") if getattr(args, name)]
+    if given:
+        options = ", ".join(f"--{name}" for name in given)
+        raise PlanError(
+            f"{options}: of a protocol, and {args.config} has no stages; of a detector --memory "
+            "alone is planned"
+        )
 
 
 def _makes_stages(cfg: "Config") -> bool:

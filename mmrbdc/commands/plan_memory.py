@@ -1,7 +1,12 @@
 """What ``plan --memory`` prints: the memory of every stage's training step, and what would fit."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import copy
+import inspect
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -63,8 +68,20 @@ def print_memory(
     gpus: int,
     amp: bool,
     card_gb: float | None,
+    checkpointed: "Callable[[], list[tuple[str, StepMemory]]]",
+    of: str = "stage",
 ) -> None:
-    """Print the table, and for a card of so many GB what does not fit and what would."""
+    """Print the table, and for a card of so many GB what does not fit and what would.
+
+    Args:
+        screen: where it goes.
+        found: memory by name.
+        gpus: that train together.
+        amp: bfloat16 autocast.
+        card_gb: of the card; ``None`` for none.
+        checkpointed: counts with activation checkpointing; nothing where the backbone has none.
+        of: what has these names.
+    """
     batch = found[0][1].batch
     screen.print(
         f"\nMemory of a training step on {'each of ' if gpus > 1 else ''}{counted(gpus, 'GPU')}, "
@@ -72,7 +89,7 @@ def print_memory(
         f"{'bfloat16 autocast' if amp else 'as the config has it'}:"
     )
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    table.add_column("stage", no_wrap=True)
+    table.add_column(of, no_wrap=True)
     averages = any(memory.average for _, memory in found)
     names = ["weights", "gradients", *(["buckets"] if gpus > 1 else []), "optimizer"]
     names += [*(["average"] if averages else []), "activations", "peak"]
@@ -85,15 +102,111 @@ def print_memory(
         "Counted without a GPU. Not in it: the driver, workspaces of cuDNN and cuBLAS, gaps of the "
         "allocator; leave a tenth of the card to them."
     )
-    for line in _of_card(found, card_gb) if card_gb is not None else []:
+    if card_gb is None:
+        return
+    for line in _of_card(found, card_gb, of):
         screen.print(line)
+    if max(memory.peak for _, memory in found) > card_gb * 1e9 * _ROOM:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of how MMPretrain calls it
+            less = checkpointed()
+        for line in _of_checkpoints(less, card_gb):
+            screen.print(line)
 
 
-def _of_card(found: list[tuple[str, "StepMemory"]], card_gb: float) -> list[str]:
+def _of_checkpoints(found: list[tuple[str, "StepMemory"]], card_gb: float) -> list[str]:
+    if not found:
+        return []
+    peak = max(memory.peak for _, memory in found)
+    fits = "and fits" if peak <= card_gb * 1e9 * _ROOM else "which is too much, too"
+    return [
+        f"With activation checkpointing (--cfg-options model.backbone.with_cp=True) it takes "
+        f"{in_bytes(peak)}, {fits}, for about a third more compute."
+    ]
+
+
+def with_checkpoints(cfg: "Config", scope: str) -> "Config | None":
+    """A copy whose backbone keeps only what its blocks begin with; ``None`` where it cannot, or
+    does already.
+    """
+    from mmengine.registry import DefaultScope
+
+    from mmrbdc.registry import MODELS
+
+    backbone = cfg.model.backbone
+    with DefaultScope.overwrite_default_scope(scope):
+        kind = backbone.type if isinstance(backbone.type, type) else MODELS.get(backbone.type)
+    if kind is None or backbone.get("with_cp"):
+        return None
+    inits = [vars(base)["__init__"] for base in kind.__mro__[:-1] if "__init__" in vars(base)]
+    if not any("with_cp" in inspect.signature(init).parameters for init in inits):
+        return None
+    changed = copy.deepcopy(cfg)
+    changed.model.backbone.with_cp = True
+    return changed
+
+
+def checkpointed_stages(
+    cfg: "Config", count: "Callable[[Config], Iterator[tuple[str, StepMemory]]]"
+) -> list[tuple[str, "StepMemory"]]:
+    """The stages of a protocol whose backbone keeps only what its blocks begin with."""
+    changed = with_checkpoints(cfg, "mmpretrain")
+    return list(count(changed)) if changed is not None else []
+
+
+def plan_detector(
+    cfg: "Config",
+    *,
+    gpus: int,
+    batch: int | None,
+    amp: bool,
+    card_gb: float | None,
+    as_json: bool,
+) -> None:
+    """Print the memory of a detector's training step at the largest image of its recipe.
+
+    Args:
+        cfg: of the detector.
+        gpus: that train together.
+        batch: images a GPU; ``None`` for the config's.
+        amp: bfloat16 autocast.
+        card_gb: of a card; ``None`` for none.
+        as_json: print bytes as JSON.
+    """
+    from mmrbdc.engine.configs.custom_imports import import_custom
+    from mmrbdc.engine.cost.detector_memory import detector_step_memory, largest_image
+    from mmrbdc.plan.show import WIDTH
+    from mmrbdc.terminal import console
+
+    import_custom(cfg)
+    height, width = largest_image(cfg)
+    name = f"{width} x {height} px"
+
+    def count(config: "Config") -> list[tuple[str, "StepMemory"]]:
+        images = batch or config.train_dataloader.batch_size
+        step = detector_step_memory(config, (height, width), images, amp=amp, processes=gpus)
+        return [(name, step)]
+
+    def checkpointed() -> list[tuple[str, "StepMemory"]]:
+        changed = with_checkpoints(cfg, "mmdet")
+        return count(changed) if changed is not None else []
+
+    found = count(cfg)
+    if as_json:
+        memory = {name: dict(asdict(one), peak=one.peak) for name, one in found}
+        print(json.dumps({"memory": memory}, indent=2))
+        return
+    screen = console(WIDTH)
+    how: dict[str, Any] = dict(gpus=gpus, amp=amp, card_gb=card_gb)
+    print_memory(screen, found, checkpointed=checkpointed, of="largest image", **how)
+
+
+def _of_card(found: list[tuple[str, "StepMemory"]], card_gb: float, of: str) -> list[str]:
     available = card_gb * 1e9 * _ROOM
     stage, worst = max(found, key=lambda item: item[1].peak)
     if worst.peak <= available:
-        return [f"All stages fit on a card of {card_gb:g} GB."]
+        what = f"All {of}s fit" if len(found) > 1 else "It fits"
+        return [f"{what} on a card of {card_gb:g} GB."]
     fitting = min(memory.largest_batch(available) for _, memory in found)
     lines = [f"{stage} takes {in_bytes(worst.peak)} and does not fit on a card of {card_gb:g} GB."]
     if fitting < 1:

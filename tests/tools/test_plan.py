@@ -147,6 +147,29 @@ def test_memory_of_every_stage_and_what_would_fit(main, capsys):
     assert "All stages fit on a card of 0.02 GB." in capsys.readouterr().out
 
 
+DETECTOR = str(TOOL.parents[1] / "configs" / "mask-rcnn_random-resnet-micro_scenes.py")
+
+
+def test_memory_of_a_detector_at_its_largest_image(main, capsys):
+    main([DETECTOR, "--memory", "--gpus", "2", "--card-gb", "0.06", "--batch", "4"])
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 100
+    for words in ("each of 2 GPUs, 4 images each", "128 x 128 px takes", "accumulative_counts=",
+                  "model.backbone.with_cp=True) it takes"):  # fmt: skip
+        assert words in output, output
+    main([DETECTOR, "--memory", "--card-gb", "9"])
+    assert "It fits on a card of 9 GB." in capsys.readouterr().out
+    main([DETECTOR, "--memory", "--json"])
+    (found,) = json.loads(capsys.readouterr().out)["memory"].values()
+    assert found["peak"] > found["activations"]
+
+
+@pytest.mark.parametrize("option", [["--budget", "0.7"], ["--measure"], ["--samples", "9"]])
+def test_what_is_of_a_protocol_is_refused_for_a_detector(main, option):
+    with pytest.raises(ValueError, match="of a protocol, and .* has no stages"):
+        main([DETECTOR, "--memory", *option])
+
+
 def test_memory_as_json(main, capsys):
     main([SHIPPED, "--memory", "--json", "--amp"])
     found = json.loads(capsys.readouterr().out)["memory"]

@@ -1,8 +1,9 @@
 """How much memory a training step needs: counted on tensors without values, on any machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from mmengine.config import Config
@@ -90,7 +91,7 @@ def step_memory(
     model["type"] = "mmrbdc.Siblings"  # a supernet that trains all of its blocks
     seeds, frozen = model["seeds"], model.get("frozen") or [()] * len(model["seeds"])
     amp = amp or bool(run.optim_wrapper.get("autocast_dtype"))
-    known: dict[tuple[str, ...], _Member] = {}
+    known: dict[tuple[str, ...], TracedStep] = {}
     found = []
     for seed, parts in zip(seeds, frozen, strict=True):
         key = tuple(parts)
@@ -150,8 +151,8 @@ class _NormsInFloat32(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Member(NamedTuple):
-    """Bytes of one member: ``kept`` after the forward pass, ``more`` beyond that at the peak."""
+class TracedStep(NamedTuple):
+    """Bytes of one model: ``kept`` after the forward pass, ``more`` beyond that at the peak."""
 
     weights: int
     gradients: int
@@ -161,31 +162,46 @@ class _Member(NamedTuple):
 
 def _of_member(
     config: Mapping[str, Any], image_size: tuple[int, int], batch: int, amp: bool
-) -> _Member:
+) -> TracedStep:
     """Memory of one member's forward and backward pass."""
-    built: Any = build_on_meta(config)
-    with FakeTensorMode(), DefaultScope.overwrite_default_scope("mmpretrain"):
-        model: Any = fake_copies(built, "cpu").train()
+
+    def loss_of(model: Any) -> torch.Tensor:
+        data = model.data_preprocessor(fake_images(image_size, batch), training=True)
+        with autocast_as_on_gpu(amp):
+            return model.parse_losses(model(**data, mode="loss"))[0]
+
+    return traced_step(build_on_meta(config), loss_of, "mmpretrain")
+
+
+def traced_step(built: nn.Module, loss_of: Callable[[Any], torch.Tensor], scope: str) -> TracedStep:
+    """Memory of a model's forward and backward pass, on fake tensors.
+
+    Args:
+        built: on the ``meta`` device.
+        loss_of: what makes a loss with it, tensors made there being fake.
+        scope: MMEngine's default scope meanwhile.
+    """
+    with FakeTensorMode(), DefaultScope.overwrite_default_scope(scope):
+        model: Any = fake_copies(cast(BaseModel, built), "cpu").train()
         _hold_frozen_as_buffers(model)
         tracker = MemTracker()
         tracker.track_external(model)
         with tracker:
-            data = model.data_preprocessor(fake_images(image_size, batch), training=True)
-            with torch.autocast("cpu", torch.bfloat16, amp):
-                if amp:
-                    with _NormsInFloat32():
-                        losses = model(**data, mode="loss")
-                else:
-                    losses = model(**data, mode="loss")
-                loss, _ = model.parse_losses(losses)
-            del data, losses
+            loss = loss_of(model)
             (forward,) = (dict(kinds) for kinds in tracker.get_tracker_snapshot().values())
             loss.backward()
         (peak,) = tracker.get_tracker_snapshot("peak").values()
         weights = [*model.parameters(), *model.buffers()]
         trained = [p for p in model.parameters() if p.grad is not None]
     kept = forward["Total"] - _bytes(weights)
-    return _Member(_bytes(weights), _bytes(trained), kept, peak["Total"] - forward["Total"])
+    return TracedStep(_bytes(weights), _bytes(trained), kept, peak["Total"] - forward["Total"])
+
+
+@contextmanager
+def autocast_as_on_gpu(on: bool) -> Iterator[None]:
+    """bfloat16 autocast of a CPU that keeps in float32 what a GPU's keeps."""
+    with torch.autocast("cpu", torch.bfloat16, on), _NormsInFloat32() if on else nullcontext():
+        yield
 
 
 def _hold_frozen_as_buffers(model: nn.Module) -> None:

@@ -4,20 +4,28 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mmrbdc.config_errors import told_as_config_error
+from mmrbdc.registry import MODELS
 
 
-def build_on_meta(model_cfg: Mapping[str, Any]) -> nn.Module:
-    """Build a model of MMPretrain on the ``meta`` device, in eval mode."""
-    scope = DefaultScope.overwrite_default_scope("mmpretrain")
+def build_on_meta(model_cfg: Mapping[str, Any], *, scope: str = "mmpretrain") -> nn.Module:
+    """Build a model on the ``meta`` device, in eval mode.
+
+    Args:
+        model_cfg: its config.
+        scope: ``'mmpretrain'`` for a classifier, built without what prepares its data; ``'mmdet'``
+            for a detector.
+    """
+    bare = _bare(model_cfg) if scope == "mmpretrain" else ConfigDict(_without_init(model_cfg))
     told = told_as_config_error("model", model_cfg)
-    with scope, told, torch.device("meta"), _LinspaceOnCpu():
-        model = MODELS.build(_bare(model_cfg))
+    in_scope = DefaultScope.overwrite_default_scope(scope)
+    with in_scope, told, torch.device("meta"), _LinspaceOnCpu():
+        model = MODELS.build(bare)
     model.eval()
     return model
 

@@ -9,10 +9,16 @@ from mmengine.runner import Runner
 
 from mmrbdc.registry import HOOKS
 
+_WARM_UP, _FORECAST = 3, 12
+"""Iterations that are not timed, and that are, for the first forecast."""
+_BOUND = 0.2
+"""Share of the time spent waiting for images from which loading is said to bound a stage."""
+
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Log the stage, the share of the protocol that is done, and when stage and protocol will end.
+    """Log the stage, the share of the protocol that is done, and when stage and protocol will end;
+    once at the start of a stage what a dozen iterations let expect, and what bounds them.
 
     The stages still to come are timed by their FLOPs at the speed of this one.
 
@@ -44,6 +50,7 @@ class ProgressHook(Hook):
         self.flops_after = flops_after
         self.interval = interval
         self._started = (0.0, 0)
+        self._warm = (0.0, 0)
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock."""
@@ -54,18 +61,43 @@ class ProgressHook(Hook):
     ) -> None:
         """Log every ``interval`` iterations and at the stage's end."""
         done = runner.iter + 1
+        since_first = done - self._started[1]
+        if since_first == _WARM_UP:
+            self._warm = (time.monotonic(), done)
+        elif since_first == _WARM_UP + _FORECAST and runner.max_iters > 2 * self.interval:
+            self._forecast(runner, done)
         if done % self.interval and done != runner.max_iters:
             return
-        since, first = self._started
-        per_iter = (time.monotonic() - since) / (done - first)
-        stage_left = per_iter * (runner.max_iters - done)
-        all_left = stage_left + per_iter * runner.max_iters * self.flops_after / self.flops
+        stage_left, all_left = self._left(runner, done, self._started)
         spent = self.flops_before + self.flops * done / runner.max_iters
         total = self.flops_before + self.flops + self.flops_after
         runner.logger.info(
             f"stage {self.stage + 1} of {self.stages}: {done / runner.max_iters:.0%} "
             f"done, {_clock(stage_left)} left | protocol: "
             f"{spent / total:.0%} of the FLOPs, {_clock(all_left)} left"
+        )
+
+    def _left(self, runner: Runner, done: int, start: tuple[float, int]) -> tuple[float, float]:
+        """Seconds left of the stage and of the protocol, by what passed since a start."""
+        since, first = start
+        per_iter = (time.monotonic() - since) / (done - first)
+        stage_left = per_iter * (runner.max_iters - done)
+        return stage_left, stage_left + per_iter * runner.max_iters * self.flops_after / self.flops
+
+    def _forecast(self, runner: Runner, done: int) -> None:
+        stage_left, all_left = self._left(runner, done, self._warm)
+        seconds = (time.monotonic() - self._warm[0]) / (done - self._warm[1])
+        loading = runner.message_hub.get_scalar("train/data_time").mean(_FORECAST) / seconds
+        images = runner.train_dataloader.batch_size * runner.world_size / seconds
+        bound = (
+            "loading bounds it: more train_dataloader.num_workers"
+            if loading > _BOUND
+            else "the model bounds it"
+        )
+        runner.logger.info(
+            f"forecast after {_WARM_UP + _FORECAST} iterations: {images:,.0f} images a second, "
+            f"{min(loading, 1):.0%} of the time spent waiting for them ({bound}) | this stage "
+            f"{_clock(stage_left)}, the protocol {_clock(all_left)}"
         )
 
 

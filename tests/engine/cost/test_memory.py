@@ -38,6 +38,11 @@ def taken(run, size, folder, batch=BATCH, amp=False):
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
+    return peak_of(profiler, folder)
+
+
+def peak_of(profiler, folder):
+    """Bytes that the allocator had given at the peak of a profile."""
     path = folder / "trace.json"
     profiler.export_chrome_trace(str(path))
     events = [e for e in json.loads(path.read_text())["traceEvents"] if e.get("name") == "[memory]"]
