@@ -9,7 +9,8 @@ In bfloat16, in turns, medians of paired ratios beside their targets:
   in a loop of compiled backbones, against the members one after another;
 - ``overhead``: a step of a stage of one member against MMPretrain's classifier under MMEngine's
   ``AmpOptimWrapper``;
-- ``memory``: the forecast of ``tools/plan.py --memory`` over the peak of the allocator;
+- ``memory``: the forecast of ``tools/plan.py --memory`` over the peak of the allocator, of members
+  in lockstep and of a detector;
 - ``backbone``: the windowed DeiT at 1024 px against full attention, time over FLOPs;
 - ``loader``: images a second of one worker over those that the model takes.
 
@@ -29,9 +30,11 @@ from typing import Any
 import torch
 from compute_paths import CLASSES, deit_tiny, resnet
 from detection_backbone import build, count_flops
+from detector_step import images
 from machine import machine
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -40,6 +43,7 @@ from paced import write_jpegs
 from mmrbdc.cli import run_cli
 from mmrbdc.datasets.loading.replay import replayable
 from mmrbdc.engine.configs.loading import load_config
+from mmrbdc.engine.cost.detector_memory import detector_step_memory
 from mmrbdc.engine.cost.memory import fake_images, step_memory
 from mmrbdc.engine.hooks.finite_loss import on_host
 from mmrbdc.engine.hooks.throughput import device_name
@@ -50,7 +54,8 @@ Turn = Callable[[], Any]
 TARGETS = {"lockstep": (0.0, 0.6), "overhead": (0.0, 1.02), "memory": (0.9, 1.1)}
 TARGETS |= {"backbone": (0.0, 1.1), "loader": (0.0, float("inf"))}
 """Between which numbers a ratio lies; of ``lockstep`` the best of its three."""
-RECIPE = Path(__file__).resolve().parent.parent / "configs" / "baselines" / "deit-s_scratch_in1k.py"
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+RECIPE = CONFIGS / "baselines" / "deit-s_scratch_in1k.py"
 ADAMW = dict(type="AdamW", lr=1e-4, weight_decay=0.05)
 
 
@@ -105,6 +110,8 @@ def cases(args: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[str
     yield f"overhead: {one[0]}", lambda: _overhead(one[1], batch, size, args)
     for name, what in narrow.items():
         yield f"memory: {name}", lambda what=what: _memory(*what)
+    detector = (64, 1) if args.small else (1024, 2)
+    yield "memory: Mask R-CNN, ResNet-50", lambda: _detector_memory(*detector)
     for name, what in narrow.items():
         for way in ("loop", "stacked", "compiled"):
             yield (
@@ -194,6 +201,26 @@ def _memory(member: dict, count: int, batch: int, size: int) -> dict[str, Any]:
     torch.cuda.reset_peak_memory_stats()
     turn()
     taken = torch.cuda.max_memory_allocated() - before
+    return dict(ratio=forecast / taken, forecast_bytes=forecast, taken_bytes=taken)
+
+
+def _detector_memory(size: int, batch: int) -> dict[str, Any]:
+    config = load_config(str(CONFIGS / "mask-rcnn_rbdc-r50_coco.py"))
+    forecast = detector_step_memory(config, (size, size), batch).peak
+    if not torch.cuda.is_available():
+        return dict(forecast_bytes=forecast, error="the allocator's peak needs a GPU")
+    init_default_scope("mmdet")
+    config.model.backbone.pop("init_cfg", None)
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated()
+    model = revert_sync_batchnorm(MODELS.build(config.model)).to(get_device()).train()
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    data = images(argparse.Namespace(img_size=size, batch_size=batch), 0)
+    for _ in range(2):
+        torch.cuda.reset_peak_memory_stats()
+        model.train_step(data, wrapper)
+    taken = torch.cuda.max_memory_allocated() - before
+    init_default_scope("mmpretrain")
     return dict(ratio=forecast / taken, forecast_bytes=forecast, taken_bytes=taken)
 
 

@@ -25,10 +25,10 @@ def test_its_small_form_measures_every_case(tmp_path):
     rows = {row["case"]: row for row in json.loads((tmp_path / "gpu.json").read_text())["rows"]}
     kinds = [name.split(":")[0] for name in rows]
     ways = ["lockstep loop", "lockstep stacked", "lockstep compiled"]
-    assert kinds == ["overhead", "memory", *ways, "backbone", "loader"]
+    assert kinds == ["overhead", "memory", "memory", *ways, "backbone", "loader"]
     failed = {name: row["error"] for name, row in rows.items() if "error" in row}
     assert [error for name, error in failed.items() if not name.startswith("memory")] == []
-    assert failed.popitem()[1] == "the allocator's peak needs a GPU"
+    assert set(failed.values()) == {"the allocator's peak needs a GPU"} and len(failed) == 2
     assert all(0 < row["ratio"] < 1000 for row in rows.values() if "ratio" in row)
 
 
