@@ -15,6 +15,7 @@ TYPES = {
         "LoadReportHook",
         "MemberExportHook",
         "ProgressHook",
+        "UnfreezeHook",
         "ScheduleStartHook",
         "WallClockHook",
     ],

@@ -1,8 +1,8 @@
 """MMEngine's side: the staged runner, its hooks, loop, initialiser and optimizer wrapper.
 
 Lowest room first: ``process``, ``inputs``, ``configs``, ``cost``, ``evaluation``, ``hooks``,
-``optim`` and ``checks``, ``training``, ``junctions``, ``search``, ``stages``, ``steps``; ``launch``
-on top.
+``optim`` and ``checks``, ``unfreezing``, ``training``, ``junctions``, ``search``, ``stages``,
+``steps``; ``launch`` on top.
 ``evaluation.coco_metric`` is not imported here: it needs MMDetection, and planning and pretraining
 do not.
 """
@@ -29,6 +29,7 @@ from mmrbdc.engine.optim.siblings import MergedGroupsConstructor, SiblingsOptimW
 from mmrbdc.engine.search.moving_average import MovingAverageHook
 from mmrbdc.engine.stages.loop import ResumableLoop, StageLoop
 from mmrbdc.engine.steps.staged_runner import StagedRunner
+from mmrbdc.engine.unfreezing.hook import UnfreezeHook
 
 __all__ = [
     "AverageBuffersHook",
@@ -55,5 +56,6 @@ __all__ = [
     "StagedRunner",
     "ThroughputHook",
     "TrainRecordHook",
+    "UnfreezeHook",
     "WallClockHook",
 ]

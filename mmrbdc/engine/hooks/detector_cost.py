@@ -17,6 +17,8 @@ from mmrbdc.weights import write_json
 
 FILE_NAME = "cost.json"
 _HUB_KEY = "detector_cost"
+LEVEL_KEY = "unfreezing_level"
+"""Of the message hub: the level that trains, where a hook unfreezes."""
 
 
 @HOOKS.register_module()
@@ -30,6 +32,9 @@ class DetectorCostHook(Hook):
     (:func:`mmrbdc.plan.training_flops`). One multiply-add is 2 FLOPs; operators that are no matrix
     product or convolution (RoIAlign, NMS, norms) count nothing. Counting changes no result of the
     training. Steps repeated by activation checkpointing are not charged.
+
+    What trains may change (:class:`mmrbdc.UnfreezeHook`): each level has its own sums, whose first
+    iteration is counted too.
 
     The sums are kept in every checkpoint: after a kill they go on from there, and work that was
     lost is not counted. With several processes the main one stands for all.
@@ -51,18 +56,23 @@ class DetectorCostHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Go on from the checkpoint's sums."""
         kept = runner.message_hub.get_info(_HUB_KEY) if runner.iter > 0 else _no_sums()
-        self._known = kept is not None
-        self._sums = kept or _no_sums()
+        self._known = kept is not None and "levels" in kept
+        self._sums = kept if kept and self._known else _no_sums()
+        self._level = ""
         if not self._known:
             runner.logger.warning(
-                f"the checkpoint was written without DetectorCostHook, so what the first "
+                f"the checkpoint was written without DetectorCostHook, or by another version of "
+                f"it, so what the first "
                 f"{runner.iter} iterations cost is not known and no {FILE_NAME} will be written"
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Look at this iteration's forward pass; count it if it is one of the chosen."""
         model = unwrapped(runner.model)
-        chosen = _is_chosen(runner.iter, self.samples, runner.max_iters)
+        self._level = str(runner.message_hub.get_info(LEVEL_KEY) or "")
+        part = self._sums["levels"].setdefault(self._level, _no_counts())
+        chosen = not part["counted_pixels"]
+        chosen |= _is_chosen(runner.iter, self.samples, runner.max_iters)
         # A module calls the ``forward`` of the instance before that of its class. Hooks of the
         # module would not do: the counter has to begin and end around the call.
         model.forward = self._watched(model.forward, chosen)
@@ -78,11 +88,13 @@ class DetectorCostHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Write ``cost.json``."""
-        if not is_main_process() or not self._known or not self._sums["counted_pixels"]:
+        sums, levels = self._sums, self._sums["levels"].values()
+        if not is_main_process() or not self._known or not levels:
             return
         model = unwrapped(runner.model)
-        sums = self._sums
-        flops = sums["counted_flops"] / sums["counted_pixels"] * sums["pixels"]
+        flops = sum(
+            part["counted_flops"] / part["counted_pixels"] * part["pixels"] for part in levels
+        )
         content = dict(
             train_flops=flops,
             flops_per_image=flops / sums["images"],
@@ -102,12 +114,14 @@ class DetectorCostHook(Hook):
             images, pixels = len(inputs), inputs.numel() // inputs.shape[1]
             self._sums["images"] += images * get_world_size()
             self._sums["pixels"] += pixels * get_world_size()
+            part = self._sums["levels"][self._level]
+            part["pixels"] += pixels * get_world_size()
             if not chosen:
                 return forward(inputs, *args, **kwargs)
             with training_flops() as cost:
                 result = forward(inputs, *args, **kwargs)
-            self._sums["counted_flops"] += cost.total
-            self._sums["counted_pixels"] += pixels
+            part["counted_flops"] += cost.total
+            part["counted_pixels"] += pixels
             self._sums["counted_iterations"] += 1
             return result
 
@@ -115,9 +129,12 @@ class DetectorCostHook(Hook):
 
 
 def _no_sums() -> dict[str, Any]:
-    return dict(
-        images=0, pixels=0, counted_flops=0, counted_pixels=0, counted_iterations=0, step_s=0.0
-    )
+    """Of a run: ``levels`` has the counts of each, by its number, ``""`` without an unfreezing."""
+    return dict(images=0, pixels=0, counted_iterations=0, step_s=0.0, levels={})
+
+
+def _no_counts() -> dict[str, int]:
+    return dict(pixels=0, counted_flops=0, counted_pixels=0)
 
 
 def _is_chosen(iteration: int, samples: int, iterations: int) -> bool:
