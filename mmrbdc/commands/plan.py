@@ -74,7 +74,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     memory.add_argument(
         "--batch", type=_positive, metavar="B", help="images a GPU (default: the config's)"
     )
-    memory.add_argument("--amp", action="store_true", help="as train's --amp: bfloat16 autocast")
+    memory.add_argument(
+        "--amp",
+        action=argparse.BooleanOptionalAction,
+        help="as train's: bfloat16 autocast, or none (default: the config's)",
+    )
     memory.add_argument(
         "--card-gb", type=float, metavar="GB", help="say whether it fits on such a card"
     )
@@ -94,7 +98,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_memory,
         stages_memory,
     )
-    from mmrbdc.config_parts import type_name
     from mmrbdc.engine.checks.settings import check_parts, check_settings
     from mmrbdc.engine.checks.target import check_target
     from mmrbdc.engine.configs.cfg_options import merge_options
@@ -102,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.engine.configs.staged_keys import is_staged
     from mmrbdc.engine.cost.disk import disk_line, protocol_bytes
     from mmrbdc.engine.cost.plan_inputs import plan_inputs
+    from mmrbdc.engine.optim.amp import autocasts, set_autocast
     from mmrbdc.methods import parse_protocol, settled
     from mmrbdc.plan import PlanError, make_plan, ratio_words, solve_lengths, with_epochs
     from mmrbdc.plan.show import WIDTH, plan_notes, plan_table, progression_lines, stage_lines
@@ -109,7 +113,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmrbdc.terminal import console, shown
 
     of_memory = [
-        f"--{name.replace('_', '-')}" for name in ("batch", "amp", "card_gb") if getattr(args, name)
+        f"--{name.replace('_', '-')}"
+        for name in ("batch", "amp", "card_gb")
+        if getattr(args, name) is not None
     ]
     if of_memory and not args.memory:
         raise PlanError(f"{', '.join(of_memory)} needs --memory, which counts a step's memory")
@@ -124,7 +130,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_settings(cfg)
     if args.memory or args.measure:
         check_parts(cfg, "model", "train_dataloader", "train_cfg", "optim_wrapper")
-    amp = args.amp or type_name(cfg.get("optim_wrapper") or {}) == "AmpOptimWrapper"
+    if args.amp is not None:
+        set_autocast(cfg, args.amp)
+    amp = autocasts(cfg)
     if args.memory and not is_staged(cfg):
         _only_memory(args)
         return plan_detector(

@@ -104,7 +104,7 @@ def print_memory(
     )
     if card_gb is None:
         return
-    for line in _of_card(found, card_gb, of):
+    for line in _of_card(found, card_gb, of, amp):
         screen.print(line)
     if max(memory.peak for _, memory in found) > card_gb * 1e9 * _ROOM:
         with warnings.catch_warnings():
@@ -175,9 +175,16 @@ def plan_detector(
     """
     from mmrbdc.engine.configs.custom_imports import import_custom
     from mmrbdc.engine.cost.detector_memory import detector_step_memory, largest_image
+    from mmrbdc.plan import PlanError
     from mmrbdc.plan.show import WIDTH
     from mmrbdc.terminal import console
 
+    if cfg.get("default_scope") == "mmpretrain":
+        raise PlanError(
+            "--memory is for protocols and for detectors, and this config is of a classifier "
+            "without stages; give it stages=[dict(members=1, width=1, epochs=...)] and a protocol, "
+            "as configs/baselines do"
+        )
     import_custom(cfg)
     height, width = largest_image(cfg)
     name = f"{width} x {height} px"
@@ -201,7 +208,9 @@ def plan_detector(
     print_memory(screen, found, checkpointed=checkpointed, of="largest image", **how)
 
 
-def _of_card(found: list[tuple[str, "StepMemory"]], card_gb: float, of: str) -> list[str]:
+def _of_card(
+    found: list[tuple[str, "StepMemory"]], card_gb: float, of: str, amp: bool
+) -> list[str]:
     available = card_gb * 1e9 * _ROOM
     stage, worst = max(found, key=lambda item: item[1].peak)
     if worst.peak <= available:
@@ -210,7 +219,7 @@ def _of_card(found: list[tuple[str, "StepMemory"]], card_gb: float, of: str) -> 
     fitting = min(memory.largest_batch(available) for _, memory in found)
     lines = [f"{stage} takes {in_bytes(worst.peak)} and does not fit on a card of {card_gb:g} GB."]
     if fitting < 1:
-        return [*lines, "Not one image does: take a larger card or --amp."]
+        return [*lines, f"Not one image does: take a larger card{'' if amp else ' or --amp'}."]
     parts = -(-worst.batch // fitting)
     while worst.batch % parts:
         parts += 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = shipped_root()
 WIDTH = 140
+_LEAST_HOURS = 0.2
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -98,8 +99,11 @@ def _check_slurm(args: argparse.Namespace) -> None:
         raise ValueError(f"--slurm and {other} exclude each other: Slurm says how many runs go on")
     if args.gpus_per_run is not None and args.gpus_per_run < 0:
         raise ValueError(f"--gpus-per-run is {args.gpus_per_run}; 0 trains on processors")
-    if args.hours is not None and not 0 < args.hours < float("inf"):
-        raise ValueError(f"--hours is {args.hours:g}; it must be a time above 0")
+    if args.hours is not None and not _LEAST_HOURS <= args.hours < float("inf"):
+        raise ValueError(
+            f"--hours is {args.hours:g}; {_LEAST_HOURS} is the least, since a job is told to save "
+            "two minutes before"
+        )
     from mmrbdc.studies.cluster import require_slurm
 
     require_slurm()

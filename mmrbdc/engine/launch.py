@@ -41,6 +41,7 @@ from mmrbdc.engine.optim.amp import fit_amp_to_device, set_autocast
 from mmrbdc.engine.process.distributed import prepare_distributed
 from mmrbdc.engine.process.held_output import held_output
 from mmrbdc.engine.process.lock import lock_folder
+from mmrbdc.engine.process.precision import set_float32_precision
 from mmrbdc.engine.process.signals import in_main_thread, listening
 from mmrbdc.engine.stages.loop import ResumableLoop
 from mmrbdc.engine.training.load_from import read_load_from
@@ -217,6 +218,7 @@ def test(
         The figures under short names: ``top1`` in percent, ``bbox_mAP`` and so on from 0 to 1.
     """
     path = Path(out) if out else Path(cfg.work_dir) / "test.json"
+    set_float32_precision(cfg)
     loaders = (cfg.get(f"{name}_dataloader") for name in ("test", "val", "train"))
     split = split_of_test(*loaders)
     facts: dict[str, Any]

@@ -1,6 +1,6 @@
 """With which numerics a protocol was trained, from what its ``plan.json`` keeps of each stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _NONE = "none"
@@ -40,8 +40,16 @@ def _crop(loader: Mapping[str, Any]) -> Mapping[str, Any]:
     dataset: Any = loader.get("dataset") or {}
     while isinstance(dataset, Mapping) and "pipeline" not in dataset and "dataset" in dataset:
         dataset = dataset["dataset"]
-    steps = dataset.get("pipeline") or [] if isinstance(dataset, Mapping) else []
-    return next((step for step in steps if str(step.get("type")).endswith("RandomResizedCrop")), {})
+    steps = dataset.get("pipeline") if isinstance(dataset, Mapping) else None
+    return next((step for step in _flat(steps) if "RandomResizedCrop" in str(step.get("type"))), {})
+
+
+def _flat(steps: Any) -> Iterator[Mapping[str, Any]]:
+    """The transforms of a pipeline, also those in lists in it."""
+    for step in steps if isinstance(steps, list | tuple) else ():
+        if isinstance(step, Mapping):
+            yield step
+        yield from _flat(step)
 
 
 def _yes(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 import shutil
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmrbdc.shipped import command
 from mmrbdc.studies.jobs import Job, kept_json
+from mmrbdc.studies.squeue import state_of
 from mmrbdc.weights import write_json
 
 if TYPE_CHECKING:
@@ -17,14 +20,14 @@ if TYPE_CHECKING:
 FOLDER = "slurm"
 """Of submitit's files, in a study's folder."""
 _NUMBERS = "jobs.json"
-_TOOLS = ("sbatch", "srun", "sacct", "scontrol")
+_TOOLS = ("sbatch", "srun", "squeue", "scontrol")
 _SECONDS_TO_SAVE = 120
 _MOST_REQUEUES = 10_000
 """After which submitit lets a job be that ran out of its time."""
 _POLL = 2.0
-"""Seconds between two looks at a job's result; Slurm is asked less often, as submitit does."""
-_GONE = ("UNKNOWN", "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY",
-         "BOOT_FAIL", "DEADLINE", "REVOKED")  # fmt: skip
+"""Seconds between two looks at a job's result."""
+_ASK = 60.0
+"""Seconds between two questions to Slurm whether a job is still there."""
 
 
 def require_slurm() -> None:
@@ -89,12 +92,20 @@ class Queue:
         executor: submitit's.
         study: name of the study, for the jobs' names.
         processes: of a run's training.
+        is_there: whether a job of submitit's waits or runs.
     """
 
-    def __init__(self, executor: "Executor", study: str, processes: int = 1) -> None:
+    def __init__(
+        self,
+        executor: "Executor",
+        study: str,
+        processes: int = 1,
+        is_there: Callable[[Any], bool] = lambda job: bool(state_of(job.job_id)),
+    ) -> None:
         self.executor = executor
         self.study = study
         self.processes = processes
+        self.is_there = is_there
         self.left = threading.Event()
         self.path = Path(executor.folder) / _NUMBERS
         self.numbers: dict[str, str] = kept_json(self.path) or {}
@@ -108,6 +119,9 @@ class Queue:
 
         Returns:
             What follows the run to its end.
+
+        Raises:
+            ValueError: the scheduler refuses it.
         """
         from mmrbdc.studies.scheduled import ScheduledRun
 
@@ -121,14 +135,21 @@ class Queue:
                 job_name=f"{self.study}-{name}",
                 dependency=f"afterany:{before}" if before else None,
             )
-            sent = self.executor.submit(ScheduledRun(job, self.processes))
+            try:
+                sent = self.executor.submit(ScheduledRun(job, self.processes))
+            except RuntimeError as error:
+                raise ValueError(
+                    f"Slurm does not take {name}: {' '.join(str(error).split())}; correct --slurm, "
+                    "--gpus-per-run or --hours (an account or a QoS is given by SBATCH_ACCOUNT, "
+                    "SBATCH_QOS), then give the command again with --resume"
+                ) from error
             self.numbers[name] = sent.job_id
             write_json(self.path, self.numbers)
             print(f"{name}: job {sent.job_id}", flush=True)
         else:
             print(f"{name}: in the queue already, job {sent.job_id}", flush=True)
         fields = {key: getattr(job, key) for key in job.__dataclass_fields__}
-        return QueuedJob(**fields, sent=sent, left=self.left)
+        return QueuedJob(**fields, sent=sent, left=self.left, is_there=self.is_there)
 
     def leave(self) -> None:
         """Follow no longer; the runs go on."""
@@ -144,8 +165,7 @@ class Queue:
         if name not in self.numbers:
             return None
         job = self.executor.job_class(self.executor.folder, self.numbers[name])
-        state = job.watcher.get_state(job.job_id, mode="force").split(" ")[0].rstrip("+")
-        return None if state.upper() in _GONE else job
+        return job if self.is_there(job) else None
 
 
 @dataclass(frozen=True)
@@ -155,13 +175,21 @@ class QueuedJob(Job):
     Attributes:
         sent: submitit's job.
         left: set where the run is followed no longer.
+        is_there: whether a job waits or runs.
     """
 
     sent: Any = None
     left: threading.Event = field(default_factory=threading.Event)
+    is_there: Callable[[Any], bool] = bool
 
     def run(self, run_command: Any = None) -> bool:
         """Wait for the end of the scheduler's job; whether the run is finished."""
-        while not self.sent.done() and not self.left.wait(_POLL):
-            pass
+        asked = time.monotonic()
+        while not self.sent.paths.result_pickle.exists() and not self.left.wait(_POLL):
+            if time.monotonic() - asked > _ASK:
+                if not self.is_there(self.sent):
+                    break
+                asked = time.monotonic()
+        if not self.done and not self.left.is_set():
+            print(f"{self.folder.name}: see {self.log} and {self.sent.paths.stdout}", flush=True)
         return self.done

@@ -15,6 +15,7 @@ from submitit.helpers import Checkpointable
 
 from mmrbdc.processes import EXIT_PREEMPTED, signal_when_parent_ends
 from mmrbdc.studies.jobs import Job
+from mmrbdc.studies.squeue import in_queue
 
 _SEVERAL = ["-m", "torch.distributed.run", "--standalone"]
 
@@ -24,7 +25,8 @@ class ScheduledRun(Checkpointable):
 
     submitit answers SIGTERM and the signal before a job's time is up (``SUBMITIT_PREEMPT_SIGNAL``,
     SIGUSR2) by itself. Here both are told to the command that runs as SIGTERM; it saves and ends
-    with code 75, and the job is put back into the queue, to go on there.
+    with code 75, and the job is put back into the queue, to go on there. A job that is completing
+    already was cancelled, or Slurm puts it back itself: then nothing is asked for.
 
     Args:
         job: the run; its commands are resumed as they are.
@@ -66,8 +68,9 @@ class _Commands:
             code = self._run(command, log)
             if code == 0 or not (self.asked or code == EXIT_PREEMPTED):
                 return code
-        assert callable(self.requeue)
-        self.requeue(self.own, None)
+        if not _is_ended():
+            assert callable(self.requeue)
+            self.requeue(self.own, None)
         raise SystemExit(EXIT_PREEMPTED)
 
     def _run(self, command: Sequence[str], log: Path) -> int:
@@ -85,12 +88,22 @@ class _Commands:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
                 preexec_fn=partial(_begin, {self.own} - {signal.SIGTERM}),
             )
+            if self.asked:  # while it was started
+                self.child.terminate()
             return self.child.wait()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         if self.child is not None and self.child.poll() is None:
             self.child.terminate()
+
+
+def _is_ended() -> bool:
+    """Whether Slurm has ended this job already; not where it does not say."""
+    try:
+        return in_queue(os.environ.get("SLURM_JOB_ID")) is False
+    except ValueError:
+        return False
 
 
 def _begin(ignored: set[int]) -> None:

@@ -8,7 +8,12 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmrbdc.engine.checks.vis_backends import PACKAGES, check_vis_backends
-from mmrbdc.engine.optim.amp import BFloat16OptimWrapper, fit_amp_to_device, set_autocast
+from mmrbdc.engine.optim.amp import (
+    BFloat16OptimWrapper,
+    autocasts,
+    fit_amp_to_device,
+    set_autocast,
+)
 
 POOLING = dict(roi_head=dict(bbox_roi_extractor=dict(roi_layer=dict(type="RoIAlign"))))
 on_cpu = pytest.mark.skipif(get_device() != "cpu", reason="of CPUs")
@@ -84,5 +89,14 @@ def test_no_amp_is_the_config_in_full_precision():
     kept = copy.deepcopy(cfg)
     set_autocast(cfg, on=False)
     assert cfg.optim_wrapper == kept.optim_wrapper
+    for wrapper in (
+        dict(type="mmrbdc.BFloat16OptimWrapper"),
+        dict(type="mmrbdc.SiblingsOptimWrapper", autocast_dtype="bfloat16"),
+    ):
+        other = Config(dict(optim_wrapper=wrapper))
+        assert autocasts(other)
+        set_autocast(other, on=False)
+        assert not autocasts(other)
     set_autocast(cfg, on=True)
+    assert autocasts(cfg)
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.dtype) == ("AmpOptimWrapper", "bfloat16")

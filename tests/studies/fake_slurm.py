@@ -39,6 +39,8 @@ def session(number):
 
 
 if tool == "sbatch":
+    if (place / "refuses").exists():
+        sys.exit("sbatch: error: invalid partition specified: gpu")
     number = str(len(list(place.glob("*.sh"))) + 1)
     script = place / f"{{number}}.sh"
     script.write_text(Path(words[-1]).read_text())
@@ -63,7 +65,8 @@ elif tool == "run_job":
         again.unlink()
         with open(place / "requeued", "a") as log:
             log.write(number + "\n")
-    state(number, "FAILED" if code else "COMPLETED")
+    was = state(number)
+    state(number, "CANCELLED" if was == "COMPLETING" else "FAILED" if code else "COMPLETED")
 elif tool == "srun":
     words = sys.argv[1:]
     while words[0].startswith("--"):
@@ -72,12 +75,19 @@ elif tool == "srun":
 elif tool == "scontrol":
     (place / f"{{words[1]}}.again").touch()
 elif tool == "scancel":
+    cancelled = len(words) == 1
+    if cancelled:
+        state(words[0], "COMPLETING")
     for pid in session(words[0]):
-        os.kill(pid, getattr(signal, words[2]))
-elif tool == "sacct":
-    print("JobID|State|NodeList")
-    for number in [words[i + 1] for i, word in enumerate(words) if word == "-j"]:
-        print(f"{{number}}|{{state(number)}}|here")
+        os.kill(pid, signal.SIGTERM if cancelled else getattr(signal, words[2]))
+elif tool == "squeue":
+    if (place / "down").exists():
+        sys.exit("slurm_load_jobs error: Unable to contact slurm controller")
+    found = state(words[words.index("--jobs") + 1])
+    if found == "UNKNOWN":
+        sys.exit("slurm_load_jobs error: Invalid job id specified")
+    if found in ("PENDING", "RUNNING", "COMPLETING"):
+        print(found)
 '''
 
 
@@ -93,7 +103,7 @@ class FakeSlurm:
         self.bin = folder / "bin"
         self.bin.mkdir(parents=True)
         text = SCRIPT.format(python=sys.executable, place=str(folder))
-        for name in ("sbatch", "run_job", "srun", "scontrol", "scancel", "sacct"):
+        for name in ("sbatch", "run_job", "srun", "scontrol", "scancel", "squeue"):
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(stat.S_IRWXU)
 
@@ -113,6 +123,10 @@ class FakeSlurm:
         """Numbers of the jobs that were put back, in order."""
         path = self.folder / "requeued"
         return path.read_text().split() if path.exists() else []
+
+    def cancel(self, number: str) -> None:
+        """End a job as a person does."""
+        subprocess.run([self.bin / "scancel", number], check=True)
 
     def signal(self, number: str, name: str) -> None:
         """Send a signal to all processes of a job, as Slurm does."""

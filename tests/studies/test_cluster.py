@@ -36,10 +36,7 @@ for step in range(len(steps.read_text()) if steps.exists() else 0, int(sys.argv[
 def slurm(tmp_path, monkeypatch):
     cluster = FakeSlurm(tmp_path / "cluster")
     monkeypatch.setenv("PATH", cluster.path)
-    for watcher in (submitit.SlurmJob.watcher,):
-        watcher.clear()
-        monkeypatch.setattr(watcher, "_delay_s", 0.2)
-        watcher._registered.clear()
+    monkeypatch.setattr("mmrbdc.studies.cluster._ASK", 0.5)
     return cluster
 
 
@@ -154,12 +151,42 @@ def test_a_job_that_is_gone_is_sent_anew(slurm, queue, job):
     assert len(slurm.scripts) == 2 and json.loads(again.path.read_text()) == {"run": "2"}
 
 
+def test_a_job_that_is_cancelled_saves_and_does_not_come_back(slurm, queue, job, capsys):
+    opened, run = queue(), job("run", 200)
+    sent = opened.send(run)
+    steps = run.folder / "steps"
+    _wait(lambda: steps.exists() and len(steps.read_text()) > 5)
+    slurm.cancel("1")
+    assert [one.folder.name for one in _follow(opened, sent)] == ["run"]
+    assert slurm.requeued == [] and (run.folder / "started").read_text() == "x"
+    out = capsys.readouterr().out
+    assert "run: see" in out and "slurm/1_0_log.out" in out
+
+
+def test_slurm_that_does_not_answer_is_asked_again_not_sent_twice(slurm, queue, job):
+    opened, run = queue(), job("run", 30)
+    sent = opened.send(run)
+    (slurm.folder / "down").touch()
+    with pytest.raises(ValueError, match="Unable to contact slurm controller; try again"):
+        queue().send(run)
+    assert len(slurm.scripts) == 1
+    (slurm.folder / "down").unlink()
+    assert _follow(opened, sent) == []
+
+
+def test_a_job_that_slurm_refuses_is_one_line(slurm, queue, job):
+    (slurm.folder / "refuses").touch()
+    with pytest.raises(ValueError, match="Slurm does not take run: .*invalid partition"):
+        queue().send(job("run"))
+
+
 def test_submitits_own_local_executor(tmp_path, job, monkeypatch):
     """Stopped in the middle, put back by submitit, and finished."""
     monkeypatch.setattr("mmrbdc.studies.cluster._POLL", 0.1)
     executor = submitit.LocalExecutor(tmp_path / "local")
     executor.update_parameters(timeout_min=5)
-    opened, run = Queue(executor, "digits"), job("run", 60)
+    opened = Queue(executor, "digits", is_there=lambda sent: not sent.done())
+    run = job("run", 60)
     sent = opened.send(run)
     steps = run.folder / "steps"
     _wait(lambda: steps.exists() and len(steps.read_text()) > 5)

@@ -164,6 +164,28 @@ def test_memory_of_a_detector_at_its_largest_image(main, capsys):
     assert found["peak"] > found["activations"]
 
 
+def test_a_classifier_without_stages_is_neither(main, tmp_path):
+    config = tmp_path / "plain.py"
+    base = TOOL.parents[1] / "configs" / "_base_"
+    config.write_text(
+        f"_base_ = [{str(base / 'models' / 'deit-micro.py')!r}, "
+        f"{str(base / 'datasets' / 'digits.py')!r}, "
+        f"{str(base / 'schedules' / 'deit-micro.py')!r}]\ndefault_scope = 'mmpretrain'\n"
+    )
+    with pytest.raises(ValueError, match="for protocols and for detectors"):
+        main([str(config), "--memory"])
+
+
+def test_no_amp_is_float32_though_the_config_autocasts(main, capsys):
+    config = str(TOOL.parents[1] / "configs" / "baselines" / "deit-s_scratch_in1k.py")
+    main([config, "--memory", "--batch", "1", "--card-gb", "0.01"])
+    output = capsys.readouterr().out
+    assert "bfloat16 autocast" in output and "take a larger card." in output
+    main([config, "--memory", "--no-amp", "--batch", "1", "--card-gb", "0.01"])
+    output = capsys.readouterr().out
+    assert "as the config has it" in output and "take a larger card or --amp." in output
+
+
 @pytest.mark.parametrize("option", [["--budget", "0.7"], ["--measure"], ["--samples", "9"]])
 def test_what_is_of_a_protocol_is_refused_for_a_detector(main, option):
     with pytest.raises(ValueError, match="of a protocol, and .* has no stages"):

@@ -95,8 +95,8 @@ def test_a_study_that_is_preempted_and_left_ends_as_on_one_machine(tiny, study, 
         (["--gpus-per-run", "2"], "--gpus-per-run is of a job of Slurm; give --slurm PARTITION"),
         (["--slurm", "gpu", "--jobs", "2"], "--slurm and --jobs exclude each other"),
         (["--slurm", "gpu", "--report-only"], "--slurm and --report-only exclude each other"),
-        (["--slurm", "gpu", "--hours", "0"], "--hours is 0; it must be a time above 0"),
-        (["--slurm", "gpu"], "there is no sbatch and no srun and no sacct and no scontrol"),
+        (["--slurm", "gpu", "--hours", "0.1"], "--hours is 0.1; 0.2 is the least"),
+        (["--slurm", "gpu"], "there is no sbatch and no srun and no squeue and no scontrol"),
     ],
 )
 def test_what_is_refused(tiny, study, words, message):

@@ -115,7 +115,7 @@ class RandomFlip(MMCVRandomFlip):
     def _flip(self, results: dict) -> None:
         image = results["img"]
         super()._flip(results)
-        if image.flags.c_contiguous and image.dtype == np.uint8:
+        if image.flags.c_contiguous and _has_table(image):
             results["img"] = cv2.flip(image, _FLIPS[results["flip_direction"]])
 
 

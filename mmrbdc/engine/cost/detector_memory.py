@@ -9,7 +9,6 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmrbdc.config_parts import as_list, type_name
-from mmrbdc.datasets.preprocessing import inner_dataset
 from mmrbdc.engine.cost.memory import (
     StepMemory,
     autocast_as_on_gpu,
@@ -17,6 +16,7 @@ from mmrbdc.engine.cost.memory import (
     traced_step,
 )
 from mmrbdc.engine.cost.on_meta import build_on_meta
+from mmrbdc.engine.optim.amp import autocasts
 from mmrbdc.plan import PlanError
 
 
@@ -30,17 +30,48 @@ def largest_image(cfg: Config) -> tuple[int, int]:
         PlanError: no transform of the pipeline bounds the size.
     """
     loader = cfg.train_dataloader
-    sides = _bounded(inner_dataset(loader.dataset).get("pipeline") or [], None)
-    if sides is None:
+    pipelines = list(_pipelines(loader.dataset))
+    found = [_bounded(pipeline, None) for pipeline in pipelines]
+    bounds = [sides for sides in found if sides is not None]
+    if not bounds or len(bounds) < len(pipelines):
         raise PlanError(
             "the size of the images is unknown: no Resize, RandomResize, RandomChoiceResize, "
             "RandomCrop or Pad of the train pipeline bounds it"
         )
-    long, short = sides
+    long, short = (max(side) for side in zip(*bounds, strict=True))
+    preprocessor = cfg.model.get("data_preprocessor") or {}
+    long, short = _batched(preprocessor.get("batch_augments") or [], long, short)
     mixed = loader.batch_size > 1 and not loader.get("batch_sampler")
-    by = (cfg.model.get("data_preprocessor") or {}).get("pad_size_divisor", 1)
+    by = preprocessor.get("pad_size_divisor", 1)
     height, width = (math.ceil(side / by) * by for side in (long if mixed else short, long))
     return height, width
+
+
+def _pipelines(dataset: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """Of each part of a data set the outermost pipeline, which is applied last."""
+    if dataset.get("pipeline"):
+        yield dataset["pipeline"]
+    elif isinstance(dataset.get("dataset"), Mapping):
+        yield from _pipelines(dataset["dataset"])
+    for part in dataset.get("datasets") or []:
+        yield from _pipelines(part)
+
+
+def _batched(augments: Sequence[Mapping[str, Any]], long: int, short: int) -> tuple[int, int]:
+    """Sides behind what the preprocessor does to whole batches."""
+    for step in augments:
+        kind = type_name(step)
+        if kind == "BatchSyncRandomResize":
+            most = max(step["random_size_range"])
+            long, short = max(long, most), max(short, most)
+        elif kind == "BatchFixedSizePad":
+            long, short = _largest([step["size"]], 1.0)
+        else:
+            raise PlanError(
+                f"the size of the images is unknown: model.data_preprocessor.batch_augments has "
+                f"{kind}, of which it is not known what it makes of them"
+            )
+    return long, short
 
 
 def _bounded(
@@ -50,7 +81,8 @@ def _bounded(
     for step in steps:
         kind = type_name(step)
         if kind == "RandomChoice":
-            ends = [_bounded(branch, sides) for branch in step["transforms"]]
+            branches = [b if isinstance(b, list | tuple) else [b] for b in step["transforms"]]
+            ends = [_bounded(branch, sides) for branch in branches]
             sides = max((end for end in ends if end), default=sides)
         elif kind in ("Resize", "RandomResize", "RandomChoiceResize", "FixScaleResize"):
             scales = step.get("scales") or step.get("scale")
@@ -59,8 +91,15 @@ def _bounded(
         elif kind == "RandomCrop" and step.get("crop_type", "absolute").startswith("absolute"):
             crop = _largest([step["crop_size"]], 1.0)
             sides = crop if sides is None else (min(sides[0], crop[0]), min(sides[1], crop[1]))
+        elif kind == "FixShapeResize":
+            sides = _largest([(step["height"], step["width"])], 1.0)
         elif kind == "Pad" and step.get("size"):
             sides = _largest([step["size"]], 1.0)
+        elif kind == "Pad" and sides is not None:
+            by = step.get("size_divisor") or 1
+            square = step.get("pad_to_square")
+            long, short = (math.ceil(side / by) * by for side in sides)
+            sides = (long, long if square else short)
     return sides
 
 
@@ -97,14 +136,21 @@ def detector_step_memory(
         processes: that train together, each on a device of its own.
 
     Raises:
-        PlanError: it is neither of one nor of two stages.
+        PlanError: it is neither of one nor of two stages, or its heads are of another kind.
     """
     wrapper = cfg.optim_wrapper
-    amp = amp or wrapper.get("dtype") in ("bfloat16", "float16")
+    amp = amp or autocasts(cfg)
 
     def loss_of(model: Any) -> Tensor:
         with autocast_as_on_gpu(amp):
-            return sum((_loss(out) for out in _outputs(model, image_size, batch)), torch.zeros(()))
+            try:
+                outputs = list(_outputs(model, image_size, batch))
+            except (AttributeError, NotImplementedError, TypeError) as error:
+                raise PlanError(
+                    f"the memory of a {type(model).__name__} cannot be counted: its heads take "
+                    f"other than features and pooled regions ({error})"
+                ) from error
+            return sum((_loss(output) for output in outputs), torch.zeros(()))
 
     step = traced_step(build_on_meta(cfg.model, scope="mmdet"), loss_of, "mmdet")
     averages = any(type_name(hook) == "EMAHook" for hook in as_list(cfg.get("custom_hooks")))

@@ -87,18 +87,26 @@ class ProgressHook(Hook):
     def _forecast(self, runner: Runner, done: int) -> None:
         stage_left, all_left = self._left(runner, done, self._warm)
         seconds = (time.monotonic() - self._warm[0]) / (done - self._warm[1])
-        loading = runner.message_hub.get_scalar("train/data_time").mean(_FORECAST) / seconds
         images = runner.train_dataloader.batch_size * runner.world_size / seconds
-        bound = (
-            "loading bounds it: more train_dataloader.num_workers"
-            if loading > _BOUND
-            else "the model bounds it"
-        )
         runner.logger.info(
-            f"forecast after {_WARM_UP + _FORECAST} iterations: {images:,.0f} images a second, "
-            f"{min(loading, 1):.0%} of the time spent waiting for them ({bound}) | this stage "
-            f"{_clock(stage_left)}, the protocol {_clock(all_left)}"
+            f"forecast after {_WARM_UP + _FORECAST} iterations: {images:,.0f} images a second"
+            f"{_bound(runner, seconds)} | this stage {_clock(stage_left)}, the protocol "
+            f"{_clock(all_left)}"
         )
+
+
+def _bound(runner: Runner, seconds: float) -> str:
+    """What bounds iterations of so many seconds; nothing where no timer noted the waiting."""
+    times = runner.message_hub.log_scalars.get("train/data_time")
+    if times is None:
+        return ""
+    loading = min(times.mean(_FORECAST) / seconds, 1)
+    bound = (
+        "loading bounds it: more train_dataloader.num_workers"
+        if loading > _BOUND
+        else "the model bounds it"
+    )
+    return f", {loading:.0%} of the time spent waiting for them ({bound})"
 
 
 def _clock(seconds: float) -> str:

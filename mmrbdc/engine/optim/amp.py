@@ -13,6 +13,8 @@ from torch import nn
 from mmrbdc.config_parts import type_name
 from mmrbdc.registry import OPTIM_WRAPPERS
 
+_AUTOCASTING = ("AmpOptimWrapper", "BFloat16OptimWrapper")
+
 
 @OPTIM_WRAPPERS.register_module()
 class BFloat16OptimWrapper(OptimWrapper):
@@ -34,10 +36,17 @@ def set_autocast(cfg: Config, on: bool) -> None:
     if on:
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.dtype = "bfloat16"
-    elif type_name(cfg.optim_wrapper) == "AmpOptimWrapper":
+        return
+    if type_name(cfg.optim_wrapper) in _AUTOCASTING:
         cfg.optim_wrapper.type = "OptimWrapper"
-        for key in ("dtype", "loss_scale", "use_fp64"):
-            cfg.optim_wrapper.pop(key, None)
+    for key in ("dtype", "loss_scale", "use_fp64", "autocast_dtype"):
+        cfg.optim_wrapper.pop(key, None)
+
+
+def autocasts(cfg: Config) -> bool:
+    """Whether a config trains under autocast."""
+    wrapper = cfg.get("optim_wrapper") or {}
+    return type_name(wrapper) in _AUTOCASTING or bool(wrapper.get("autocast_dtype"))
 
 
 def fit_amp_to_device(cfg: Config) -> None:

@@ -69,6 +69,12 @@ def test_another_kind_of_image_is_the_stock_transforms(name, kind):
             np.testing.assert_array_equal(theirs.reshape(-1), np.asarray(ours).reshape(-1))
 
 
+def test_a_flipped_picture_of_one_channel_keeps_it():
+    image = np.random.default_rng(0).integers(0, 256, (9, 8, 1), np.uint8)
+    theirs = RandomFlip(1.0)(dict(img=image))["img"]
+    np.testing.assert_array_equal(in_less_time(RandomFlip(1.0))(dict(img=image))["img"], theirs)
+
+
 def test_a_table_of_another_picture_is_seen():
     image = np.random.default_rng(0).integers(20, 200, (30, 30, 3), np.uint8)
     other = image // 2

@@ -113,6 +113,43 @@ def test_other_detectors_are_counted_too(name):
     assert 1.5 < two.activations / one.activations < 2.1 and one.buckets == one.gradients
 
 
+@pytest.mark.parametrize(
+    ("augment", "found"),
+    [
+        (dict(type="BatchSyncRandomResize", random_size_range=(480, 800)), (800, 800)),
+        (dict(type="BatchFixedSizePad", size=(96, 64)), (64, 96)),
+        (dict(type="BatchOfTheirs"), "BatchOfTheirs"),
+    ],
+)
+def test_what_is_done_to_whole_batches(augment, found):
+    cfg = Config(
+        dict(
+            model=dict(data_preprocessor=dict(batch_augments=[augment])),
+            train_dataloader=dict(
+                batch_size=1,
+                dataset=dict(
+                    type="ConcatDataset",
+                    datasets=[dict(type="CocoDataset", pipeline=[dict(type="Resize", scale=n)])
+                              for n in (320, 640)],
+                ),
+            ),
+        )
+    )  # fmt: skip
+    if isinstance(found, str):
+        with pytest.raises(PlanError, match=found):
+            largest_image(cfg)
+    else:
+        assert largest_image(cfg) == found
+
+
+@pytest.mark.parametrize("name", ["detr/detr_r50_8xb2-150e_coco.py",
+                                  "sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py"])  # fmt: skip
+def test_heads_of_another_kind_are_refused(name):
+    cfg = load_config(f"mmdet::{name}")
+    with pytest.raises(PlanError, match="cannot be counted"):
+        detector_step_memory(cfg, (64, 64), 1)
+
+
 def test_another_kind_of_detector_is_refused():
     cfg = load_config(CONFIGS / "detection/retinanet_r50-rbdc-pre_fpn_1x_coco.py")
     built = SimpleNamespace(extract_feat=lambda images: [images])
@@ -149,6 +186,11 @@ CROP = dict(type="RandomCrop", crop_size=(384, 600), crop_type="absolute_range")
         ([RESIZE, CROP], dict(batch_size=1), 1, (384, 600)),
         ([dict(type="Resize", scale=96), dict(type="Pad", size=(128, 128))],
          dict(batch_size=8), 1, (128, 128)),
+        ([RESIZE, dict(type="Pad", pad_to_square=True)], dict(batch_size=1), 1, (1333, 1333)),
+        ([RESIZE, dict(type="Pad", size_divisor=32)], dict(batch_size=1), 1, (800, 1344)),
+        ([dict(type="FixShapeResize", width=64, height=32)], dict(batch_size=1), 1, (32, 64)),
+        ([dict(type="RandomChoice", transforms=[RESIZE, CROP])], dict(batch_size=1), 1,
+         (800, 1333)),
         ([dict(type="Resize", scale=[160, 90])], dict(batch_size=1), 1, (90, 160)),
     ],
 )  # fmt: skip

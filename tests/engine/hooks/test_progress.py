@@ -34,7 +34,8 @@ def lines(monkeypatch, caplog):
         hook.before_train(runner)
         for number in range(first, iters):
             now[0] += seconds(number - first)
-            hub.update_scalar("train/data_time", data_time)
+            if data_time is not None:
+                hub.update_scalar("train/data_time", data_time)
             runner.iter = number
             hook.after_train_iter(runner, number)
         return [record.message for record in caplog.records]
@@ -63,6 +64,11 @@ def test_a_forecast_at_the_start_of_a_stage(lines, first):
 def test_a_stage_that_waits_for_its_images_says_so(lines):
     (forecast,) = [line for line in lines(lambda number: 2.0, 1.0) if "forecast" in line]
     assert "50% of the time" in forecast and "num_workers" in forecast
+
+
+def test_without_a_timer_nothing_is_said_of_waiting(lines):
+    (forecast,) = [line for line in lines(lambda number: 2.0, None) if "forecast" in line]
+    assert "32 images a second | this stage" in forecast
 
 
 def test_a_short_stage_has_its_first_line_soon(lines):
