@@ -97,7 +97,7 @@ class PretrainingRun:
     top1: float
     val_top1: float | None
     split: str
-    numerics: Mapping[str, str] = field(default_factory=dict)
+    numerics: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def searches(self) -> bool:

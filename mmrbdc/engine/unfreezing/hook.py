@@ -197,8 +197,10 @@ def _check_wrapper(wrapped: nn.Module, model: Any) -> None:
             "UnfreezeHook under several processes needs find_unused_parameters=True at the top of "
             "the config: frozen parameters have no gradients to wait for"
         )
-    if getattr(model.backbone, "with_cp", False) and hasattr(model.backbone, "stage_blocks"):
+    backbone = model.backbone
+    if getattr(backbone, "with_cp", False) and getattr(backbone, "checkpoints_reentrantly", True):
         raise ValueError(
-            "UnfreezeHook under several processes: a ResNet's with_cp=True recomputes in a way "
-            "that find_unused_parameters=True does not allow; leave with_cp out"
+            f"UnfreezeHook under several processes: with_cp=True of a {type(backbone).__name__} "
+            "recomputes in a way (reentrant) that find_unused_parameters=True does not allow; "
+            "leave with_cp out"
         )

@@ -78,6 +78,8 @@ class DeiT(TransferableBackbone, VisionTransformer):
     """
 
     architecture: DeiTArchitecture
+    checkpoints_reentrantly = False
+    """Whether ``with_cp`` recomputes in torch's reentrant way, as MMPretrain's backbones do."""
 
     def __init__(
         self,

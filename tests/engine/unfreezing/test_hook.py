@@ -10,12 +10,14 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmrbdc.datasets.made.scenes import make_scenes
@@ -23,7 +25,7 @@ from mmrbdc.engine import launch
 from mmrbdc.engine.hooks.preemption import PreemptionHook
 from mmrbdc.engine.launch import train
 from mmrbdc.engine.process.signals import Preempted
-from mmrbdc.engine.unfreezing.hook import FILE_NAME
+from mmrbdc.engine.unfreezing.hook import FILE_NAME, _check_optimizer, _check_wrapper
 from mmrbdc.models.wrappers import unwrapped
 from mmrbdc.weights import read_checkpoint
 from tests.engine import plain_detectors
@@ -173,7 +175,7 @@ def _sigterm(monkeypatch, at):
 def test_a_run_that_is_stopped_anywhere_ends_the_same(tmp_path, monkeypatch):
     train(config(tmp_path / "whole"))
     whole = read_checkpoint(tmp_path / "whole" / f"epoch_{EPOCHS}.pth").state_dict
-    for at in (1, 3, 5):
+    for at in (3, 6):
         folder = tmp_path / f"stopped{at}"
         with monkeypatch.context() as patch:
             _sigterm(patch, at)
@@ -218,15 +220,30 @@ def test_what_is_refused_before_a_step(tmp_path, name, hook, options, message):
 
 
 def test_an_optimizer_that_leaves_parameters_out_is_refused():
-    from types import SimpleNamespace
-
-    from mmrbdc.engine.unfreezing.hook import _check_optimizer
-
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
     runner = SimpleNamespace(optim_wrapper=SimpleNamespace(optimizer=optimizer))
     with pytest.raises(ValueError, match="does not hold 1.weight, 1.bias, which would never train"):
         _check_optimizer(runner, model)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_reentrant_checkpoints_under_several_processes_are_refused(reentrant):
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        model = torch.nn.Module()
+        model.backbone = torch.nn.Linear(2, 2)
+        model.backbone.with_cp = True
+        model.backbone.checkpoints_reentrantly = reentrant
+        wrapped = DistributedDataParallel(model, find_unused_parameters=True)
+        if reentrant:
+            with pytest.raises(ValueError, match="with_cp=True of a Linear .*leave with_cp out"):
+                _check_wrapper(wrapped, model)
+        else:
+            _check_wrapper(wrapped, model)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_a_model_without_layers_is_refused(tmp_path):
