@@ -93,7 +93,7 @@ def test_runs_become_jobs_with_what_was_asked_for(slurm, queue, job, capsys):
     assert again.send(first) is first and len(slurm.scripts) == 2
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR2"])
+@pytest.mark.parametrize("name", [pytest.param("SIGTERM", marks=pytest.mark.slow), "SIGUSR2"])
 def test_a_job_that_is_stopped_saves_and_is_requeued(tmp_path, slurm, queue, job, name):
     """By preemption or the end of its time; all processes of the job are signalled."""
     opened, run = queue(), job("run", 200)
@@ -113,6 +113,7 @@ def test_a_job_that_is_stopped_saves_and_is_requeued(tmp_path, slurm, queue, job
     assert "Traceback" not in log, log
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_told_and_those_behind_it_begin(slurm, queue, job, capsys, tmp_path):
     bad = tmp_path / "bad.py"
     bad.write_text("print('error: no data')\nraise SystemExit(2)\n")
@@ -141,6 +142,7 @@ def test_jobs_in_the_queue_are_followed_again_and_not_sent_twice(slurm, queue, j
     assert _follow(again, sent) == [] and run.done
 
 
+@pytest.mark.slow
 def test_a_job_that_is_gone_is_sent_anew(slurm, queue, job):
     opened, run = queue(), job("run")
     opened.send(run)
@@ -180,6 +182,7 @@ def test_a_job_that_slurm_refuses_is_one_line(slurm, queue, job):
         queue().send(job("run"))
 
 
+@pytest.mark.slow
 def test_submitits_own_local_executor(tmp_path, job, monkeypatch):
     """Stopped in the middle, put back by submitit, and finished."""
     monkeypatch.setattr("mmrbdc.studies.cluster._POLL", 0.1)

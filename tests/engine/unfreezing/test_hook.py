@@ -280,7 +280,9 @@ custom_hooks = [dict(type="mmrbdc.UnfreezeHook"), dict(type="RankSumsHook")]
 """
 
 
-@pytest.mark.parametrize("flag", ["find_unused_parameters = True", ""])
+@pytest.mark.parametrize(
+    "flag", ["find_unused_parameters = True", pytest.param("", marks=pytest.mark.slow)]
+)
 def test_two_processes(place, flag):
     """Their weights stay the same through all thaws; without the flag nothing is begun."""
     folder = place / f"two{bool(flag)}"
