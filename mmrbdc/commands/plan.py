@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _import_classifiers()
     from mmrbdc.commands.plan_hours import print_hours, stages_speed
     from mmrbdc.commands.plan_memory import (
-        checkpointed_stages,
+        counted_with_checkpoints,
         plan_detector,
         print_memory,
         stages_memory,
@@ -132,14 +132,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_parts(cfg, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     if args.amp is not None:
         set_autocast(cfg, args.amp)
-    amp = autocasts(cfg)
     if args.memory and not is_staged(cfg):
         _only_memory(args)
         return plan_detector(
             cfg,
             gpus=args.gpus or 1,
             batch=args.batch,
-            amp=amp,
             card_gb=args.card_gb,
             as_json=args.json,
         )
@@ -171,9 +169,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     written = protocol_bytes(cfg, plan) if cfg.get("optim_wrapper") else None
     memory = []
     gpus = args.gpus or 1
-    how: dict[str, Any] = dict(gpus=gpus, amp=amp)
+    count = partial(stages_memory, plan=plan, gpus=gpus, batch=args.batch)
     if args.memory:
-        memory = list(stages_memory(cfg, plan, batch=args.batch, **how))
+        memory = list(count(cfg))
     speeds = list(stages_speed(cfg, plan, args.measure)) if args.measure else []
     if args.json:
         found = {**plan.to_dict(), **({"solved": solved} if solved else {})}
@@ -196,9 +194,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if written:
         screen.print(disk_line(written))
     if memory:
-        count = partial(stages_memory, plan=plan, batch=args.batch, **how)
-        less = partial(checkpointed_stages, cfg, count)
-        print_memory(screen, memory, checkpointed=less, card_gb=args.card_gb, **how)
+        print_memory(
+            screen,
+            memory,
+            gpus=gpus,
+            amp=autocasts(cfg),
+            card_gb=args.card_gb,
+            checkpointed=partial(counted_with_checkpoints, cfg, "mmpretrain", count),
+        )
     if speeds:
         print_hours(screen, speeds, gpus=gpus)
     if "progression" in solved:

@@ -4,9 +4,10 @@ import copy
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,7 +28,7 @@ _ROOM = 0.9
 
 
 def stages_memory(
-    cfg: "Config", plan: "Plan", *, gpus: int, batch: int | None, amp: bool
+    cfg: "Config", plan: "Plan", *, gpus: int, batch: int | None
 ) -> Iterator[tuple[str, "StepMemory"]]:
     """The name and the memory of every stage's step.
 
@@ -36,7 +37,6 @@ def stages_memory(
         plan: its plan; of searches as if they found their largest sub-net.
         gpus: that train together.
         batch: images a GPU; ``None`` for the config's.
-        amp: bfloat16 autocast.
     """
     from mmrbdc.engine.cost.memory import step_memory
     from mmrbdc.engine.stages.stage_setup import stage_runs
@@ -54,7 +54,6 @@ def stages_memory(
                 run,
                 size,
                 batch or config.train_dataloader.batch_size,
-                amp=amp,
                 processes=gpus,
                 average=plan.protocol.average is not None and index + 1 < count,
             ),
@@ -146,11 +145,13 @@ def with_checkpoints(cfg: "Config", scope: str) -> "Config | None":
     return changed
 
 
-def checkpointed_stages(
-    cfg: "Config", count: "Callable[[Config], Iterator[tuple[str, StepMemory]]]"
+def counted_with_checkpoints(
+    cfg: "Config", scope: str, count: "Callable[[Config], Iterable[tuple[str, StepMemory]]]"
 ) -> list[tuple[str, "StepMemory"]]:
-    """The stages of a protocol whose backbone keeps only what its blocks begin with."""
-    changed = with_checkpoints(cfg, "mmpretrain")
+    """What a config takes whose backbone keeps only what its blocks begin with; nothing where it
+    cannot.
+    """
+    changed = with_checkpoints(cfg, scope)
     return list(count(changed)) if changed is not None else []
 
 
@@ -159,7 +160,6 @@ def plan_detector(
     *,
     gpus: int,
     batch: int | None,
-    amp: bool,
     card_gb: float | None,
     as_json: bool,
 ) -> None:
@@ -169,12 +169,12 @@ def plan_detector(
         cfg: of the detector.
         gpus: that train together.
         batch: images a GPU; ``None`` for the config's.
-        amp: bfloat16 autocast.
         card_gb: of a card; ``None`` for none.
         as_json: print bytes as JSON.
     """
     from mmrbdc.engine.configs.custom_imports import import_custom
     from mmrbdc.engine.cost.detector_memory import detector_step_memory, largest_image
+    from mmrbdc.engine.optim.amp import autocasts
     from mmrbdc.plan import PlanError
     from mmrbdc.plan.show import WIDTH
     from mmrbdc.terminal import console
@@ -191,12 +191,8 @@ def plan_detector(
 
     def count(config: "Config") -> list[tuple[str, "StepMemory"]]:
         images = batch or config.train_dataloader.batch_size
-        step = detector_step_memory(config, (height, width), images, amp=amp, processes=gpus)
+        step = detector_step_memory(config, (height, width), images, processes=gpus)
         return [(name, step)]
-
-    def checkpointed() -> list[tuple[str, "StepMemory"]]:
-        changed = with_checkpoints(cfg, "mmdet")
-        return count(changed) if changed is not None else []
 
     found = count(cfg)
     if as_json:
@@ -204,8 +200,15 @@ def plan_detector(
         print(json.dumps({"memory": memory}, indent=2))
         return
     screen = console(WIDTH)
-    how: dict[str, Any] = dict(gpus=gpus, amp=amp, card_gb=card_gb)
-    print_memory(screen, found, checkpointed=checkpointed, of="largest image", **how)
+    print_memory(
+        screen,
+        found,
+        gpus=gpus,
+        amp=autocasts(cfg),
+        card_gb=card_gb,
+        checkpointed=partial(counted_with_checkpoints, cfg, "mmdet", count),
+        of="largest image",
+    )
 
 
 def _of_card(

@@ -148,8 +148,7 @@ class Queue:
             print(f"{name}: job {sent.job_id}", flush=True)
         else:
             print(f"{name}: in the queue already, job {sent.job_id}", flush=True)
-        fields = {key: getattr(job, key) for key in job.__dataclass_fields__}
-        return QueuedJob(**fields, sent=sent, left=self.left, is_there=self.is_there)
+        return QueuedJob(**vars(job), sent=sent, left=self.left, is_there=self.is_there)
 
     def leave(self) -> None:
         """Follow no longer; the runs go on."""

@@ -15,7 +15,7 @@ from submitit.helpers import Checkpointable
 
 from mmrbdc.processes import EXIT_PREEMPTED, signal_when_parent_ends
 from mmrbdc.studies.jobs import Job
-from mmrbdc.studies.squeue import in_queue
+from mmrbdc.studies.squeue import ENDING, state_of
 
 _SEVERAL = ["-m", "torch.distributed.run", "--standalone"]
 
@@ -101,7 +101,7 @@ class _Commands:
 def _is_ended() -> bool:
     """Whether Slurm has ended this job already; not where it does not say."""
     try:
-        return in_queue(os.environ.get("SLURM_JOB_ID")) is False
+        return state_of(os.environ.get("SLURM_JOB_ID")) in ("", ENDING)
     except ValueError:
         return False
 

@@ -1,26 +1,17 @@
-"""Whether Slurm has a job."""
+"""What Slurm's queue says of a job."""
 
 import shutil
 import subprocess
 
-_ENDING = "COMPLETING"
-
-
-def in_queue(number: str | None) -> bool | None:
-    """Whether a job waits or runs and nobody has ended it; None where there is no Slurm to ask.
-
-    Args:
-        number: of the job; None where none is known.
-
-    Raises:
-        ValueError: Slurm does not answer.
-    """
-    state = state_of(number)
-    return None if state is None else state not in ("", _ENDING)
+ENDING = "COMPLETING"
+"""State of a job that somebody or something has ended already."""
 
 
 def state_of(number: str | None) -> str | None:
     """A job's state in Slurm's queue, empty where it is not there; None where there is no Slurm.
+
+    Args:
+        number: of the job; None where none is known.
 
     Raises:
         ValueError: Slurm does not answer.

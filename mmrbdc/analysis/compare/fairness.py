@@ -35,14 +35,20 @@ def _numerics(comparison: Comparison) -> list[str]:
     for family in sorted({run.family for run in known}):
         runs = [run for run in known if run.family == family]
         for name in runs[0].numerics:
-            values: dict[str, list[str]] = {}
-            for run in runs:
-                names = values.setdefault(run.numerics[name], [])
-                names += [run.name] if run.name not in names else []
-            if len(values) > 1:
-                told = "; ".join(f"{value} ({', '.join(who)})" for value, who in values.items())
+            if told := _who_has_which((run.name, run.numerics[name]) for run in runs):
                 warnings.append(f"{family} was pretrained with other numerics, {name}: {told}")
     return warnings
+
+
+def _who_has_which(pairs: Iterable[tuple[str, str]]) -> str:
+    """The values, each with who has it, of (name, value) pairs; empty where all have the same."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        names = values.setdefault(value, [])
+        names += [name] if name not in names else []
+    if len(values) < 2:
+        return ""
+    return "; ".join(f"{value} ({', '.join(names)})" for value, names in values.items())
 
 
 def _alike(found: Sequence[Group]) -> list[list[Group]]:
@@ -62,13 +68,7 @@ def _settings(comparison: Comparison, found: Sequence[Group]) -> list[str]:
     keys = sorted({key for _, settings in known for key in settings})
     differing = []
     for key in keys:
-        values: dict[str, list[str]] = {}
-        for label, settings in known:
-            value = shown_setting(settings, key)
-            labels = values.setdefault(value, [])
-            labels += [label] if label not in labels else []
-        if len(values) > 1:
-            told = "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())
+        if told := _who_has_which((label, shown_setting(own, key)) for label, own in known):
             differing.append(f"{key}: {told}")
     if not differing:
         return []

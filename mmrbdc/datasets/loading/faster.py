@@ -5,6 +5,7 @@ channel. The stock transform itself makes the table, of a ramp; where the table 
 whole image (its range, a histogram, a mean), it is made here.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -12,9 +13,6 @@ import mmcv
 import numpy as np
 from mmcv.transforms import RandomFlip as MMCVRandomFlip
 from mmpretrain.datasets import transforms as stock
-
-_POINTWISE = (stock.Solarize, stock.SolarizeAdd)
-"""The others take no longer without a table."""
 
 _RAMP = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
 _FLIPS = {"horizontal": 1, "vertical": 0, "diagonal": -1}
@@ -27,84 +25,86 @@ def in_less_time(transform: Any) -> Any:
     a derived class.
     """
     kind = type(transform)
-    if kind in _POINTWISE:
-        return Pointwise(transform)
-    if kind in _OURS:
-        ours = _OURS[kind].__new__(_OURS[kind])
+    if kind in _TABLES:
+        return ByTable(transform, _TABLES[kind])
+    if kind is MMCVRandomFlip:
+        ours = RandomFlip.__new__(RandomFlip)
         ours.__dict__.update(transform.__dict__)
         return ours
     return transform
 
 
-class Pointwise:
-    """A transform that sees each value alone. Everything but the pixels is the stock one's.
+class ByTable:
+    """A stock transform that exchanges values, by a table of them; what it draws it draws.
 
     Args:
-        transform: called with a ramp in the place of an image, so that it draws as it does.
+        transform: the stock one.
+        table: makes (256, 1, 3) bytes of it and an image (H, W, 3) of bytes; None where the draw
+            leaves the image alone.
     """
 
-    def __init__(self, transform: Any) -> None:
+    def __init__(
+        self, transform: Any, table: Callable[[Any, np.ndarray], np.ndarray | None]
+    ) -> None:
         self.transform = transform
+        self.table = table
 
     def __call__(self, results: dict) -> dict:
         """Apply it to ``img``, of (H, W, 3) bytes; another kind of image is the stock one's."""
         image = results["img"]
         if not _has_table(image):
             return self.transform(results)
-        table = self.transform(dict(img=_RAMP.copy()))["img"]
-        if not np.array_equal(table, _RAMP):
-            results["img"] = _by_table(image, table)
+        if (table := self.table(self.transform, image)) is not None:
+            results["img"] = cv2.LUT(np.ascontiguousarray(image), table)
         return results
 
     def __repr__(self) -> str:
         return repr(self.transform)
 
 
-class AutoContrast(stock.AutoContrast):
-    """MMPretrain's, whose table follows from each channel's least and largest value."""
-
-    def transform(self, results: dict) -> dict:
-        """Apply it to ``img``."""
-        image = results["img"]
-        if not _has_table(image):
-            return super().transform(results)
-        if not self.random_disable():
-            least, most = (_over_pixels(image, kind) for kind in (cv2.REDUCE_MIN, cv2.REDUCE_MAX))
-            tables = [_stretching(*ends) for ends in zip(least, most, strict=True)]
-            results["img"] = _by_table(image, np.stack(tables, axis=1)[:, None])
-        return results
+def _of_values(transform: Any, image: np.ndarray) -> np.ndarray | None:
+    """Of a transform that sees each value alone: what it makes of a ramp."""
+    table = transform(dict(img=_RAMP.copy()))["img"]
+    return None if np.array_equal(table, _RAMP) else table
 
 
-class Equalize(stock.Equalize):
-    """MMPretrain's (Pillow's ``ImageOps.equalize``), whose table follows from a histogram."""
-
-    def transform(self, results: dict) -> dict:
-        """Apply it to ``img``."""
-        image = results["img"]
-        if not _has_table(image):
-            return super().transform(results)
-        if not self.random_disable():
-            tables = [_equalizing(_histogram(image, channel)) for channel in range(3)]
-            results["img"] = _by_table(image, np.stack(tables, axis=1)[:, None])
-        return results
+def _of_ranges(transform: Any, image: np.ndarray) -> np.ndarray | None:
+    """``AutoContrast``'s, from each channel's least and largest value."""
+    if transform.random_disable():
+        return None
+    least, most = (_over_pixels(image, kind) for kind in (cv2.REDUCE_MIN, cv2.REDUCE_MAX))
+    tables = [_stretching(*ends) for ends in zip(least, most, strict=True)]
+    return np.stack(tables, axis=1)[:, None]
 
 
-class Contrast(stock.Contrast):
-    """MMPretrain's, whose table follows from the mean of the grey image."""
+def _of_histograms(transform: Any, image: np.ndarray) -> np.ndarray | None:
+    """``Equalize``'s (Pillow's ``ImageOps.equalize``), from each channel's histogram."""
+    if transform.random_disable():
+        return None
+    tables = [_equalizing(_histogram(image, channel)) for channel in range(3)]
+    return np.stack(tables, axis=1)[:, None]
 
-    def transform(self, results: dict) -> dict:
-        """Apply it to ``img``."""
-        image = results["img"]
-        if not _has_table(image):
-            return super().transform(results)
-        if not self.random_disable():
-            given = self.random_magnitude() if self.magnitude is None else self.magnitude
-            factor = 1 + self.random_negative(given)
-            grey = mmcv.bgr2gray(image)
-            mean = np.full(_RAMP.shape, round(grey.sum() / grey.size), np.float32)
-            table = cv2.addWeighted(_RAMP.astype(np.float32), factor, mean, 1 - factor, 0)
-            results["img"] = _by_table(image, np.clip(table, 0, 255).astype(np.uint8))
-        return results
+
+def _of_mean(transform: Any, image: np.ndarray) -> np.ndarray | None:
+    """``Contrast``'s, from the mean of the grey image."""
+    if transform.random_disable():
+        return None
+    given = transform.random_magnitude() if transform.magnitude is None else transform.magnitude
+    factor = 1 + transform.random_negative(given)
+    grey = mmcv.bgr2gray(image)
+    mean = np.full(_RAMP.shape, round(grey.sum() / grey.size), np.float32)
+    table = cv2.addWeighted(_RAMP.astype(np.float32), factor, mean, 1 - factor, 0)
+    return np.clip(table, 0, 255).astype(np.uint8)
+
+
+_TABLES: dict[type, Callable[[Any, np.ndarray], np.ndarray | None]] = {
+    stock.AutoContrast: _of_ranges,
+    stock.Contrast: _of_mean,
+    stock.Equalize: _of_histograms,
+    stock.Solarize: _of_values,
+    stock.SolarizeAdd: _of_values,
+}
+"""The others take no longer without a table."""
 
 
 class RandomFlip(MMCVRandomFlip):
@@ -119,14 +119,6 @@ class RandomFlip(MMCVRandomFlip):
             results["img"] = cv2.flip(image, _FLIPS[results["flip_direction"]])
 
 
-_OURS: dict[type, Any] = {
-    MMCVRandomFlip: RandomFlip,
-    stock.AutoContrast: AutoContrast,
-    stock.Contrast: Contrast,
-    stock.Equalize: Equalize,
-}
-
-
 def _has_table(image: Any) -> bool:
     return (
         isinstance(image, np.ndarray)
@@ -135,16 +127,6 @@ def _has_table(image: Any) -> bool:
         and image.shape[2] == 3
         and image.size <= _EXACT_COUNTS
     )
-
-
-def _by_table(image: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Exchange every value.
-
-    Args:
-        image: (H, W, 3).
-        table: (256, 1, 3).
-    """
-    return cv2.LUT(np.ascontiguousarray(image), table)
 
 
 def _stretching(least: int, most: int) -> np.ndarray:

@@ -8,11 +8,11 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmrbdc.config_parts import as_list, type_name
+from mmrbdc.config_parts import type_name
 from mmrbdc.engine.cost.memory import (
     StepMemory,
     autocast_as_on_gpu,
-    kept_by_optimizer,
+    memory_of,
     traced_step,
 )
 from mmrbdc.engine.cost.on_meta import build_on_meta
@@ -125,8 +125,8 @@ def detector_step_memory(
 
     Backbone, neck and heads run forward and backward on fake tensors. mmcv's operators cannot:
     what RoIAlign gives has the shape that the samplers' numbers make, and in the place of the
-    losses stands one that keeps as much of every output. Assigning objects to anchors, which comes
-    and goes in the forward pass, is taken by the largest table of overlaps.
+    losses stands one that keeps as much of every output. Tables of overlaps between objects and
+    anchors, which come and go in the forward pass, are not in it.
 
     Args:
         cfg: of the detector.
@@ -138,7 +138,6 @@ def detector_step_memory(
     Raises:
         PlanError: it is neither of one nor of two stages, or its heads are of another kind.
     """
-    wrapper = cfg.optim_wrapper
     amp = amp or autocasts(cfg)
 
     def loss_of(model: Any) -> Tensor:
@@ -153,17 +152,7 @@ def detector_step_memory(
             return sum((_loss(output) for output in outputs), torch.zeros(()))
 
     step = traced_step(build_on_meta(cfg.model, scope="mmdet"), loss_of, "mmdet")
-    averages = any(type_name(hook) == "EMAHook" for hook in as_list(cfg.get("custom_hooks")))
-    return StepMemory(
-        weights=step.weights,
-        gradients=step.gradients,
-        buckets=step.gradients if processes > 1 else 0,
-        optimizer=int(step.gradients * kept_by_optimizer(wrapper.optimizer)),
-        average=step.weights if averages else 0,
-        activations=step.kept + step.more,
-        accumulates=wrapper.get("accumulative_counts", 1) > 1,
-        batch=batch,
-    )
+    return memory_of(step, cfg, batch, processes=processes)
 
 
 def _outputs(model: Any, image_size: tuple[int, int], batch: int) -> Iterator[Tensor]:

@@ -99,16 +99,35 @@ def step_memory(
             one = dict(model, seeds=[seed], indices=[0], init_cfgs=None, frozen=[list(parts)])
             known[key] = _of_member(one, image_size, batch, amp)
         found.append(known[key])
-    trained = sum(one.gradients for one in found)
-    weights = sum(one.weights for one in found)
+    together = TracedStep(
+        weights=sum(one.weights for one in found),
+        gradients=sum(one.gradients for one in found),
+        kept=sum(one.kept for one in found),
+        more=max(one.more for one in found),
+    )
+    return memory_of(together, run, batch, processes=processes, average=average)
+
+
+def memory_of(
+    step: "TracedStep", run: Config, batch: int, *, processes: int, average: bool = False
+) -> StepMemory:
+    """The memory of a step with what a run's config keeps besides.
+
+    Args:
+        step: forward and backward pass.
+        run: config of the run.
+        batch: images of the step.
+        processes: that train together, each on a device of its own.
+        average: count a moving average of the weights, beside those that hooks of the config keep.
+    """
     average |= any(type_name(hook) == "EMAHook" for hook in as_list(run.get("custom_hooks")))
     return StepMemory(
-        weights=weights,
-        gradients=trained,
-        buckets=trained if processes > 1 else 0,
-        optimizer=int(trained * kept_by_optimizer(run.optim_wrapper.optimizer)),
-        average=weights if average else 0,
-        activations=sum(one.kept for one in found) + max(one.more for one in found),
+        weights=step.weights,
+        gradients=step.gradients,
+        buckets=step.gradients if processes > 1 else 0,
+        optimizer=int(step.gradients * kept_by_optimizer(run.optim_wrapper.optimizer)),
+        average=step.weights if average else 0,
+        activations=step.kept + step.more,
         accumulates=run.optim_wrapper.get("accumulative_counts", 1) > 1,
         batch=batch,
     )

@@ -89,7 +89,8 @@ class DetectorCostHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Write ``cost.json``."""
         sums, levels = self._sums, self._sums["levels"].values()
-        if not is_main_process() or not self._known or not levels:
+        counted = bool(levels) and all(part["counted_pixels"] for part in levels)
+        if not is_main_process() or not self._known or not counted:
             return
         model = unwrapped(runner.model)
         flops = sum(

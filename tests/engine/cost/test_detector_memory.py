@@ -7,12 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
 from mmrbdc.engine.configs.loading import load_config
@@ -22,7 +20,7 @@ from mmrbdc.engine.cost.detector_memory import (
     largest_image,
 )
 from mmrbdc.plan import PlanError
-from tests.engine.cost.test_memory import peak_of
+from tests.engine.cost.test_memory import peak_of_steps
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 BATCH, SIZE, OBJECTS = 4, 256, 5
@@ -51,22 +49,8 @@ def batch():
 
 def taken(cfg, folder):
     """Bytes at the peak of two real steps."""
-    cpu = torch.profiler.ProfilerActivity.CPU
     torch.manual_seed(0)
-    with (
-        DefaultScope.overwrite_default_scope("mmdet"),
-        torch.profiler.profile(activities=[cpu], profile_memory=True) as profiler,
-    ):
-        model = MODELS.build(cfg.model).train()
-        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
-        for _ in range(2):
-            data = model.data_preprocessor(batch(), training=True)
-            loss, _ = model.parse_losses(model(**data, mode="loss"))
-            del data
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-    return peak_of(profiler, folder)
+    return peak_of_steps(cfg.model, batch, folder, scope="mmdet")
 
 
 @pytest.mark.parametrize(

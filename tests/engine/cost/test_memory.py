@@ -1,5 +1,6 @@
 """The memory of a training step, forecast without taking it, against what a real step takes."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -19,30 +20,31 @@ pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore:pkg_resour
 
 
 def taken(run, size, folder, batch=BATCH, amp=False):
+    """Bytes at the peak of two real steps of a stage's run."""
+    return peak_of_steps(run.model, lambda: fake_images(size, batch), folder, amp=amp)
+
+
+def peak_of_steps(config, images, folder, *, scope="mmpretrain", amp=False):
     """Bytes that the allocator gave at the peak of two real steps with AdamW, from the model's
-    construction on.
+    construction on; ``images`` makes a batch as a loader gives it.
     """
+    gc.collect()  # what other tests left would be counted when it goes
     cpu = torch.profiler.ProfilerActivity.CPU
     with (
-        DefaultScope.overwrite_default_scope("mmpretrain"),
+        DefaultScope.overwrite_default_scope(scope),
         torch.profiler.profile(activities=[cpu], profile_memory=True) as profiler,
     ):
-        model = MODELS.build(run.model)
+        model = MODELS.build(config)
         model.train()
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         for _ in range(2):
-            data = model.data_preprocessor(fake_images(size, batch), training=True)
+            data = model.data_preprocessor(images(), training=True)
             with torch.autocast("cpu", torch.bfloat16, amp):
                 loss, _ = model.parse_losses(model(**data, mode="loss"))
             del data
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-    return peak_of(profiler, folder)
-
-
-def peak_of(profiler, folder):
-    """Bytes that the allocator had given at the peak of a profile."""
     path = folder / "trace.json"
     profiler.export_chrome_trace(str(path))
     events = [e for e in json.loads(path.read_text())["traceEvents"] if e.get("name") == "[memory]"]
