@@ -181,12 +181,19 @@ class QueuedJob(Job):
     left: threading.Event = field(default_factory=threading.Event)
     is_there: Callable[[Any], bool] = bool
 
+    def _still_there(self) -> bool:
+        try:
+            return self.is_there(self.sent)
+        except ValueError as error:  # of a scheduler that will answer again
+            print(f"{self.folder.name}: {error}", flush=True)
+            return True
+
     def run(self, run_command: Any = None) -> bool:
         """Wait for the end of the scheduler's job; whether the run is finished."""
         asked = time.monotonic()
         while not self.sent.paths.result_pickle.exists() and not self.left.wait(_POLL):
             if time.monotonic() - asked > _ASK:
-                if not self.is_there(self.sent):
+                if not self._still_there():
                     break
                 asked = time.monotonic()
         if not self.done and not self.left.is_set():

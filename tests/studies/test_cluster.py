@@ -172,8 +172,10 @@ def test_slurm_that_does_not_answer_is_asked_again_not_sent_twice(slurm, queue, 
     with pytest.raises(ValueError, match="Unable to contact slurm controller; try again"):
         queue().send(run)
     assert len(slurm.scripts) == 1
-    (slurm.folder / "down").unlink()
-    assert _follow(opened, sent) == []
+    back = threading.Timer(3, (slurm.folder / "down").unlink)
+    back.start()
+    assert _follow(opened, sent) == []  # whoever follows waits for it
+    back.join()
 
 
 def test_a_job_that_slurm_refuses_is_one_line(slurm, queue, job):
